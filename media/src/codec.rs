@@ -1,0 +1,41 @@
+//! Codecs that can be carried, with the configuration a player needs, and their RFC 6381 strings.
+
+/// A codec and its decoder configuration, in the form that an ISO BMFF sample entry carries.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Codec {
+    /// H.264/AVC; the payload of `avcC` (ISO/IEC 14496-15 §5.3.3.1).
+    H264 {
+        /// `AVCDecoderConfigurationRecord`.
+        avcc: Vec<u8>,
+    },
+    /// H.265/HEVC; the payload of `hvcC` (ISO/IEC 14496-15 §8.3.3.1).
+    Hevc {
+        /// `HEVCDecoderConfigurationRecord`.
+        hvcc: Vec<u8>,
+    },
+    /// VP9; the payload of `vpcC` (VP Codec ISO Media File Format Binding), version and flags included.
+    Vp9 {
+        /// `VPCodecConfigurationBox` payload.
+        vpcc: Vec<u8>,
+    },
+    /// AV1; the payload of `av1C` (AV1 Codec ISO Media File Format Binding §2.3).
+    Av1 {
+        /// `AV1CodecConfigurationRecord`.
+        av1c: Vec<u8>,
+    },
+    /// AAC; the `AudioSpecificConfig` (ISO/IEC 14496-3 §1.6.2.1) out of `esds`.
+    Aac {
+        /// `AudioSpecificConfig`.
+        asc: Vec<u8>,
+    },
+    /// Opus; the payload of `dOps` (Encapsulation of Opus in ISO BMFF §4.3.2).
+    Opus {
+        /// `OpusSpecificBox` payload.
+        dops: Vec<u8>,
+    },
+    /// FLAC; the payload of `dfLa` (Encapsulation of FLAC in ISO BMFF §3.3.2), version and flags included.
+    Flac {
+        /// `FLACSpecificBox` payload.
+        dfla: Vec<u8>,
+    },
+}

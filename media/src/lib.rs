@@ -1,0 +1,10 @@
+//! Containers and packaging as pure functions: bytes in, values out.
+//!
+//! This crate reads the index out of an MP4 or MOV file, plans segments, and writes what players fetch (fMP4 headers,
+//! HLS and DASH manifests, WebVTT). It does no I/O: a reader says which byte range it needs next and is given it, which
+//! is also what becomes a *want* of an upload. It knows nothing of gRPC, storage, async or ffmpeg.
+
+pub mod codec;
+pub mod index;
+pub mod time;
+pub mod track;
