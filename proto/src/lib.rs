@@ -1,1 +1,24 @@
-//! vidstream-proto
+//! The contract: messages and services of `vidstream.v1`, and strict typed mirrors of what crosses a boundary.
+//!
+//! [`pb`] is what the wire carries. Receivers turn it into the typed mirrors (`TryFrom`, which names the wrong field);
+//! senders turn mirrors into messages (`From`, which cannot fail). This crate knows nothing of any backend.
+
+pub mod error;
+pub mod field;
+pub mod ids;
+pub mod job;
+pub mod json;
+pub mod ranges;
+pub mod source;
+pub mod time;
+pub mod upload;
+pub mod video;
+
+/// Generated messages, clients and servers.
+#[expect(missing_docs, clippy::pedantic, reason = "generated code; its docs are the contract's comments")]
+pub mod pb {
+    tonic::include_proto!("vidstream.v1");
+}
+
+/// Descriptors of every message and service with their imports, for reflection and JSON.
+pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/vidstream.v1.bin"));

@@ -1,0 +1,176 @@
+//! Typed mirrors of sources and their extents.
+
+use crate::error::Problem;
+use crate::ids::{SourceId, UploadId, VideoId};
+use crate::time::{system_time, timestamp};
+use crate::{field, pb};
+use std::time::SystemTime;
+
+pub use pb::{PartState, SourceLife, UploadState};
+
+/// A part and its state.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Part {
+    /// Where it is in its life.
+    pub state: PartState,
+    /// Why it failed or is not offered.
+    pub reason: String,
+    /// Hash of all that its bytes follow from; empty until ready.
+    pub generation: String,
+}
+
+impl Part {
+    /// A part that waits.
+    pub fn waiting() -> Self {
+        Self { state: PartState::Waiting, reason: String::new(), generation: String::new() }
+    }
+
+    /// A part in a worker's hands.
+    pub fn running() -> Self {
+        Self { state: PartState::Running, ..Self::waiting() }
+    }
+
+    /// A part that is there.
+    pub fn ready(generation: impl Into<String>) -> Self {
+        Self { state: PartState::Ready, generation: generation.into(), ..Self::waiting() }
+    }
+
+    /// A part that failed.
+    pub fn failed(reason: impl Into<String>) -> Self {
+        Self { state: PartState::Failed, reason: reason.into(), ..Self::waiting() }
+    }
+
+    /// A part that will not be made.
+    pub fn not_offered(reason: impl Into<String>) -> Self {
+        Self { state: PartState::NotOffered, reason: reason.into(), ..Self::waiting() }
+    }
+
+    /// Waits or runs: something is still to come.
+    pub fn is_pending(&self) -> bool {
+        matches!(self.state, PartState::Waiting | PartState::Running)
+    }
+}
+
+impl TryFrom<Option<pb::Part>> for Part {
+    type Error = Problem;
+
+    fn try_from(part: Option<pb::Part>) -> Result<Self, Problem> {
+        let part = field::present("part", part)?;
+        match part.state() {
+            PartState::Unspecified => Err(Problem::field("part.state", "is missing")),
+            state => Ok(Self { state, reason: part.reason, generation: part.generation }),
+        }
+    }
+}
+
+impl From<Part> for pb::Part {
+    fn from(part: Part) -> Self {
+        Self { state: part.state.into(), reason: part.reason, generation: part.generation }
+    }
+}
+
+/// The bytes of an uploaded file and all that follows from them.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Source {
+    /// Its id.
+    pub id: SourceId,
+    /// Rises with every write of the row.
+    pub revision: i64,
+    /// Videos that show it.
+    pub video_ids: Vec<VideoId>,
+    /// Live, dying or gone.
+    pub life: SourceLife,
+    /// Name of the file.
+    pub file_name: String,
+    /// Bytes of the file.
+    pub size: u64,
+    /// The upload that fills it.
+    pub upload_id: UploadId,
+    /// Where the upload is in its life.
+    pub upload_state: UploadState,
+    /// Bytes recorded; exact once the upload is complete.
+    pub received: u64,
+    /// What the client said the checksum would be.
+    pub expected_blake3: Option<[u8; 32]>,
+    /// The verified checksum.
+    pub blake3: Option<[u8; 32]>,
+    /// When it was made.
+    pub create_time: SystemTime,
+    /// When bytes were last recorded.
+    pub receive_time: SystemTime,
+    /// The ingest part.
+    pub index: Part,
+    /// What ingest found.
+    pub index_result: Option<pb::IndexResult>,
+    /// The storyboard part.
+    pub storyboard: Part,
+    /// What the storyboard job made.
+    pub storyboard_result: Option<pb::StoryboardResult>,
+    /// The poster part.
+    pub poster: Part,
+    /// What the poster job made.
+    pub poster_result: Option<pb::PosterResult>,
+    /// The revision that its videos show.
+    pub shown_revision: i64,
+}
+
+impl TryFrom<pb::Source> for Source {
+    type Error = Problem;
+
+    fn try_from(s: pb::Source) -> Result<Self, Problem> {
+        let (life, upload_state) = (s.life(), s.upload_state());
+        if life == SourceLife::Unspecified || upload_state == UploadState::Unspecified {
+            return Err(Problem::field("source", "has no known life or upload state"));
+        }
+        Ok(Self {
+            id: field::id("source.id", &s.id)?,
+            revision: s.revision,
+            video_ids: s.video_ids.iter().map(|id| field::id("video_ids", id)).collect::<Result<_, _>>()?,
+            life,
+            size: s.size,
+            upload_id: field::id("upload_id", &s.upload_id)?,
+            upload_state,
+            received: s.received,
+            expected_blake3: field::blake3("expected_blake3", &s.expected_blake3)?,
+            blake3: field::blake3("blake3", &s.blake3)?,
+            create_time: system_time("create_time", &field::present("create_time", s.create_time)?)?,
+            receive_time: system_time("receive_time", &field::present("receive_time", s.receive_time)?)?,
+            index: s.index.try_into()?,
+            storyboard: s.storyboard.try_into()?,
+            poster: s.poster.try_into()?,
+            file_name: s.file_name,
+            index_result: s.index_result,
+            storyboard_result: s.storyboard_result,
+            poster_result: s.poster_result,
+            shown_revision: s.shown_revision,
+        })
+    }
+}
+
+impl From<Source> for pb::Source {
+    fn from(s: Source) -> Self {
+        let sum = |sum: Option<[u8; 32]>| sum.map_or_else(Vec::new, |sum| sum.to_vec());
+        Self {
+            id: s.id.to_string(),
+            revision: s.revision,
+            video_ids: s.video_ids.iter().map(ToString::to_string).collect(),
+            life: s.life.into(),
+            file_name: s.file_name,
+            size: s.size,
+            upload_id: s.upload_id.to_string(),
+            upload_state: s.upload_state.into(),
+            received: s.received,
+            expected_blake3: sum(s.expected_blake3),
+            blake3: sum(s.blake3),
+            create_time: Some(timestamp(s.create_time)),
+            receive_time: Some(timestamp(s.receive_time)),
+            index: Some(s.index.into()),
+            index_result: s.index_result,
+            storyboard: Some(s.storyboard.into()),
+            storyboard_result: s.storyboard_result,
+            poster: Some(s.poster.into()),
+            poster_result: s.poster_result,
+            shown_revision: s.shown_revision,
+        }
+    }
+}
