@@ -1,1 +1,9 @@
-//! vidstream-mesh
+//! How services run and talk: channels to other services, the in-process transport, callers and permissions, servers,
+//! lifecycle, telemetry. Knows nothing of videos.
+
+pub mod caller;
+pub mod channel;
+pub mod clock;
+pub mod in_process;
+pub mod lifecycle;
+pub mod telemetry;

@@ -1,0 +1,99 @@
+//! Starting and stopping: a soft token (stop taking work), a hard token (stop now) and the tasks that are waited for.
+
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Life of one process, or of one mesh in a test. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Lifecycle {
+    stopping: CancellationToken,
+    stopped: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Lifecycle {
+    /// A life that has just begun.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Cancelled when the process should stop: take no new work, end streams with `UNAVAILABLE`, hand leases back.
+    pub fn stopping(&self) -> &CancellationToken {
+        &self.stopping
+    }
+
+    /// Cancelled when grace is over: drop everything.
+    pub fn stopped(&self) -> &CancellationToken {
+        &self.stopped
+    }
+
+    /// Runs `task` until it ends by itself or grace is over. A task that ends with an error or a panic stops the whole
+    /// process: a mesh without one of its loops must not look alive.
+    pub fn spawn<F>(&self, name: &'static str, task: F)
+    where
+        F: Future<Output = Result<(), Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
+    {
+        let life = self.clone();
+        self.tasks.spawn(async move {
+            let inner = tokio::spawn(task);
+            let abort = inner.abort_handle();
+            tokio::select! {
+                outcome = inner => match outcome {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => life.crash(name, &error.to_string()),
+                    Err(panic) => life.crash(name, &panic.to_string()),
+                },
+                () = life.stopped.cancelled() => abort.abort(),
+            }
+        });
+    }
+
+    fn crash(&self, name: &str, error: &str) {
+        tracing::error!(task = name, error, "a task ended that must not; stopping");
+        self.stopping.cancel();
+    }
+
+    /// Asks everything to stop and waits at most `grace`, then drops what is left. Says whether all ended by itself.
+    pub async fn stop(&self, grace: Duration) -> bool {
+        self.stopping.cancel();
+        self.tasks.close();
+        let orderly = tokio::time::timeout(grace, self.tasks.wait()).await.is_ok();
+        self.stopped.cancel();
+        if !orderly {
+            self.tasks.wait().await;
+        }
+        orderly
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn stopping_waits_for_tasks_within_grace() {
+        let life = Lifecycle::new();
+        let stopping = life.stopping().clone();
+        life.spawn("orderly", async move {
+            stopping.cancelled().await;
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            Ok(())
+        });
+        assert!(life.stop(Duration::from_secs(5)).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_task_that_hangs_is_dropped_after_grace() {
+        let life = Lifecycle::new();
+        life.spawn("hangs", std::future::pending());
+        assert!(!life.stop(Duration::from_secs(5)).await);
+    }
+
+    #[tokio::test]
+    async fn a_crashed_task_stops_the_process() {
+        let life = Lifecycle::new();
+        life.spawn("crashes", async { Err("out of luck".into()) });
+        life.stopping().cancelled().await;
+    }
+}
