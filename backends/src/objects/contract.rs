@@ -1,0 +1,241 @@
+//! What every object store must do, as one suite of checks.
+//!
+//! An implementation's test calls [`objects_contract`] with a fresh store; a failed check panics and says which.
+
+use std::{collections::BTreeMap, future::Future, ops::Range, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use futures::{TryStreamExt as _, future::join_all};
+
+use super::{ObjectError, ObjectInfo, ObjectName, ObjectPrefix, ObjectStore};
+
+/// Large enough to be read in several pieces, and no multiple of anything.
+const LARGE: usize = 1024 * 1024 + 12_345;
+
+/// Checks `store`, which must be empty, and leaves it empty.
+///
+/// # Panics
+///
+/// If the store breaks the contract.
+pub async fn objects_contract(store: Arc<dyn ObjectStore>) {
+    let store = &*store;
+    missing_objects(store).await;
+    whole_objects(store).await;
+    ranges(store).await;
+    replacing(store).await;
+    putting_new(store).await;
+    deleting(store).await;
+    listing(store).await;
+    many_at_once(store).await;
+    streams_survive_deletion(store).await;
+    assert_eq!(listed(store, &ObjectPrefix::all()).await, [], "the suite leaves nothing behind");
+}
+
+async fn missing_objects(store: &dyn ObjectStore) {
+    let missing = name("missing/object");
+    refused("head", store.head(&missing), |error| matches!(error, ObjectError::NotFound { .. })).await;
+    refused("get_range", async { store.get_range(&missing, 0..0).await.map(|_| ()) }, |error| {
+        matches!(error, ObjectError::NotFound { .. })
+    })
+    .await;
+    refused("read", store.read(&missing, 1), |error| matches!(error, ObjectError::NotFound { .. })).await;
+    done("delete what is not there", store.delete(&missing)).await;
+    done("delete below what is not there", store.delete_prefix(&prefix("missing"))).await;
+}
+
+async fn whole_objects(store: &dyn ObjectStore) {
+    let content = pattern(LARGE, 1);
+    for (object, chunks) in [
+        ("whole/empty", vec![]),
+        ("whole/of-empty-chunks", vec![Bytes::new(), Bytes::new()]),
+        ("whole/one-byte", vec![content.slice(..1)]),
+        ("whole/one-chunk", vec![content.clone()]),
+        (
+            "whole/uneven.chunks",
+            vec![content.slice(..7), Bytes::new(), content.slice(7..70_000), content.slice(70_000..)],
+        ),
+    ] {
+        let object = name(object);
+        let expected = chunks.concat();
+        done("put", store.put(&object, chunks)).await;
+        let info = done("head", store.head(&object)).await;
+        assert_eq!((&info.name, info.size), (&object, expected.len() as u64), "head of {object}");
+        assert!(info.age < Duration::from_hours(1), "{object} is new, not {:?} old", info.age);
+        let read = done("read", store.read(&object, LARGE as u64)).await;
+        assert!(read == expected, "{object} must come back as it went in");
+        done("delete", store.delete(&object)).await;
+    }
+}
+
+async fn ranges(store: &dyn ObjectStore) {
+    let object = name("ranges/object");
+    let content = pattern(LARGE, 2);
+    let size = LARGE as u64;
+    done("put", store.put(&object, vec![content.clone()])).await;
+    for range in [0..0, 0..1, 0..size, 1..size, size - 1..size, size..size, 262_143..262_145, 100..900_000] {
+        let read = done("read_range", store.read_range(&object, range.clone())).await;
+        assert!(read == content[as_usize(&range)], "bytes {range:?}");
+    }
+    #[expect(clippy::reversed_empty_ranges, reason = "a caller may compute one, and must be told")]
+    let outside = [0..size + 1, size..size + 1, size + 1..size + 2, u64::MAX - 1..u64::MAX, 2..1];
+    for range in outside {
+        let told =
+            |error: &ObjectError| matches!(error, ObjectError::RangeOutside { size, .. } if *size == LARGE as u64);
+        refused("a range outside", store.read_range(&object, range), told).await;
+    }
+    let told = |error: &ObjectError| matches!(error, ObjectError::TooLarge { .. });
+    refused("reading more than the limit", store.read(&object, size - 1), told).await;
+    done("delete", store.delete(&object)).await;
+}
+
+async fn replacing(store: &dyn ObjectStore) {
+    let object = name("replaced/object");
+    for content in [pattern(1000, 3), pattern(1000, 3), pattern(10, 4), pattern(2000, 5)] {
+        done("put", store.put(&object, vec![content.clone()])).await;
+        let read = done("read", store.read(&object, 10_000)).await;
+        assert!(read == content, "the last put wins");
+    }
+    done("delete", store.delete(&object)).await;
+}
+
+async fn putting_new(store: &dyn ObjectStore) {
+    let object = name("new/object");
+    let contents: Vec<Bytes> = (0..8).map(|seed| pattern(100_000, seed)).collect();
+    let outcomes = join_all(contents.iter().map(|content| store.put_new(&object, vec![content.clone()]))).await;
+    let winners: Vec<usize> = (0..outcomes.len()).filter(|&at| outcomes[at].is_ok()).collect();
+    assert_eq!(winners.len(), 1, "exactly one of many put_new succeeds");
+    for outcome in outcomes.iter().filter_map(|outcome| outcome.as_ref().err()) {
+        assert!(matches!(outcome, ObjectError::AlreadyExists { .. }), "the losers are told so, not: {outcome}");
+    }
+    let read = done("read", store.read(&object, 100_000)).await;
+    assert!(read == contents[winners[0]], "the winner's bytes stay");
+    done("delete", store.delete(&object)).await;
+    done("put_new after a deletion", store.put_new(&object, vec![])).await;
+    done("delete", store.delete(&object)).await;
+}
+
+async fn deleting(store: &dyn ObjectStore) {
+    let kept = [name("deleted-not/object"), name("delete/other/object"), name("delete/thin")];
+    let gone = [name("delete/this/a"), name("delete/this/b/c"), name("delete/this/b/d/e")];
+    for object in kept.iter().chain(&gone) {
+        done("put", store.put(object, vec![pattern(10, 6)])).await;
+    }
+    done("delete_prefix", store.delete_prefix(&prefix("delete/this"))).await;
+    done("delete_prefix of a part of a segment", store.delete_prefix(&prefix("delete/th"))).await;
+    done("delete_prefix of an object's name", store.delete_prefix(&prefix("delete/thin"))).await;
+    for object in &gone {
+        refused("read of the deleted", store.read(object, 10), |error| matches!(error, ObjectError::NotFound { .. }))
+            .await;
+    }
+    for object in &kept {
+        done("read of its neighbour", store.read(object, 10)).await;
+        done("delete", store.delete(object)).await;
+        done("delete again", store.delete(object)).await;
+    }
+    done("put below a deleted prefix", store.put(&gone[0], vec![pattern(10, 7)])).await;
+    assert_eq!(done("read", store.read(&gone[0], 10)).await, pattern(10, 7));
+    done("delete_prefix again", store.delete_prefix(&prefix("delete"))).await;
+}
+
+async fn listing(store: &dyn ObjectStore) {
+    let sizes: BTreeMap<ObjectName, u64> = (0..300).map(|at| (name(&format!("list/{}/{at}", at % 7)), at)).collect();
+    for (object, size) in &sizes {
+        let size = usize::try_from(*size).expect("small");
+        done("put", store.put(object, vec![pattern(size, 8)])).await;
+    }
+    done("put beside", store.put(&name("list-not/object"), vec![])).await;
+    let all = listed(store, &prefix("list")).await;
+    assert_eq!(all.len(), sizes.len(), "each object is listed once");
+    for info in all {
+        assert_eq!(sizes.get(&info.name), Some(&info.size), "{}", info.name);
+        assert!(info.age < Duration::from_hours(1), "{} is new", info.name);
+    }
+    assert_eq!(listed(store, &prefix("list/3")).await.len(), 43);
+    assert_eq!(listed(store, &prefix("list/3/3")).await, [], "an object is not below itself");
+    assert_eq!(listed(store, &prefix("nothing")).await, []);
+    done("delete_prefix of all", store.delete_prefix(&ObjectPrefix::all())).await;
+}
+
+async fn many_at_once(store: &dyn ObjectStore) {
+    // Writers and a deletion meet in one place: each write either stays or is deleted, and none fails.
+    for round in 0..20 {
+        let writes = join_all((0..8).map(|at| async move {
+            let object = name(&format!("many/{}/{at}", round % 3));
+            done("put beside a deletion", store.put(&object, vec![pattern(3000, at)])).await;
+        }));
+        let deletion = async {
+            done("delete_prefix beside writes", store.delete_prefix(&prefix("many"))).await;
+        };
+        futures::join!(writes, deletion);
+    }
+    done("put", store.put(&name("many/0/1"), vec![pattern(3000, 1)])).await;
+    assert_eq!(done("read", store.read(&name("many/0/1"), 3000)).await, pattern(3000, 1));
+    done("delete_prefix", store.delete_prefix(&prefix("many"))).await;
+}
+
+async fn streams_survive_deletion(store: &dyn ObjectStore) {
+    let object = name("survive/object");
+    let content = pattern(LARGE, 9);
+    done("put", store.put(&object, vec![content.clone()])).await;
+    let found = done("get", store.get(&object)).await;
+    done("delete", store.delete(&object)).await;
+    let mut bytes = found.bytes;
+    let mut read = Vec::new();
+    loop {
+        match bytes.try_next().await {
+            Ok(Some(more)) => read.extend_from_slice(&more),
+            Ok(None) => {
+                assert!(read == content, "a stream that ends without an error gave every byte");
+                return;
+            }
+            Err(_) => return,
+        }
+    }
+}
+
+fn name(name: &str) -> ObjectName {
+    name.parse().expect("the suite's names are valid")
+}
+
+fn prefix(prefix: &str) -> ObjectPrefix {
+    prefix.parse().expect("the suite's prefixes are valid")
+}
+
+/// Bytes that differ at every place and for every seed.
+fn pattern(len: usize, seed: u64) -> Bytes {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let step = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()[3]
+    };
+    std::iter::repeat_with(step).take(len).collect()
+}
+
+fn as_usize(range: &Range<u64>) -> Range<usize> {
+    let index = |at: u64| usize::try_from(at).expect("the suite's objects are small");
+    index(range.start)..index(range.end)
+}
+
+async fn listed(store: &dyn ObjectStore, prefix: &ObjectPrefix) -> Vec<ObjectInfo> {
+    done("list", store.list(prefix).try_collect()).await
+}
+
+async fn done<T>(what: &str, call: impl Future<Output = Result<T, ObjectError>>) -> T {
+    match call.await {
+        Ok(value) => value,
+        Err(error) => panic!("{what}: {error:?}"),
+    }
+}
+
+async fn refused<T>(
+    what: &str,
+    call: impl Future<Output = Result<T, ObjectError>>,
+    expected: impl Fn(&ObjectError) -> bool,
+) {
+    match call.await {
+        Ok(_) => panic!("{what} must be refused"),
+        Err(error) => assert!(expected(&error), "{what} is refused with the wrong error: {error:?}"),
+    }
+}

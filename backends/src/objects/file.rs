@@ -1,0 +1,292 @@
+//! Objects as files below one directory.
+//!
+//! A write goes to a scratch file, is synced, and is renamed to its name; then the directory is synced. Names never begin
+//! with a dot, so `.scratch` beside them is ours. Several stores, in one process or many, may share a directory.
+
+use std::{
+    fs, io,
+    ops::Range,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::SystemTime,
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+
+use self::{
+    directories::Directories,
+    scratch::{Scratch, ScratchFile},
+};
+use super::{ByteStream, ObjectError, ObjectInfo, ObjectName, ObjectPrefix, ObjectStore};
+
+mod directories;
+mod list;
+mod read;
+mod scratch;
+
+/// How often a step is tried that writes and deletions in one place can spoil for each other.
+const ATTEMPTS: usize = 16;
+
+/// An object store on a directory of a local or network file system.
+#[derive(Debug, Clone)]
+pub struct FileStore {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    root: PathBuf,
+    scratch: Scratch,
+    directories: Directories,
+}
+
+/// What to do with an object that has the name already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Existing {
+    Replace,
+    Keep,
+}
+
+impl FileStore {
+    /// Opens the store below `root`, makes the directory when it is missing, and removes what killed writers left.
+    pub async fn open(root: impl Into<PathBuf>) -> Result<Self, ObjectError> {
+        let root = root.into();
+        blocking(move || {
+            let context = root.display().to_string();
+            Inner::open(root).map_err(|error| unavailable("open object store", context, error))
+        })
+        .await
+        .map(|inner| Self { inner: Arc::new(inner) })
+    }
+
+    /// Runs a blocking step on the store, off the async threads.
+    async fn on_disk<T: Send + 'static>(
+        &self,
+        step: impl FnOnce(&Inner) -> Result<T, ObjectError> + Send + 'static,
+    ) -> Result<T, ObjectError> {
+        let inner = Arc::clone(&self.inner);
+        blocking(move || step(&inner)).await
+    }
+}
+
+#[async_trait]
+impl ObjectStore for FileStore {
+    async fn put(&self, name: &ObjectName, chunks: Vec<Bytes>) -> Result<(), ObjectError> {
+        let name = name.clone();
+        self.on_disk(move |inner| inner.put(&name, &chunks, Existing::Replace)).await
+    }
+
+    async fn put_new(&self, name: &ObjectName, chunks: Vec<Bytes>) -> Result<(), ObjectError> {
+        let name = name.clone();
+        self.on_disk(move |inner| inner.put(&name, &chunks, Existing::Keep)).await
+    }
+
+    async fn head(&self, name: &ObjectName) -> Result<ObjectInfo, ObjectError> {
+        let name = name.clone();
+        self.on_disk(move |inner| {
+            let metadata = fs::metadata(inner.path(&name)).map_err(|error| failed("look up object", &name, error))?;
+            if !metadata.is_file() {
+                return Err(ObjectError::NotFound { name });
+            }
+            Ok(info(name, &metadata))
+        })
+        .await
+    }
+
+    async fn get_range(&self, name: &ObjectName, range: Range<u64>) -> Result<ByteStream, ObjectError> {
+        let name = name.clone();
+        self.on_disk(move |inner| read::Reader::open(&inner.path(&name), name, range)).await.map(read::Reader::stream)
+    }
+
+    async fn delete(&self, name: &ObjectName) -> Result<(), ObjectError> {
+        let name = name.clone();
+        self.on_disk(move |inner| inner.delete(&name)).await
+    }
+
+    async fn delete_prefix(&self, prefix: &ObjectPrefix) -> Result<(), ObjectError> {
+        let prefix = prefix.clone();
+        self.on_disk(move |inner| {
+            inner.delete_prefix(&prefix).map_err(|error| unavailable("delete objects below", prefix.to_string(), error))
+        })
+        .await
+    }
+
+    fn list(&self, prefix: &ObjectPrefix) -> BoxStream<'static, Result<ObjectInfo, ObjectError>> {
+        list::list(&self.inner.root, prefix)
+    }
+}
+
+// === impl Inner ===
+
+impl Inner {
+    fn open(root: PathBuf) -> io::Result<Self> {
+        fs::create_dir_all(&root)?;
+        // Absolute, so that a change of the working directory moves nothing, and its own entry can be synced.
+        let root = root.canonicalize()?;
+        if let Some(parent) = root.parent() {
+            directories::sync(parent)?;
+        }
+        let scratch = Scratch::open(&root)?;
+        Ok(Self { directories: Directories::new(root.clone()), scratch, root })
+    }
+
+    fn path(&self, name: &ObjectName) -> PathBuf {
+        self.root.join(name.as_str())
+    }
+
+    fn put(&self, name: &ObjectName, chunks: &[Bytes], existing: Existing) -> Result<(), ObjectError> {
+        self.write(&self.path(name), chunks, existing).map_err(|error| failed("write object", name, error))
+    }
+
+    fn write(&self, target: &Path, chunks: &[Bytes], existing: Existing) -> io::Result<()> {
+        let directory = target.parent().unwrap_or(&self.root);
+        let scratch = self.scratch.write(chunks)?;
+        let published = Self::publish(scratch, target, directory, existing);
+        match &published {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return published,
+            // Also for `put_new`'s loser: whoever won may not have synced the directory yet.
+            _ => {}
+        }
+        match self.directories.make_durable(directory) {
+            // A deletion took the directory, and the object with it, after it was there.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            result => result?,
+        }
+        published
+    }
+
+    /// Gives the written bytes their name. A deletion may take the directory away at any moment; then it is made anew.
+    fn publish(scratch: ScratchFile, target: &Path, directory: &Path, existing: Existing) -> io::Result<()> {
+        for _ in 0..ATTEMPTS {
+            match fs::create_dir_all(directory) {
+                // The latter when it vanished while it was looked at.
+                Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::AlreadyExists) => {
+                    continue;
+                }
+                result => result?,
+            }
+            let result = match existing {
+                Existing::Replace => fs::rename(scratch.path(), target),
+                // A link, unlike a rename, fails when the name is taken.
+                Existing::Keep => fs::hard_link(scratch.path(), target),
+            };
+            match result {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Ok(()) if existing == Existing::Replace => {
+                    scratch.published();
+                    return Ok(());
+                }
+                result => return result,
+            }
+        }
+        Err(io::Error::other("its directory can't be made, or is deleted again and again"))
+    }
+
+    fn delete(&self, name: &ObjectName) -> Result<(), ObjectError> {
+        let path = self.path(name);
+        match fs::remove_file(&path) {
+            Ok(()) => {}
+            Err(error) if is_absent(&error) => return Ok(()),
+            Err(error) => return Err(failed("delete object", name, error)),
+        }
+        self.directories.remove_empty_above(&path);
+        Ok(())
+    }
+
+    /// Takes the whole directory out of the names at once, then removes it at leisure: a crash in between leaves it in
+    /// the scratch directory, where the next start removes it.
+    fn delete_prefix(&self, prefix: &ObjectPrefix) -> io::Result<()> {
+        if prefix.as_str().is_empty() {
+            return self.delete_all();
+        }
+        self.discard(&self.root.join(prefix.as_str()))
+    }
+
+    fn delete_all(&self) -> io::Result<()> {
+        for entry in fs::read_dir(&self.root)? {
+            let entry = entry?;
+            if !entry.file_name().as_encoded_bytes().starts_with(b".") {
+                self.discard(&entry.path())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn discard(&self, path: &Path) -> io::Result<()> {
+        // An object of exactly this name is not below it.
+        let metadata = match fs::metadata(path) {
+            Ok(metadata) => metadata,
+            Err(error) if is_absent(&error) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        if !metadata.is_dir() {
+            return Ok(());
+        }
+        let trash = self.scratch.unused_path();
+        self.directories.forget(path);
+        match fs::rename(path, &trash) {
+            Ok(()) => {}
+            Err(error) if is_absent(&error) => return Ok(()),
+            Err(error) => return Err(error),
+        }
+        directories::sync_if_present(path.parent().unwrap_or(&self.root))?;
+        self.directories.remove_empty_above(path);
+        remove_tree(&trash)
+    }
+}
+
+/// Removes a tree in which writers that looked up their directory before it was moved may still put something.
+fn remove_tree(tree: &Path) -> io::Result<()> {
+    for _ in 1..ATTEMPTS {
+        match fs::remove_dir_all(tree) {
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {}
+            result => return result,
+        }
+    }
+    fs::remove_dir_all(tree)
+}
+
+/// Also when a segment of the path is an object: nothing can be below it.
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+fn info(name: ObjectName, metadata: &fs::Metadata) -> ObjectInfo {
+    let age = metadata.modified().ok().and_then(|written| SystemTime::now().duration_since(written).ok());
+    ObjectInfo { name, size: metadata.len(), age: age.unwrap_or_default() }
+}
+
+async fn blocking<T: Send + 'static>(
+    step: impl FnOnce() -> Result<T, ObjectError> + Send + 'static,
+) -> Result<T, ObjectError> {
+    match tokio::task::spawn_blocking(step).await {
+        Ok(result) => result,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(error) => Err(unavailable("reach", "the object store".into(), error)),
+        },
+    }
+}
+
+fn failed(doing: &'static str, name: &ObjectName, error: io::Error) -> ObjectError {
+    let name = name.clone();
+    match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => ObjectError::NotFound { name },
+        io::ErrorKind::AlreadyExists => ObjectError::AlreadyExists { name },
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ObjectError::NoSpace { name },
+        _ => unavailable(doing, name.to_string(), error),
+    }
+}
+
+fn unavailable(
+    doing: &'static str,
+    name: String,
+    source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+) -> ObjectError {
+    ObjectError::Unavailable { doing, name, source: source.into() }
+}
+
+#[cfg(test)]
+mod tests;

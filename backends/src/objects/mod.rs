@@ -1,0 +1,238 @@
+//! The object store: immutable bytes under names.
+//!
+//! An object is written whole, is durable before [`ObjectStore::put`] returns, and is read by ranges that stream.
+//! Nothing is ever appended to or changed in place; whoever wants other bytes uses another name.
+
+use std::{fmt, ops::Range, path::PathBuf, str::FromStr, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use futures::{TryStreamExt as _, stream::BoxStream};
+
+use crate::url::{Family, UrlError};
+
+pub mod contract;
+mod file;
+mod name;
+
+pub use self::{
+    file::FileStore,
+    name::{InvalidName, ObjectName, ObjectPrefix},
+};
+
+/// Bytes of one object in order, in pieces of a size the store finds efficient (a few hundred KiB).
+pub type ByteStream = BoxStream<'static, Result<Bytes, ObjectError>>;
+
+/// A store of immutable objects. Every implementation passes [`contract::objects_contract`].
+///
+/// Dropping a call's future leaves it unknown whether a write or deletion went through; each can be repeated without
+/// harm. A name that is an object is never also the prefix of another object (some stores can't hold both).
+#[async_trait]
+pub trait ObjectStore: Send + Sync + fmt::Debug {
+    /// Stores `chunks`, one after the other, as the object `name`, replacing what was there. It is durable when this
+    /// returns, and never visible half-written. Putting the same bytes again is a harmless repeat.
+    async fn put(&self, name: &ObjectName, chunks: Vec<Bytes>) -> Result<(), ObjectError>;
+
+    /// Like [`put`](Self::put), but of any number of callers with one name exactly one succeeds; the others are told
+    /// [`ObjectError::AlreadyExists`], and by then the winner's bytes are durable.
+    async fn put_new(&self, name: &ObjectName, chunks: Vec<Bytes>) -> Result<(), ObjectError>;
+
+    /// Size and age, without the bytes.
+    async fn head(&self, name: &ObjectName) -> Result<ObjectInfo, ObjectError>;
+
+    /// Streams the bytes `range`, which must lie inside the object ([`ObjectError::RangeOutside`]). A stream that was
+    /// begun can be finished though the object is deleted meanwhile, or ends with an error; it never ends early.
+    async fn get_range(&self, name: &ObjectName, range: Range<u64>) -> Result<ByteStream, ObjectError>;
+
+    /// Streams the whole object; its size is known before the first byte.
+    async fn get(&self, name: &ObjectName) -> Result<Object, ObjectError> {
+        let size = self.head(name).await?.size;
+        let bytes = self.get_range(name, 0..size).await?;
+        Ok(Object { size, bytes })
+    }
+
+    /// Reads the bytes `range` into memory. For small ranges: the caller bounds them.
+    async fn read_range(&self, name: &ObjectName, range: Range<u64>) -> Result<Bytes, ObjectError> {
+        gather(self.get_range(name, range).await?).await
+    }
+
+    /// Reads a whole object of at most `limit` bytes into memory ([`ObjectError::TooLarge`]).
+    async fn read(&self, name: &ObjectName, limit: u64) -> Result<Bytes, ObjectError> {
+        let object = self.get(name).await?;
+        if object.size > limit {
+            return Err(ObjectError::TooLarge { name: name.clone(), size: object.size, limit });
+        }
+        gather(object.bytes).await
+    }
+
+    /// Deletes the object; one that does not exist is deleted already. It is gone for every reader when this returns;
+    /// a power loss may bring it back.
+    async fn delete(&self, name: &ObjectName) -> Result<(), ObjectError>;
+
+    /// Deletes every object below `prefix` that existed when the call began. What is put meanwhile may stay.
+    async fn delete_prefix(&self, prefix: &ObjectPrefix) -> Result<(), ObjectError>;
+
+    /// All objects below `prefix`, in no order. What is put or deleted meanwhile may or may not be seen.
+    fn list(&self, prefix: &ObjectPrefix) -> BoxStream<'static, Result<ObjectInfo, ObjectError>>;
+}
+
+/// A whole object on its way.
+pub struct Object {
+    /// Size in bytes; the stream yields exactly as many.
+    pub size: u64,
+    /// The bytes.
+    pub bytes: ByteStream,
+}
+
+impl fmt::Debug for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Object").field("size", &self.size).finish_non_exhaustive()
+    }
+}
+
+/// What is known of an object without reading it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectInfo {
+    /// Its name.
+    pub name: ObjectName,
+    /// Its size in bytes.
+    pub size: u64,
+    /// How long ago it was written, by the store's own clock. Zero where that clock went backwards.
+    pub age: Duration,
+}
+
+/// Why a call on the object store did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub enum ObjectError {
+    /// No object of this name.
+    #[error("object {name} does not exist")]
+    NotFound {
+        /// The object asked for.
+        name: ObjectName,
+    },
+    /// [`ObjectStore::put_new`] found an object of this name.
+    #[error("object {name} exists already")]
+    AlreadyExists {
+        /// The object to be made.
+        name: ObjectName,
+    },
+    /// The store is full, or a quota is reached. Nothing was stored.
+    #[error("no space is left to store object {name}")]
+    NoSpace {
+        /// The object to be made.
+        name: ObjectName,
+    },
+    /// The range asked for is not inside the object.
+    #[error("bytes {start}..{end} are outside object {name} of {size} bytes")]
+    RangeOutside {
+        /// The object asked for.
+        name: ObjectName,
+        /// First byte asked for.
+        start: u64,
+        /// Byte after the last one asked for.
+        end: u64,
+        /// The object's size.
+        size: u64,
+    },
+    /// [`ObjectStore::read`] found more bytes than its caller accepts.
+    #[error("object {name} has {size} bytes, at most {limit} are accepted here")]
+    TooLarge {
+        /// The object asked for.
+        name: ObjectName,
+        /// Its size in bytes.
+        size: u64,
+        /// What the caller accepts.
+        limit: u64,
+    },
+    /// The store failed or can't be reached. The same call may succeed later.
+    #[error("{doing} {name}")]
+    Unavailable {
+        /// What was being done, such as "write object".
+        doing: &'static str,
+        /// The object or prefix.
+        name: String,
+        /// The cause.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+/// Which object store, as written in the settings: `file:PATH`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ObjectsUrl {
+    /// Files below a directory of this machine, made when missing.
+    File(PathBuf),
+}
+
+const FAMILY: Family = Family { backend: "the object store", known: "file:PATH" };
+
+impl FromStr for ObjectsUrl {
+    type Err = UrlError;
+
+    fn from_str(url: &str) -> Result<Self, UrlError> {
+        let (scheme, rest) = FAMILY.split(url)?;
+        if scheme != "file" {
+            return Err(FAMILY.unknown(scheme));
+        }
+        let path = match rest.strip_prefix("//") {
+            Some(path) if path.starts_with('/') => path,
+            Some(_) => return Err(FAMILY.malformed(url, "names a host; write file:PATH or file:///PATH")),
+            None => rest,
+        };
+        if path.is_empty() {
+            return Err(FAMILY.malformed(url, "a path must follow file:"));
+        }
+        Ok(Self::File(path.into()))
+    }
+}
+
+impl fmt::Display for ObjectsUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "file:{}", path.display()),
+        }
+    }
+}
+
+/// Opens the object store a URL names.
+pub async fn open(url: &ObjectsUrl) -> Result<Arc<dyn ObjectStore>, ObjectError> {
+    match url {
+        ObjectsUrl::File(path) => Ok(Arc::new(FileStore::open(path).await?)),
+    }
+}
+
+async fn gather(mut stream: ByteStream) -> Result<Bytes, ObjectError> {
+    let Some(first) = stream.try_next().await? else { return Ok(Bytes::new()) };
+    let Some(second) = stream.try_next().await? else { return Ok(first) };
+    let mut whole = BytesMut::from(first);
+    whole.extend_from_slice(&second);
+    while let Some(more) = stream.try_next().await? {
+        whole.extend_from_slice(&more);
+    }
+    Ok(whole.freeze())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_names_a_directory() {
+        for (url, path) in
+            [("file:data/objects", "data/objects"), ("file:/srv/x", "/srv/x"), ("file:///srv/x", "/srv/x")]
+        {
+            assert_eq!(url.parse(), Ok(ObjectsUrl::File(path.into())), "{url}");
+        }
+    }
+
+    #[test]
+    fn other_urls_are_refused_in_words() {
+        for (url, words) in [
+            ("s3://bucket", "s3: is not a known scheme for the object store; known: file:PATH"),
+            ("data", "\"data\" has no scheme; known for the object store: file:PATH"),
+            ("file:", "\"file:\" for the object store: a path must follow file:"),
+            ("file://host/x", "\"file://host/x\" for the object store: names a host; write file:PATH or file:///PATH"),
+        ] {
+            assert_eq!(url.parse::<ObjectsUrl>().unwrap_err().to_string(), words);
+        }
+    }
+}
