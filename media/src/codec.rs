@@ -1,5 +1,8 @@
 //! Codecs that can be carried, with the configuration a player needs, and their RFC 6381 strings.
 
+pub mod aac;
+mod strings;
+
 /// A codec and its decoder configuration, in the form that an ISO BMFF sample entry carries.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Codec {
@@ -38,4 +41,32 @@ pub enum Codec {
         /// `FLACSpecificBox` payload.
         dfla: Vec<u8>,
     },
+}
+
+impl Codec {
+    /// The value of a `codecs` parameter (RFC 6381), of the sample entry that players take (`hvc1`, `avc1`).
+    pub fn codec_string(&self) -> String {
+        match self {
+            Self::H264 { avcc } => strings::h264(avcc),
+            Self::Hevc { hvcc } => strings::hevc(hvcc),
+            Self::Vp9 { vpcc } => strings::vp9(vpcc),
+            Self::Av1 { av1c } => strings::av1(av1c),
+            Self::Aac { asc } => strings::aac(asc),
+            Self::Opus { .. } => "opus".to_owned(),
+            Self::Flac { .. } => "fLaC".to_owned(),
+        }
+    }
+
+    /// The name people know it by.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::H264 { .. } => "H.264",
+            Self::Hevc { .. } => "HEVC",
+            Self::Vp9 { .. } => "VP9",
+            Self::Av1 { .. } => "AV1",
+            Self::Aac { .. } => "AAC",
+            Self::Opus { .. } => "Opus",
+            Self::Flac { .. } => "FLAC",
+        }
+    }
 }

@@ -34,6 +34,31 @@ pub struct IgnoredTrack {
     pub id: u32,
     /// What it is, for people: a handler or sample entry code such as `tmcd`.
     pub what: String,
+    /// What kind of reason it is, to decide by.
+    pub cause: IgnoredCause,
     /// Why it is not played, a sentence fragment such as `timecode is not played`.
     pub reason: String,
+}
+
+/// Kinds of reasons to leave a track out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum IgnoredCause {
+    /// Its coding or its kind is not one that is carried (PCM, timecode, subtitles, …).
+    NotCarried,
+    /// The file turns it off (a thumbnail track), or it serves another track (chapter pictures).
+    Auxiliary,
+    /// Another video track was taken.
+    Surplus,
+    /// It is encrypted.
+    Encrypted,
+    /// The decoder's configuration lacks what a player needs before the first sample (parameter sets).
+    Configuration,
+    /// Several sample descriptions.
+    SeveralDescriptions,
+    /// An edit list with several parts, or a speed other than 1.
+    Edits,
+    /// It has no sample that is shown.
+    Empty,
+    /// Its tables contradict themselves.
+    Damaged,
 }

@@ -4,7 +4,14 @@
 //! HLS and DASH manifests, WebVTT). It does no I/O: a reader says which byte range it needs next and is given it, which
 //! is also what becomes a *want* of an upload. It knows nothing of gRPC, storage, async or ffmpeg.
 
+pub mod cmaf;
 pub mod codec;
 pub mod index;
+pub mod manifest;
+pub mod mp4;
+pub mod picture;
+pub mod plan;
+pub mod presentation;
 pub mod time;
+pub mod timeline;
 pub mod track;

@@ -2,6 +2,7 @@
 
 use crate::codec::Codec;
 use crate::time::Timescale;
+use std::time::Duration;
 
 /// A playable track of a source.
 #[derive(Clone, Debug)]
@@ -24,6 +25,15 @@ pub struct Track {
     pub samples: SampleTable,
     /// Whether some sample decoded after a sync sample is shown before it (an open GOP): such a track can't be cut there.
     pub open_gop: bool,
+}
+
+impl Track {
+    /// How long the presentation is when this track ends: its delay, and what its edit shows.
+    pub fn duration(&self) -> Duration {
+        let end = self.samples.end_pts();
+        let shown = self.edit.end.map_or(end, |edit_end| edit_end.min(end)) - self.edit.start;
+        self.timescale.duration(self.edit.delay.saturating_add(shown.max(0)))
+    }
 }
 
 /// What is particular to a kind of track.
@@ -124,6 +134,24 @@ pub struct SampleTable {
     samples: Vec<Sample>,
 }
 
+/// Builds a table sample by sample, in decode order.
+#[derive(Debug, Default)]
+pub struct SampleTableBuilder {
+    samples: Vec<Sample>,
+}
+
+impl SampleTableBuilder {
+    /// Appends the next sample in decode order; its `dts` must be the sum of the durations before it.
+    pub fn push(&mut self, sample: Sample) {
+        self.samples.push(sample);
+    }
+
+    /// The finished table.
+    pub fn finish(self) -> SampleTable {
+        SampleTable { samples: self.samples }
+    }
+}
+
 impl SampleTable {
     /// A table of `samples` in decode order.
     pub fn from_samples(samples: Vec<Sample>) -> Self {
@@ -164,6 +192,11 @@ impl SampleTable {
     /// Decode time at the end of the last sample.
     pub fn end_dts(&self) -> i64 {
         self.samples.last().map_or(0, |s| s.dts + i64::from(s.duration))
+    }
+
+    /// Media time at which the last sample in order of presentation ends, 0 for an empty table.
+    pub fn end_pts(&self) -> i64 {
+        self.samples.iter().map(|s| s.dts + i64::from(s.cts) + i64::from(s.duration)).max().unwrap_or(0)
     }
 
     /// Smallest composition offset of any sample, 0 for an empty table.

@@ -1,0 +1,38 @@
+//! MP4 and MOV files (ISO/IEC 14496-12, `QuickTime` File Format): from their own tables to a [`MediaIndex`].
+//!
+//! Nothing in a file is believed: tables must be there as bytes before anything is allocated for them, counts have
+//! limits, and whatever contradicts itself ends in an [`IndexError`] that names the box and its place.
+
+mod audio;
+mod boxes;
+mod edits;
+mod entry;
+mod error;
+mod indexer;
+mod language;
+mod movie;
+mod names;
+mod sniff;
+mod tables;
+mod track;
+mod video;
+
+pub use error::IndexError;
+pub use indexer::{Indexer, Limits, Step};
+
+use crate::index::MediaIndex;
+
+/// Indexes a file whose bytes are all at hand: for tests and small files.
+pub fn index_bytes(file: &[u8]) -> Result<MediaIndex, IndexError> {
+    let mut indexer = Indexer::new(file.len() as u64, Limits::default());
+    let mut bytes: &[u8] = &[];
+    loop {
+        match indexer.step(bytes)? {
+            Step::Need(range) => {
+                let at = |offset| usize::try_from(offset).unwrap_or(file.len()).min(file.len());
+                bytes = &file[at(range.start)..at(range.end)];
+            }
+            Step::Done(index) => return Ok(*index),
+        }
+    }
+}

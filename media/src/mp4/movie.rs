@@ -1,0 +1,221 @@
+//! `moov` (ISO/IEC 14496-12 §8.2.1): which of its tracks are played.
+
+use super::boxes::{FourCc, Node};
+use super::error::IndexError;
+use super::indexer::Limits;
+use super::track::{self, Heading, Kind, TrackError};
+use crate::index::{Container, IgnoredCause, IgnoredTrack, MediaIndex};
+use crate::time::Timescale;
+use crate::track::Track;
+use std::collections::HashSet;
+
+/// What is known of the file around `moov`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct File {
+    pub container: Container,
+    pub size: u64,
+    pub limits: Limits,
+}
+
+/// Reads `moov`.
+pub(super) fn read(moov: &Node<'_>, file: File) -> Result<MediaIndex, IndexError> {
+    let mut traks = Vec::new();
+    for child in moov.children() {
+        let child = child?;
+        match &child.kind.0 {
+            b"trak" => {
+                let found = traks.len() as u64 + 1;
+                if found > file.limits.tracks {
+                    return Err(moov.over_limit(found, file.limits.tracks, "tracks"));
+                }
+                traks.push(child.open_as(moov, &format!("trak[{found}]")));
+            }
+            b"mvex" => return Err(IndexError::Fragmented),
+            b"cmov" => return Err(IndexError::NothingPlayable { found: "its index is compressed (cmov)".to_owned() }),
+            _ => {}
+        }
+    }
+    let timescale = movie_timescale(moov)?;
+    let mut choice = Choice::new(file, timescale);
+    let headings: Vec<_> = traks.iter().map(|trak| track::heading(trak, file.container)).collect();
+    choice.survey(headings.iter().filter_map(|heading| heading.as_ref().ok()));
+    for (trak, heading) in traks.iter().zip(headings) {
+        choice.consider(trak, heading)?;
+    }
+    choice.finish()
+}
+
+/// The timescale of `mvhd`, which edit lists use; none where it is zero.
+fn movie_timescale(moov: &Node<'_>) -> Result<Option<Timescale>, IndexError> {
+    let mvhd = moov.require(*b"mvhd")?;
+    let (version, _, mut fields) = mvhd.full()?;
+    fields.skip(if version == 1 { 16 } else { 8 })?;
+    Ok(Timescale::new(fields.u32()?))
+}
+
+/// The tracks taken and left so far.
+struct Choice {
+    file: File,
+    movie: Option<Timescale>,
+    /// Tracks that others point to as their chapters.
+    chapters: HashSet<u32>,
+    /// Whether the flag that enables a track means anything: some tools never set it.
+    flags_used: bool,
+    taken_ids: HashSet<u32>,
+    samples_left: u64,
+    video: Option<Track>,
+    audio: Vec<Track>,
+    ignored: Vec<IgnoredTrack>,
+    /// The first error in a track that shows pictures, and in any other.
+    damaged_video: Option<IndexError>,
+    damaged: Option<IndexError>,
+}
+
+impl Choice {
+    fn new(file: File, movie: Option<Timescale>) -> Self {
+        Self {
+            file,
+            movie,
+            chapters: HashSet::new(),
+            flags_used: false,
+            taken_ids: HashSet::new(),
+            samples_left: file.limits.samples,
+            video: None,
+            audio: Vec::new(),
+            ignored: Vec::new(),
+            damaged_video: None,
+            damaged: None,
+        }
+    }
+
+    fn survey<'h>(&mut self, headings: impl Iterator<Item = &'h Heading>) {
+        for heading in headings {
+            self.flags_used |= heading.enabled;
+            self.chapters.extend(&heading.chapters);
+        }
+    }
+
+    /// Takes a track or says why not; an error where the file as a whole is of no use.
+    fn consider(&mut self, trak: &Node<'_>, heading: Result<Heading, IndexError>) -> Result<(), IndexError> {
+        let heading = match heading {
+            Ok(heading) => heading,
+            Err(error) => {
+                self.damage(0, "trak".to_owned(), error, false);
+                return Ok(());
+            }
+        };
+        if let Err((what, cause, reason)) = self.admits(&heading) {
+            self.ignore(heading.id, what, cause, reason);
+            return Ok(());
+        }
+        let is_video = heading.kind == Kind::Video;
+        let id = heading.id;
+        match track::read(trak, heading, self.movie, self.samples_left) {
+            Ok(read) if read.bytes_end > self.file.size => {
+                Err(IndexError::Truncated { have: self.file.size, need: read.bytes_end })
+            }
+            Ok(read) => {
+                self.samples_left = self.samples_left.saturating_sub(read.track.samples.len() as u64);
+                self.taken_ids.insert(id);
+                if is_video {
+                    self.video = Some(read.track);
+                } else {
+                    self.audio.push(read.track);
+                }
+                Ok(())
+            }
+            Err(TrackError::Index { what, error }) => {
+                self.damage(id, what.to_string(), error, is_video);
+                Ok(())
+            }
+            Err(TrackError::Ignored { what, cause, reason }) => {
+                self.ignore(id, what, cause, reason);
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether a track is worth reading, by what its heading says.
+    fn admits(&self, heading: &Heading) -> Result<(), (FourCc, IgnoredCause, String)> {
+        let what = heading.entry.unwrap_or(heading.handler);
+        let refuse = |cause, reason: &str| Err((what, cause, reason.to_owned()));
+        if heading.kind == Kind::Other {
+            let name = super::names::handler(heading.handler.0)
+                .map_or_else(|| format!("a track of kind {}", heading.handler), str::to_owned);
+            return Err((what, IgnoredCause::NotCarried, format!("{name} is not played")));
+        }
+        if self.taken_ids.contains(&heading.id) {
+            return refuse(IgnoredCause::Damaged, "another track has the same id");
+        }
+        if heading.kind == Kind::Audio {
+            return Ok(());
+        }
+        if self.chapters.contains(&heading.id) {
+            return refuse(IgnoredCause::Auxiliary, "it holds the pictures of chapters");
+        }
+        if self.flags_used && !heading.enabled {
+            return refuse(IgnoredCause::Auxiliary, "the file turns it off");
+        }
+        if self.video.is_some() {
+            return refuse(IgnoredCause::Surplus, "only the first video track is played");
+        }
+        Ok(())
+    }
+
+    fn ignore(&mut self, id: u32, what: FourCc, cause: IgnoredCause, reason: String) {
+        self.ignored.push(IgnoredTrack { id, what: what.to_string(), cause, reason });
+    }
+
+    fn damage(&mut self, id: u32, what: String, error: IndexError, is_video: bool) {
+        let reason = error.to_string();
+        self.ignored.push(IgnoredTrack { id, what, cause: IgnoredCause::Damaged, reason });
+        let first = if is_video { &mut self.damaged_video } else { &mut self.damaged };
+        first.get_or_insert(error);
+    }
+
+    fn finish(mut self) -> Result<MediaIndex, IndexError> {
+        if self.video.is_none()
+            && let Some(error) = self.damaged_video
+        {
+            return Err(error);
+        }
+        let tracks: Vec<_> = self.video.take().into_iter().chain(self.audio).collect();
+        if tracks.is_empty() {
+            return Err(nothing(&self.ignored, self.damaged));
+        }
+        let duration = tracks.iter().map(Track::duration).max().unwrap_or_default();
+        if duration.is_zero() {
+            return Err(IndexError::ZeroDuration);
+        }
+        Ok(MediaIndex {
+            container: self.file.container,
+            file_size: self.file.size,
+            tracks,
+            ignored: self.ignored,
+            duration,
+        })
+    }
+}
+
+/// Why there is nothing to play.
+fn nothing(ignored: &[IgnoredTrack], damaged: Option<IndexError>) -> IndexError {
+    const NAMED: usize = 6;
+    if ignored.iter().any(|track| track.cause == IgnoredCause::Empty) {
+        return IndexError::ZeroDuration;
+    }
+    if let Some(error) = damaged {
+        return error;
+    }
+    if ignored.is_empty() {
+        return IndexError::NothingPlayable { found: "it has no tracks".to_owned() };
+    }
+    let mut named: Vec<_> =
+        ignored.iter().map(|track| format!("track {} ({}): {}", track.id, track.what, track.reason)).collect();
+    let more = named.len().saturating_sub(NAMED);
+    named.truncate(NAMED);
+    let mut found = named.join("; ");
+    if more > 0 {
+        found = format!("{found}; and {more} more");
+    }
+    IndexError::NothingPlayable { found }
+}

@@ -1,0 +1,273 @@
+//! `trak` (ISO/IEC 14496-12 §8.3): one track, from its heading to its samples.
+
+use super::boxes::{FourCc, Node};
+use super::edits::{self, Edits, Scales};
+use super::entry::{self, Entry, EntryError, Picture, RawEntry};
+use super::error::IndexError;
+use super::tables::{self, Descriptions};
+use super::{language, names};
+use crate::index::{Container, IgnoredCause};
+use crate::time::Timescale;
+use crate::track::{Edit, Rotation, Track, TrackKind, VideoFormat};
+
+/// What kind of media a track holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Kind {
+    Video,
+    Audio,
+    Other,
+}
+
+/// What a track says of itself before its samples.
+#[derive(Clone, Debug)]
+pub(super) struct Heading {
+    pub id: u32,
+    pub enabled: bool,
+    pub kind: Kind,
+    pub handler: FourCc,
+    /// Type of the first sample entry.
+    pub entry: Option<FourCc>,
+    /// Ids of the tracks that hold this one's chapters.
+    pub chapters: Vec<u32>,
+    matrix: [i32; 9],
+    /// Display size in 16.16 fixed point.
+    size: (u32, u32),
+    timescale: Timescale,
+    language: Option<String>,
+    name: Option<String>,
+}
+
+/// A track and what its file must be for it.
+#[derive(Debug)]
+pub(super) struct ReadTrack {
+    pub track: Track,
+    /// One past the last byte of any sample.
+    pub bytes_end: u64,
+}
+
+/// Why a track is not played.
+#[derive(Debug)]
+pub(super) enum TrackError {
+    /// A box is wrong.
+    Index { what: FourCc, error: IndexError },
+    /// It is not for us.
+    Ignored { what: FourCc, cause: IgnoredCause, reason: String },
+}
+
+/// Reads what `trak` says before its samples.
+pub(super) fn heading(trak: &Node<'_>, container: Container) -> Result<Heading, IndexError> {
+    let quicktime = container == Container::Mov;
+    let tkhd = trak.require(*b"tkhd")?;
+    let (version, flags, mut fields) = tkhd.full()?;
+    let times = if version == 1 { 8 } else { 4 };
+    fields.skip(2 * times)?;
+    let id = fields.u32()?;
+    fields.skip(4 + times + 16)?;
+    let mut matrix = [0; 9];
+    for number in &mut matrix {
+        *number = fields.i32()?;
+    }
+    let size = (fields.u32()?, fields.u32()?);
+
+    let mdia = trak.require(*b"mdia")?;
+    let mdhd = mdia.require(*b"mdhd")?;
+    let (version, _, mut fields) = mdhd.full()?;
+    let times = if version == 1 { 8 } else { 4 };
+    fields.skip(2 * times)?;
+    let timescale =
+        Timescale::new(fields.u32()?).ok_or_else(|| mdhd.malformed(4 + 2 * times, "a timescale of zero"))?;
+    fields.skip(times)?;
+    let packed = language::from_packed(fields.u16()?, quicktime);
+    let extended =
+        mdia.find(*b"elng")?.and_then(|elng| language::from_extended(elng.body.get(4..).unwrap_or_default()));
+
+    let hdlr = mdia.require(*b"hdlr")?;
+    let (_, _, mut fields) = hdlr.full()?;
+    fields.skip(4)?;
+    let handler = FourCc(fields.array()?);
+    fields.skip(12)?;
+    let kind = match &handler.0 {
+        b"vide" => Kind::Video,
+        b"soun" => Kind::Audio,
+        _ => Kind::Other,
+    };
+    Ok(Heading {
+        id,
+        enabled: flags & 1 != 0,
+        kind,
+        handler,
+        entry: first_entry(&mdia),
+        chapters: chapters(trak)?,
+        matrix,
+        size,
+        timescale,
+        language: extended.or(packed),
+        name: user_name(trak).or_else(|| names::given(fields.rest(), quicktime)),
+    })
+}
+
+/// Type of the first sample entry, for words only: whatever is wrong on the way is met again by who needs it.
+fn first_entry(mdia: &Node<'_>) -> Option<FourCc> {
+    let stsd = mdia.find(*b"minf").ok()??.find(*b"stbl").ok()??.find(*b"stsd").ok()??;
+    stsd.children_from(8).next()?.ok().map(|child| child.kind)
+}
+
+/// Track ids in `tref/chap`.
+fn chapters(trak: &Node<'_>) -> Result<Vec<u32>, IndexError> {
+    let Some(tref) = trak.find(*b"tref")? else { return Ok(Vec::new()) };
+    let Some(chap) = tref.find(*b"chap")? else { return Ok(Vec::new()) };
+    let (ids, _) = chap.body.as_chunks::<4>();
+    Ok(ids.iter().map(|id| u32::from_be_bytes(*id)).collect())
+}
+
+/// The title in `udta/name`. What is wrong in user data harms nobody.
+fn user_name(trak: &Node<'_>) -> Option<String> {
+    let name = trak.find(*b"udta").ok()??.find(*b"name").ok()??;
+    names::given(name.body, false)
+}
+
+/// Reads the rest of a video or audio track; at most `limit` samples.
+pub(super) fn read(
+    trak: &Node<'_>,
+    heading: Heading,
+    movie: Option<Timescale>,
+    limit: u64,
+) -> Result<ReadTrack, TrackError> {
+    let what = heading.entry.unwrap_or(heading.handler);
+    let wrap = |error| TrackError::Index { what, error };
+    let ignored = |cause, reason: &str| TrackError::Ignored { what, cause, reason: reason.to_owned() };
+
+    let minf = trak.require(*b"mdia").and_then(|mdia| mdia.require(*b"minf")).map_err(wrap)?;
+    let stbl = minf.require(*b"stbl").map_err(wrap)?;
+    let (codec, kind) = match sample_entry(&heading, &minf, &stbl)? {
+        Entry::Video(codec, picture) => (codec, TrackKind::Video(video_format(&heading, picture))),
+        Entry::Audio(codec, format) => (codec, TrackKind::Audio(format)),
+    };
+    if matches!(kind, TrackKind::Video(_)) != (heading.kind == Kind::Video) {
+        return Err(ignored(IgnoredCause::Damaged, "its handler and its sample entry say different things"));
+    }
+    let edit = match edit(trak, &heading, movie).map_err(wrap)? {
+        Edits::One(edit) => edit,
+        Edits::Several => return Err(ignored(IgnoredCause::Edits, "its edit list has several parts")),
+        Edits::Speed => return Err(ignored(IgnoredCause::Edits, "its edit list changes the speed")),
+    };
+    let samples = tables::read(&stbl, heading.kind == Kind::Audio, limit).map_err(wrap)?;
+    if samples.table.is_empty() {
+        return Err(ignored(IgnoredCause::Empty, "it has no samples"));
+    }
+    if samples.table.sync_samples().next().is_none() {
+        return Err(ignored(IgnoredCause::Damaged, "it marks no sample as one where decoding can begin"));
+    }
+    let edit = Edit { end: edit.end.filter(|&end| end < samples.end), ..edit };
+    if edit.start >= edit.end.unwrap_or(samples.end) {
+        return Err(ignored(IgnoredCause::Empty, "its edit list shows nothing of it"));
+    }
+    let track = Track {
+        id: heading.id,
+        timescale: heading.timescale,
+        language: heading.language,
+        name: heading.name,
+        codec,
+        kind,
+        edit,
+        samples: samples.table,
+        open_gop: samples.open_gop,
+    };
+    Ok(ReadTrack { track, bytes_end: samples.bytes_end })
+}
+
+/// The one sample entry that all samples use.
+fn sample_entry(heading: &Heading, minf: &Node<'_>, stbl: &Node<'_>) -> Result<Entry, TrackError> {
+    let what = heading.entry.unwrap_or(heading.handler);
+    let wrap = |error| TrackError::Index { what, error };
+    let stsd = stbl.require(*b"stsd").map_err(wrap)?;
+    let entries = entry::entries(&stsd).map_err(wrap)?;
+    let used = tables::descriptions(stbl).map_err(wrap)?;
+    let number = match used {
+        Descriptions::One(number) => number,
+        Descriptions::Several => 1,
+    };
+    let raw = usize::try_from(number).ok().and_then(|number| entries.get(number.checked_sub(1)?));
+    let raw = raw.ok_or_else(|| wrap(stsd.malformed(4, format!("has no sample description {number}"))))?;
+    let found = entry::read(raw).map_err(|error| match error {
+        EntryError::Index(error) => TrackError::Index { what: raw.kind, error },
+        EntryError::Ignored { what, cause, reason } => TrackError::Ignored { what, cause, reason },
+    })?;
+    let ignored = |cause, reason: &str| TrackError::Ignored { what: raw.kind, cause, reason: reason.to_owned() };
+    if used == Descriptions::Several {
+        return Err(ignored(
+            IgnoredCause::SeveralDescriptions,
+            "its coding changes on the way (several sample descriptions)",
+        ));
+    }
+    if !is_in_this_file(minf, raw).map_err(wrap)? {
+        return Err(ignored(IgnoredCause::NotCarried, "its media is in another file"));
+    }
+    Ok(found)
+}
+
+/// Whether the data reference of `entry` (`dref`, §8.7.2) is this file; so it is if nothing is said.
+fn is_in_this_file(minf: &Node<'_>, entry: &RawEntry<'_>) -> Result<bool, IndexError> {
+    const SELF_CONTAINED: u8 = 1;
+    let mut fields = entry.node.fields();
+    fields.skip(6)?;
+    let number = usize::from(fields.u16()?);
+    let Some(dinf) = minf.find(*b"dinf")? else { return Ok(true) };
+    let Some(dref) = dinf.find(*b"dref")? else { return Ok(true) };
+    let Some(reference) = dref.children_from(8).nth(number.saturating_sub(1)) else { return Ok(true) };
+    Ok(reference?.body.get(3).is_none_or(|flags| flags & SELF_CONTAINED != 0))
+}
+
+/// The edit of a track; the whole media without an edit list.
+fn edit(trak: &Node<'_>, heading: &Heading, movie: Option<Timescale>) -> Result<Edits, IndexError> {
+    let Some(edts) = trak.find(*b"edts")? else { return Ok(Edits::One(Edit::default())) };
+    let Some(elst) = edts.find(*b"elst")? else { return Ok(Edits::One(Edit::default())) };
+    let movie = movie.ok_or_else(|| elst.malformed(0, "the movie it refers to has a timescale of zero"))?;
+    edits::read(&elst, Scales { movie, media: heading.timescale })
+}
+
+fn video_format(heading: &Heading, picture: Picture) -> VideoFormat {
+    let Picture { width, height, sample_aspect, colour } = picture;
+    let sample_aspect = sample_aspect.or_else(|| aspect_of_size(heading.size, (width, height)));
+    VideoFormat {
+        width,
+        height,
+        sample_aspect: sample_aspect.unwrap_or((1, 1)),
+        matrix: heading.matrix,
+        rotation: rotation(heading.matrix),
+        colour,
+    }
+}
+
+/// The sample aspect ratio by which the track's display size differs from the coded one.
+///
+/// It is used where no `pasp` is; a difference of less than a sample is rounding.
+fn aspect_of_size(display: (u32, u32), (width, height): (u16, u16)) -> Option<(u32, u32)> {
+    let (shown_width, shown_height) = (u64::from(display.0), u64::from(display.1));
+    let (width, height) = (u64::from(width), u64::from(height));
+    let scaled_width = (width * shown_height).checked_div(height)?;
+    if shown_width == 0 || shown_height == 0 || shown_width.abs_diff(scaled_width) <= 1 << 16 {
+        return None;
+    }
+    let (horizontal, vertical) = (shown_width * height, shown_height * width);
+    let divisor = greatest_common_divisor(horizontal, vertical);
+    Some((u32::try_from(horizontal / divisor).ok()?, u32::try_from(vertical / divisor).ok()?))
+}
+
+fn greatest_common_divisor(mut a: u64, mut b: u64) -> u64 {
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    a.max(1)
+}
+
+/// The turn in a matrix (§6.2.2); none where it does anything else.
+fn rotation(matrix: [i32; 9]) -> Rotation {
+    const ONE: i32 = 1 << 16;
+    match [matrix[0], matrix[1], matrix[3], matrix[4]] {
+        [0, ONE, b, 0] if b == -ONE => Rotation::Quarter,
+        [a, 0, 0, d] if a == -ONE && d == -ONE => Rotation::Half,
+        [0, a, ONE, 0] if a == -ONE => Rotation::ThreeQuarters,
+        _ => Rotation::None,
+    }
+}

@@ -1,0 +1,134 @@
+//! Visual sample entries (ISO/IEC 14496-12 §12.1.3) of the codecs that are carried.
+
+use super::boxes::Node;
+use super::entry::{Entry, EntryError, Picture, RawEntry};
+use super::error::IndexError;
+use crate::codec::Codec;
+use crate::index::IgnoredCause;
+use crate::track::Colour;
+
+/// Bytes of a visual sample entry before its boxes.
+const FIXED: usize = 78;
+
+pub(super) fn read(entry: &RawEntry<'_>) -> Result<Entry, EntryError> {
+    let node = &entry.node;
+    let mut fields = node.fields();
+    fields.skip(24)?;
+    let (width, height) = (fields.u16()?, fields.u16()?);
+    fields.skip(FIXED - 28)?;
+    if width == 0 || height == 0 {
+        return Err(entry.ignored(IgnoredCause::Configuration, format!("its pictures have a size of {width}×{height}")));
+    }
+    let mut picture = Picture { width, height, sample_aspect: None, colour: None };
+    let mut configuration = None;
+    let wanted = configuration_box(entry.kind.0);
+    for child in node.children_from(FIXED) {
+        let child = child?;
+        match &child.kind.0 {
+            kind if *kind == wanted && configuration.is_none() => configuration = Some(child.open(node)),
+            b"pasp" => picture.sample_aspect = aspect(&child.open(node))?,
+            b"colr" if picture.colour.is_none() => picture.colour = colour(&child.open(node))?,
+            _ => {}
+        }
+    }
+    let Some(configuration) = configuration else {
+        return Err(entry.ignored(IgnoredCause::Configuration, "its decoder configuration is missing"));
+    };
+    let codec = codec(entry, &configuration)?;
+    Ok(Entry::Video(codec, picture))
+}
+
+fn configuration_box(kind: [u8; 4]) -> [u8; 4] {
+    match &kind {
+        b"hvc1" | b"hev1" => *b"hvcC",
+        b"vp09" => *b"vpcC",
+        b"av01" => *b"av1C",
+        _ => *b"avcC",
+    }
+}
+
+fn codec(entry: &RawEntry<'_>, configuration: &Node<'_>) -> Result<Codec, EntryError> {
+    let bytes = configuration.body.to_vec();
+    let lacks =
+        |what: &str| entry.ignored(IgnoredCause::Configuration, format!("its decoder configuration lacks {what}"));
+    match &entry.kind.0 {
+        b"hvc1" | b"hev1" => {
+            if !hevc_has_parameter_sets(configuration)? {
+                return Err(lacks("the parameter sets"));
+            }
+            Ok(Codec::Hevc { hvcc: bytes })
+        }
+        b"vp09" => match bytes.first() {
+            Some(1) if bytes.len() >= 10 => Ok(Codec::Vp9 { vpcc: bytes }),
+            _ => Err(lacks("a version that is known")),
+        },
+        b"av01" => match bytes.first() {
+            Some(0x81) if bytes.len() >= 4 => Ok(Codec::Av1 { av1c: bytes }),
+            _ => Err(lacks("a version that is known")),
+        },
+        _ => {
+            if !h264_has_parameter_sets(configuration)? {
+                return Err(lacks("the parameter sets"));
+            }
+            Ok(Codec::H264 { avcc: bytes })
+        }
+    }
+}
+
+/// Whether `avcC` (ISO/IEC 14496-15 §5.3.3.1) is whole and holds at least one SPS and PPS.
+fn h264_has_parameter_sets(avcc: &Node<'_>) -> Result<bool, IndexError> {
+    let mut fields = avcc.fields();
+    let [version, _, _, _, _] = fields.array()?;
+    if version != 1 {
+        return Err(avcc.malformed(0, format!("unknown version {version}")));
+    }
+    for mask in [0x1f, 0xff] {
+        let count = fields.u8()? & mask;
+        if count == 0 {
+            return Ok(false);
+        }
+        for _ in 0..count {
+            let length = fields.u16()?;
+            fields.skip(length.into())?;
+        }
+    }
+    Ok(true)
+}
+
+/// Whether `hvcC` (ISO/IEC 14496-15 §8.3.3.1) is whole and holds at least one VPS, SPS and PPS.
+fn hevc_has_parameter_sets(hvcc: &Node<'_>) -> Result<bool, IndexError> {
+    const VPS_SPS_PPS: [u8; 3] = [32, 33, 34];
+    let mut fields = hvcc.fields();
+    fields.skip(22)?;
+    let mut found = [false; 3];
+    for _ in 0..fields.u8()? {
+        let kind = fields.u8()? & 0x3f;
+        for _ in 0..fields.u16()? {
+            let length = fields.u16()?;
+            fields.skip(length.into())?;
+            if let Some(at) = VPS_SPS_PPS.iter().position(|&wanted| wanted == kind) {
+                found[at] = true;
+            }
+        }
+    }
+    Ok(found == [true; 3])
+}
+
+/// `pasp` (§12.1.4.2); none if it says nothing.
+fn aspect(pasp: &Node<'_>) -> Result<Option<(u32, u32)>, IndexError> {
+    let mut fields = pasp.fields();
+    let (horizontal, vertical) = (fields.u32()?, fields.u32()?);
+    Ok((horizontal > 0 && vertical > 0).then_some((horizontal, vertical)))
+}
+
+/// `colr` (§12.1.5) with code points; none for ICC profiles.
+fn colour(colr: &Node<'_>) -> Result<Option<Colour>, IndexError> {
+    let mut fields = colr.fields();
+    let kind: [u8; 4] = fields.array()?;
+    if &kind != b"nclx" && &kind != b"nclc" {
+        return Ok(None);
+    }
+    let (primaries, transfer, matrix) = (fields.u16()?, fields.u16()?, fields.u16()?);
+    let full_range = &kind == b"nclx" && fields.u8()? & 0x80 != 0;
+    Ok(Some(Colour { primaries, transfer, matrix, full_range }))
+}
