@@ -1,0 +1,148 @@
+//! The DASH manifest (ISO/IEC 23009-1): static, one period, one adaptation set a track.
+//!
+//! `S@t` is the `tfdt` of its segment. The init segment's edit brings times to the presentation's, so there is no
+//! `presentationTimeOffset`.
+
+use super::address::{self, below};
+use super::bitrate::Bitrate;
+use super::hls::{language_tag, name_of, target_duration};
+use super::rate::FrameRate;
+use crate::picture;
+use crate::plan::{TARGET, TrackPlan};
+use crate::presentation::{Presentation, Rendition};
+use crate::track::{AudioFormat, VideoFormat};
+use std::fmt::Write as _;
+
+/// The manifest. `base` is put before the tracks' names: empty, or ending in a slash.
+pub fn manifest(presentation: &Presentation, base: &str) -> String {
+    let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
+    let _ = writeln!(
+        out,
+        "<MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\" profiles=\"urn:mpeg:dash:profile:isoff-live:2011\" type=\"static\" \
+         mediaPresentationDuration=\"PT{:.3}S\" minBufferTime=\"PT{}S\">",
+        presentation.index().duration.as_secs_f64(),
+        TARGET.as_secs(),
+    );
+    out.push_str("  <Period id=\"0\" start=\"PT0S\">\n");
+    let target = target_duration(presentation);
+    for rendition in presentation.renditions() {
+        write_adaptation_set(&mut out, &rendition, target, base);
+    }
+    out.push_str("  </Period>\n</MPD>\n");
+    out
+}
+
+fn write_adaptation_set(out: &mut String, rendition: &Rendition, target: u64, base: &str) {
+    let content = if rendition.video_format().is_some() { "video" } else { "audio" };
+    let _ = write!(
+        out,
+        "    <AdaptationSet contentType=\"{content}\" mimeType=\"{content}/mp4\" segmentAlignment=\"true\""
+    );
+    if rendition.plan.segments().iter().all(|s| s.sync) && !rendition.track.open_gop {
+        out.push_str(" startWithSAP=\"1\"");
+    }
+    let language = rendition.track.language.as_deref().and_then(language_tag);
+    if let Some(language) = &language {
+        let _ = write!(out, " lang=\"{language}\"");
+    }
+    if let Some(format) = rendition.video_format() {
+        let (width, height) = picture::display_size(format);
+        let divisor = gcd(width, height).max(1);
+        let _ = write!(out, " par=\"{}:{}\"", width / divisor, height / divisor);
+    }
+    out.push_str(">\n");
+    if rendition.audio_format().is_some() {
+        let role = if rendition.name.is_first_audio() { "main" } else { "alternate" };
+        let _ = writeln!(out, "      <Role schemeIdUri=\"urn:mpeg:dash:role:2011\" value=\"{role}\"/>");
+        let _ = writeln!(out, "      <Label>{}</Label>", escaped(&name_of(rendition, language.as_deref())));
+    }
+    write_representation(out, rendition, target, base);
+    out.push_str("    </AdaptationSet>\n");
+}
+
+fn write_representation(out: &mut String, rendition: &Rendition, target: u64, base: &str) {
+    let bandwidth = Bitrate::of(rendition.plan, target).peak;
+    let codecs = escaped(&rendition.track.codec.codec_string());
+    let _ =
+        write!(out, "      <Representation id=\"{}\" codecs=\"{codecs}\" bandwidth=\"{bandwidth}\"", rendition.name);
+    if let Some(format) = rendition.video_format() {
+        write_video_attributes(out, rendition, format);
+    }
+    if let Some(format) = rendition.audio_format() {
+        let _ = write!(out, " audioSamplingRate=\"{}\"", format.sample_rate);
+    }
+    out.push_str(">\n");
+    if let Some(AudioFormat { channels, .. }) = rendition.audio_format() {
+        let _ = writeln!(
+            out,
+            "        <AudioChannelConfiguration \
+             schemeIdUri=\"urn:mpeg:dash:23003:3:audio_channel_configuration:2011\" value=\"{channels}\"/>",
+        );
+    }
+    let init = escaped(&below(base, rendition.name, address::INIT));
+    let media = escaped(&below(base, rendition.name, "$Number$.m4s"));
+    let timescale = rendition.plan.timescale.get();
+    let _ = writeln!(
+        out,
+        "        <SegmentTemplate timescale=\"{timescale}\" initialization=\"{init}\" media=\"{media}\" startNumber=\"1\">",
+    );
+    write_timeline(out, rendition.plan);
+    out.push_str("        </SegmentTemplate>\n      </Representation>\n");
+}
+
+fn write_video_attributes(out: &mut String, rendition: &Rendition, format: &VideoFormat) {
+    let (width, height) = picture::display_size(format);
+    let _ = write!(out, " width=\"{width}\" height=\"{height}\" sar=\"1:1\"");
+    if let Some(rate) = FrameRate::of(rendition) {
+        let _ = write!(out, " frameRate=\"{}\"", rate.fraction());
+    }
+}
+
+/// `SegmentTimeline`, equal durations in a row said once (§5.3.9.6).
+fn write_timeline(out: &mut String, plan: &TrackPlan) {
+    let segments = plan.segments();
+    let duration = |i: usize| segments.get(i + 1).map_or(plan.end(), |next| next.time) - segments[i].time;
+    out.push_str("          <SegmentTimeline>\n");
+    let mut first = 0;
+    while first < segments.len() {
+        let repeats = (first + 1..segments.len()).take_while(|&i| duration(i) == duration(first)).count();
+        let _ = write!(out, "            <S t=\"{}\" d=\"{}\"", segments[first].time, duration(first));
+        if repeats > 0 {
+            let _ = write!(out, " r=\"{repeats}\"");
+        }
+        out.push_str("/>\n");
+        first += 1 + repeats;
+    }
+    out.push_str("          </SegmentTimeline>\n");
+}
+
+/// `text` for XML content and attributes; characters XML 1.0 can't hold (§2.2) are left out.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&apos;"),
+            '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'.. => out.push(c),
+            _ => {}
+        }
+    }
+    out
+}
+
+fn gcd(a: u32, b: u32) -> u32 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::escaped;
+
+    #[test]
+    fn hostile_text_is_harmless_in_xml() {
+        assert_eq!(escaped("\"><script>'&\u{0}\u{b}\u{fffe}é"), "&quot;&gt;&lt;script&gt;&apos;&amp;é");
+    }
+}

@@ -1,0 +1,231 @@
+//! HLS playlists (RFC 8216, and Apple's HLS authoring specification).
+
+use super::address::{self, below};
+use super::bitrate::Bitrate;
+use super::rate::FrameRate;
+use crate::codec::Codec;
+use crate::picture;
+use crate::plan::TrackPlan;
+use crate::presentation::{Presentation, Rendition, TrackName};
+use crate::time::Timescale;
+use crate::track::VideoFormat;
+use std::collections::{BTreeSet, HashSet};
+use std::fmt::Write as _;
+
+/// The first version with fMP4 segments in ordinary playlists (`EXT-X-MAP`) on all players.
+const VERSION: u32 = 7;
+
+/// The multivariant playlist. `base` is put before the tracks' names: empty, or ending in a slash.
+pub fn multivariant(presentation: &Presentation, base: &str) -> String {
+    let mut out = format!("#EXTM3U\n#EXT-X-VERSION:{VERSION}\n");
+    if independent(presentation) {
+        out.push_str("#EXT-X-INDEPENDENT-SEGMENTS\n");
+    }
+    let target = target_duration(presentation);
+    let groups = Group::all(presentation);
+    for group in groups.iter().filter(|group| group.listed(presentation)) {
+        out.push('\n');
+        group.write_members(&mut out, presentation, base);
+    }
+    out.push('\n');
+    if groups.is_empty() {
+        write_variant(&mut out, presentation, None, target, base);
+    }
+    for group in &groups {
+        write_variant(&mut out, presentation, Some(group), target, base);
+    }
+    out
+}
+
+/// The media playlist of `name`, beside its segments; none where there is no such track.
+pub fn media(presentation: &Presentation, name: TrackName) -> Option<String> {
+    let rendition = presentation.rendition(name)?;
+    let plan = rendition.plan;
+    let target = target_duration(presentation);
+    let mut out = format!("#EXTM3U\n#EXT-X-VERSION:{VERSION}\n#EXT-X-TARGETDURATION:{target}\n");
+    out.push_str("#EXT-X-MEDIA-SEQUENCE:1\n#EXT-X-PLAYLIST-TYPE:VOD\n");
+    if plan.segments().iter().all(|s| s.sync) && !rendition.track.open_gop {
+        out.push_str("#EXT-X-INDEPENDENT-SEGMENTS\n");
+    }
+    let _ = writeln!(out, "#EXT-X-MAP:URI=\"{}\"", address::INIT);
+    let numbers = 1..=u32::try_from(plan.segments().len()).unwrap_or(u32::MAX);
+    for (position, number) in (0..).zip(numbers) {
+        // Differences of rounded times, so that rounding never adds up.
+        let micros = micros(plan.timescale, plan.start(position + 1)) - micros(plan.timescale, plan.start(position));
+        let _ = writeln!(out, "#EXTINF:{}.{:06},", micros / 1_000_000, micros % 1_000_000);
+        let _ = writeln!(out, "{}", address::segment(number));
+    }
+    out.push_str("#EXT-X-ENDLIST\n");
+    Some(out)
+}
+
+/// `EXT-X-TARGETDURATION` of all playlists of a presentation, which must be the same (RFC 8216 §6.2.4): the longest
+/// segment, rounded.
+pub(super) fn target_duration(presentation: &Presentation) -> u64 {
+    let longest = |plan: &TrackPlan| {
+        let ticks = (0..plan.segments().len()).map(|i| plan.ticks(i)).max().unwrap_or(0);
+        (micros(plan.timescale, ticks) + 500_000) / 1_000_000
+    };
+    presentation.renditions().map(|r| longest(r.plan)).max().unwrap_or(0).max(1)
+}
+
+fn micros(timescale: Timescale, ticks: i64) -> u64 {
+    let micros = i128::from(ticks.max(0)) * 1_000_000 + i128::from(timescale.get()) / 2;
+    u64::try_from(micros / i128::from(timescale.get())).unwrap_or(u64::MAX)
+}
+
+/// Whether every segment of every track can be decoded alone (RFC 8216 §4.3.5.1).
+fn independent(presentation: &Presentation) -> bool {
+    presentation.renditions().all(|r| r.plan.segments().iter().all(|s| s.sync) && !r.track.open_gop)
+}
+
+/// The sound of one codec: a player picks one track of a group.
+struct Group<'a> {
+    id: &'static str,
+    members: Vec<Member<'a>>,
+}
+
+struct Member<'a> {
+    rendition: Rendition<'a>,
+    /// Unique over all groups, fit for a quoted string.
+    name: String,
+    language: Option<String>,
+    /// Whether a player may choose it by language alone: the first of its language in its group.
+    autoselect: bool,
+}
+
+impl<'a> Group<'a> {
+    fn all(presentation: &'a Presentation) -> Vec<Self> {
+        let mut groups: Vec<Self> = Vec::new();
+        let mut names = HashSet::new();
+        for rendition in presentation.audio() {
+            let id = group_id(&rendition.track.codec);
+            let position = groups.iter().position(|g| g.id == id).unwrap_or_else(|| {
+                groups.push(Self { id, members: Vec::new() });
+                groups.len() - 1
+            });
+            let members = &mut groups[position].members;
+            let language = rendition.track.language.as_deref().and_then(language_tag);
+            let autoselect = members.iter().all(|m| m.language != language);
+            let name = unique(name_of(&rendition, language.as_deref()), &mut names);
+            members.push(Member { rendition, name, language, autoselect });
+        }
+        groups
+    }
+
+    /// Whether its members are named: not where one sound track is all there is, and so itself the variant.
+    fn listed(&self, presentation: &Presentation) -> bool {
+        presentation.video().is_some() || self.members.len() > 1
+    }
+
+    fn write_members(&self, out: &mut String, presentation: &Presentation, base: &str) {
+        for (i, member) in self.members.iter().enumerate() {
+            let yes_no = |yes| if yes { "YES" } else { "NO" };
+            let _ = write!(out, "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"{}\",NAME=\"{}\"", self.id, member.name);
+            if let Some(language) = &member.language {
+                let _ = write!(out, ",LANGUAGE=\"{language}\"");
+            }
+            let _ = write!(out, ",DEFAULT={},AUTOSELECT={}", yes_no(i == 0), yes_no(member.autoselect));
+            let channels = member.rendition.audio_format().map_or(0, |f| f.channels);
+            if channels > 0 {
+                let _ = write!(out, ",CHANNELS=\"{channels}\"");
+            }
+            // Without a picture, the first member's playlist is the variant's own (RFC 8216 §4.3.4.2.1).
+            if presentation.video().is_some() || i > 0 {
+                let _ = write!(out, ",URI=\"{}\"", below(base, member.rendition.name, address::PLAYLIST));
+            }
+            out.push('\n');
+        }
+    }
+
+    fn bitrate(&self, target: u64) -> Bitrate {
+        self.members.iter().map(|m| Bitrate::of(m.rendition.plan, target)).fold(Bitrate::default(), Bitrate::max)
+    }
+}
+
+fn write_variant(out: &mut String, presentation: &Presentation, group: Option<&Group>, target: u64, base: &str) {
+    let video = presentation.video();
+    let Some(main) = video.or_else(|| group.and_then(|g| g.members.first()).map(|m| m.rendition)) else { return };
+    let sound = group.map_or(Bitrate::default(), |g| g.bitrate(target));
+    let bitrate = video.map_or(Bitrate::default(), |v| Bitrate::of(v.plan, target)).with(sound);
+    let _ = write!(out, "#EXT-X-STREAM-INF:BANDWIDTH={},AVERAGE-BANDWIDTH={}", bitrate.peak, bitrate.average);
+    let _ = write!(out, ",CODECS=\"{}\"", codecs(video, group));
+    if let Some(video) = video {
+        if let Some(format) = video.video_format() {
+            let (width, height) = picture::display_size(format);
+            let _ = write!(out, ",RESOLUTION={width}x{height}");
+        }
+        if let Some(rate) = FrameRate::of(&video) {
+            let _ = write!(out, ",FRAME-RATE={}", rate.decimal());
+        }
+        let _ = write!(out, ",VIDEO-RANGE={}", video.video_format().map_or("SDR", video_range));
+    }
+    if let Some(group) = group.filter(|g| g.listed(presentation)) {
+        let _ = write!(out, ",AUDIO=\"{}\"", group.id);
+    }
+    if video.is_some() {
+        out.push_str(",CLOSED-CAPTIONS=NONE");
+    }
+    let _ = writeln!(out, "\n{}", below(base, main.name, address::PLAYLIST));
+}
+
+/// `CODECS`: the video's, then each different one of the group.
+fn codecs(video: Option<Rendition>, group: Option<&Group>) -> String {
+    let sounds = group.into_iter().flat_map(|g| g.members.iter().map(|m| m.rendition.track.codec.codec_string()));
+    let sounds: BTreeSet<_> = sounds.collect();
+    let all: Vec<_> = video.map(|v| v.track.codec.codec_string()).into_iter().chain(sounds).collect();
+    all.join(",")
+}
+
+fn group_id(codec: &Codec) -> &'static str {
+    match codec {
+        Codec::Opus { .. } => "opus",
+        Codec::Flac { .. } => "flac",
+        _ => "aac",
+    }
+}
+
+/// `VIDEO-RANGE` from the transfer characteristics (ISO/IEC 23091-2 §8.2).
+fn video_range(format: &VideoFormat) -> &'static str {
+    match format.colour.map(|c| c.transfer) {
+        Some(16) => "PQ",
+        Some(18) => "HLG",
+        _ => "SDR",
+    }
+}
+
+/// The tag where it can be one (RFC 5646 §2.1), and says something.
+pub(super) fn language_tag(language: &str) -> Option<String> {
+    let subtag = |part: &str| (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric());
+    (language.split('-').all(subtag) && language != "und").then(|| language.to_owned())
+}
+
+/// What people read in a player's menu.
+pub(super) fn name_of(rendition: &Rendition, language: Option<&str>) -> String {
+    let given = rendition.track.name.as_deref().map(|name| {
+        // RFC 8216 §4.2: no quotes and no line breaks; control characters help nobody.
+        let fit = |c: char| match c {
+            '"' => '\'',
+            c if c.is_control() => ' ',
+            c => c,
+        };
+        name.chars().map(fit).collect::<String>().trim().to_owned()
+    });
+    let number = match rendition.name {
+        TrackName::Audio(number) => number,
+        TrackName::Video => 1,
+    };
+    given
+        .filter(|name| !name.is_empty())
+        .or_else(|| language.map(str::to_owned))
+        .unwrap_or_else(|| format!("Audio {number}"))
+}
+
+/// `name`, or with a number behind it where it is taken.
+fn unique(name: String, taken: &mut HashSet<String>) -> String {
+    let numbered = (2..).map(|n| format!("{name} {n}"));
+    let free = std::iter::once(name.clone()).chain(numbered).find(|name| !taken.contains(name));
+    let free = free.expect("numbers do not run out");
+    taken.insert(free.clone());
+    free
+}

@@ -1,0 +1,6 @@
+//! Packaging judged by ffmpeg: a presentation written to disk must give the packets, times and pictures of the file.
+
+mod cases;
+mod clips;
+mod judge;
+mod written;
