@@ -1,1 +1,84 @@
-//! vidstream-gateway
+//! The edge: uploads, playback, live updates and the web app on one port.
+//!
+//! It holds clients of the other services and the object store, and no state of its own beyond caches: any gateway can
+//! take over from any other in the middle of anything. It knows nothing of ffmpeg or databases.
+
+pub mod http;
+pub mod permissions;
+pub mod playback;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+use tonic::{Response, Status};
+use vidstream_backends::bus::EventBus;
+use vidstream_backends::objects::ObjectStore;
+use vidstream_mesh::channel::Channel;
+use vidstream_mesh::clock::Clock;
+use vidstream_mesh::lifecycle::Lifecycle;
+use vidstream_proto::error::{Problem, Reason};
+use vidstream_proto::pb::catalog_service_client::CatalogServiceClient;
+use vidstream_proto::pb::transcoder_service_client::TranscoderServiceClient;
+
+/// Settings of a gateway.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Config {
+    /// How long a unary call to another service may take.
+    pub call_timeout: Duration,
+    /// Bytes that headers, indexes and playlists may take in memory.
+    pub cache_bytes: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { call_timeout: Duration::from_secs(20), cache_bytes: 64 << 20 }
+    }
+}
+
+/// What a gateway works with. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Deps {
+    /// The truth about videos and sources.
+    pub catalog: CatalogServiceClient<Channel>,
+    /// Progress of jobs.
+    pub transcoder: TranscoderServiceClient<Channel>,
+    /// The bytes.
+    pub objects: Arc<dyn ObjectStore>,
+    /// Notices that something changed.
+    pub bus: Arc<dyn EventBus>,
+    /// Wall-clock time.
+    pub clock: Arc<dyn Clock>,
+    /// When to stop.
+    pub lifecycle: Lifecycle,
+    /// Settings.
+    pub config: Arc<Config>,
+}
+
+impl Deps {
+    /// The answer to a unary call to another service, within [`Config::call_timeout`].
+    pub async fn ask<T>(&self, call: impl Future<Output = Result<Response<T>, Status>>) -> Result<T, Problem> {
+        match tokio::time::timeout(self.config.call_timeout, call).await {
+            Ok(answer) => Ok(answer?.into_inner()),
+            Err(_) => Err(Problem::new(Reason::DeadlineExceeded, "another service took too long to answer; try again")),
+        }
+    }
+}
+
+/// The edge, ready to be served.
+#[derive(Clone, Debug)]
+pub struct Gateway {
+    deps: Deps,
+}
+
+impl Gateway {
+    /// A gateway over `deps`.
+    pub fn new(deps: Deps) -> Self {
+        Self { deps }
+    }
+
+    /// Everything the public port answers: gRPC, grpc-web, HTTP and the web app. Health and reflection of the listener
+    /// are merged by whoever serves it.
+    pub fn router(&self) -> axum::Router {
+        http::edge(playback::router(self.deps.clone()).merge(http::health::router(self.deps.clone())))
+    }
+}

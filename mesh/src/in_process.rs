@@ -3,7 +3,7 @@
 //! Messages are encoded and decoded as over the network, so that one process behaves like many; no socket and no HTTP/2
 //! framing is involved.
 
-use crate::channel::{BoxError, Channel};
+use crate::channel::{Channel, ChannelError};
 use std::convert::Infallible;
 use tonic::body::Body;
 use tower::{Service, ServiceExt};
@@ -14,5 +14,5 @@ where
     S: Service<http::Request<Body>, Response = http::Response<Body>, Error = Infallible> + Clone + Send + Sync + 'static,
     S::Future: Send + 'static,
 {
-    Channel::new(service.map_err(|never: Infallible| -> BoxError { match never {} }))
+    Channel::new(service.map_err(|never: Infallible| -> ChannelError { match never {} }))
 }

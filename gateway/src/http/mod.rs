@@ -1,0 +1,54 @@
+//! What every HTTP answer has in common: callers, problems, unknown addresses.
+
+pub mod health;
+pub mod problem;
+
+use crate::permissions;
+use axum::Router;
+use axum::extract::{MatchedPath, Request};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{StatusCode, Uri};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use problem::{HttpProblem, answer_with};
+use tonic::Status;
+use vidstream_mesh::caller::Caller;
+use vidstream_proto::error::{Problem, Reason};
+
+/// `routes` with what every route of the edge has: a caller who may do it, and answers for what no route takes.
+pub fn edge(routes: Router) -> Router {
+    routes.fallback(unknown).method_not_allowed_fallback(wrong_method).layer(middleware::from_fn(authorise))
+}
+
+/// Makes the caller and refuses what they may not do. Nothing behind this layer is reached without a permission.
+async fn authorise(mut request: Request, next: Next) -> Response {
+    let caller = Caller::local();
+    let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+    if let Err(problem) = permissions::check(&caller, route, request.uri().path()) {
+        return refusal(&request, problem);
+    }
+    request.extensions_mut().insert(caller);
+    next.run(request).await
+}
+
+async fn unknown(uri: Uri, request: Request) -> Response {
+    if is_grpc(&request) {
+        return Status::unimplemented(format!("there is no rpc {}", uri.path())).into_http();
+    }
+    HttpProblem::from(Problem::new(Reason::NotFound, "there is nothing at this address")).into_response()
+}
+
+async fn wrong_method(request: Request) -> Response {
+    let text = format!("{} does not work on this address", request.method());
+    answer_with(StatusCode::METHOD_NOT_ALLOWED, &Problem::new(Reason::Unimplemented, text))
+}
+
+/// gRPC and grpc-web clients read problems as statuses, all others as JSON.
+fn refusal(request: &Request, problem: Problem) -> Response {
+    if is_grpc(request) { Status::from(problem).into_http() } else { HttpProblem::from(problem).into_response() }
+}
+
+fn is_grpc(request: &Request) -> bool {
+    let kind = request.headers().get(CONTENT_TYPE).map_or(&b""[..], |kind| kind.as_bytes());
+    kind.starts_with(b"application/grpc")
+}

@@ -1,0 +1,9 @@
+//! Playback: manifests, segments, the original file, storyboard and poster, below `/videos/{id}/`.
+
+use crate::Deps;
+use axum::Router;
+
+/// The routes below `/videos/{id}/`.
+pub fn router(_deps: Deps) -> Router {
+    Router::new()
+}
