@@ -1,1 +1,13 @@
-//! vidstream-source
+//! A source's bytes: how they are divided, what of them is there, how pieces become extents, and a reader of any range
+//! that waits for what has not come.
+//!
+//! Nothing here serves or calls gRPC, and nothing knows of ffmpeg: records are reached through two small traits,
+//! [`writer::Recorder`] and [`reader::Records`], which the services implement with the catalog's client.
+
+pub mod checksum;
+pub mod extents;
+pub mod names;
+pub mod page;
+pub mod ranges;
+#[cfg(test)]
+mod testing;
