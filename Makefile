@@ -1,0 +1,35 @@
+# VidStream. `make run` tries it, `make test` proves it; both install what is missing.
+.PHONY: run test build web web-dev setup setup-test bench lint clean help
+
+help:            ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*##/\t/' | expand -t 14
+
+run: build       ## build, start, upload a clip (or VIDEO=path) and say where to watch it
+	@scripts/run $(VIDEO)
+
+test: setup-test ## everything that proves it works
+	@scripts/test
+
+build: setup web ## the server and the command line
+	@cargo build --locked --quiet --package vidstream-server --package vidctl
+
+web: setup       ## the web app, embedded in the server by the next build
+	@scripts/web
+
+web-dev: setup   ## the web app with live reload, talking to a server on port 8080
+	@cd web && npm run dev
+
+setup:           ## what `make run` needs: ffmpeg, mold, npm packages
+	@scripts/setup run
+
+setup-test:      ## what `make test` needs besides: Chromium, grpcurl
+	@scripts/setup test
+
+bench: build     ## the tables of bench/RESULTS.md
+	@scripts/bench
+
+lint: setup      ## formatting, clippy, the contract
+	@scripts/lint
+
+clean:           ## what builds left behind, not the data
+	@cargo clean && rm -rf web/dist web/src/gen
