@@ -6,4 +6,6 @@ pub mod channel;
 pub mod clock;
 pub mod in_process;
 pub mod lifecycle;
+pub mod reflection;
+pub mod serve;
 pub mod telemetry;

@@ -1,0 +1,82 @@
+//! The command line of `vidstream`: names and texts only; meaning is in `settings`.
+
+use clap::Parser;
+
+/// An on-demand video platform in one process.
+#[derive(Parser, Debug, Default)]
+#[command(name = "vidstream", version, max_term_width = 110)]
+#[command(after_help = "Settings come from defaults, then --config FILE (TOML, keys are the flags' names), then VIDSTREAM_* \
+                        variables (VIDSTREAM_DATA_DIR is --data-dir), then flags.")]
+pub struct Args {
+    /// TOML file with settings.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<String>,
+    /// Address of the public listener: web app, gRPC, grpc-web, media. Port 0 picks one [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<String>,
+    /// Address of the listener for catalog and transcoder; loopback only [default: off]
+    #[arg(long, value_name = "ADDR")]
+    pub mesh_listen: Option<String>,
+    /// Folder for everything that is kept [default: ./data]
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<String>,
+    /// Services to run; only `all` for now [default: all]
+    #[arg(long, value_name = "ROLES")]
+    pub roles: Option<String>,
+    /// Where videos, sources and jobs are kept [default: sqlite:DATA-DIR/catalog.sqlite3]
+    #[arg(long, value_name = "URL")]
+    pub catalog: Option<String>,
+    /// Where bytes are kept [default: file:DATA-DIR/objects]
+    #[arg(long, value_name = "URL")]
+    pub objects: Option<String>,
+    /// What wakes workers [default: local:]
+    #[arg(long, value_name = "URL")]
+    pub queue: Option<String>,
+    /// What carries notices between services [default: local:]
+    #[arg(long, value_name = "URL")]
+    pub events: Option<String>,
+    /// Address that people use, if it is not the listener's
+    #[arg(long, value_name = "URL")]
+    pub public_url: Option<String>,
+    /// Listen beyond loopback although there are no accounts: everyone who reaches the address may do everything
+    #[arg(long)]
+    pub insecure_public: bool,
+    /// How long a removed video can be restored [default: 24h]
+    #[arg(long, value_name = "DURATION")]
+    pub purge_after: Option<String>,
+    /// Longest time a write may take to arrive; deletion waits for it [default: 60s]
+    #[arg(long, value_name = "DURATION")]
+    pub write_deadline: Option<String>,
+    /// The ffmpeg to run [default: ffmpeg]
+    #[arg(long, value_name = "PROGRAM")]
+    pub ffmpeg: Option<String>,
+    /// Look of the log on stderr: text or json [default: text]
+    #[arg(long, value_name = "FORMAT")]
+    pub log_format: Option<String>,
+}
+
+impl Args {
+    /// What was given, by the flags' names.
+    pub fn given(&self) -> Vec<(&'static str, String)> {
+        let texts = [
+            ("listen", &self.listen),
+            ("mesh-listen", &self.mesh_listen),
+            ("data-dir", &self.data_dir),
+            ("roles", &self.roles),
+            ("catalog", &self.catalog),
+            ("objects", &self.objects),
+            ("queue", &self.queue),
+            ("events", &self.events),
+            ("public-url", &self.public_url),
+            ("purge-after", &self.purge_after),
+            ("write-deadline", &self.write_deadline),
+            ("ffmpeg", &self.ffmpeg),
+            ("log-format", &self.log_format),
+        ];
+        let mut given: Vec<_> = texts.into_iter().filter_map(|(name, v)| v.clone().map(|v| (name, v))).collect();
+        if self.insecure_public {
+            given.push(("insecure-public", "true".to_owned()));
+        }
+        given
+    }
+}

@@ -1,0 +1,61 @@
+//! The data directory: one process at a time, and a format version so that a later program knows what it opens.
+
+use anyhow::{Context, bail};
+use rustix::fs::{FlockOperation, flock};
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+
+/// Version of what lies in the directory.
+const FORMAT: &str = "vidstream data 1\n";
+
+/// Holds the directory's lock while it lives; the system frees it however the process ends.
+#[derive(Debug)]
+pub struct DataDir {
+    _lock: File,
+}
+
+impl DataDir {
+    /// Makes the directory where it is missing, locks it and checks its format.
+    pub fn open(path: &Path) -> anyhow::Result<Self> {
+        let shown = path.display();
+        std::fs::create_dir_all(path).with_context(|| format!("make the data directory {shown}"))?;
+        let lock = File::create(path.join("lock")).with_context(|| format!("open the lock in {shown}"))?;
+        if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
+            bail!("{shown} is in use by another vidstream; stop that one, or choose another --data-dir");
+        }
+        let format = path.join("format");
+        match std::fs::read_to_string(&format) {
+            Ok(text) if text == FORMAT => {}
+            Ok(text) => bail!("{shown} has the format `{}`, this program knows `{}`", text.trim(), FORMAT.trim()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let mut file = File::create(&format).with_context(|| format!("write {}", format.display()))?;
+                file.write_all(FORMAT.as_bytes()).and_then(|()| file.sync_all()).context("write the format")?;
+                File::open(path).and_then(|dir| dir.sync_all()).with_context(|| format!("sync {shown}"))?;
+            }
+            Err(error) => return Err(error).with_context(|| format!("read {}", format.display())),
+        }
+        Ok(Self { _lock: lock })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_process_at_a_time() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let first = DataDir::open(dir.path()).expect("fresh");
+        assert!(DataDir::open(dir.path()).expect_err("locked").to_string().contains("in use"));
+        drop(first);
+        DataDir::open(dir.path()).expect("free again");
+    }
+
+    #[test]
+    fn another_format_is_refused() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        std::fs::write(dir.path().join("format"), "vidstream data 9\n").expect("write");
+        assert!(DataDir::open(dir.path()).expect_err("format").to_string().contains("data 9"));
+    }
+}

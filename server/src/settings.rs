@@ -1,0 +1,287 @@
+//! Settings: default < file < environment < flag, checked as a whole; every mistake is reported at once.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+use vidstream_mesh::telemetry::LogFormat;
+
+/// What starts the names of our environment variables.
+const PREFIX: &str = "VIDSTREAM_";
+/// Names of all settings, as flags, file keys and (in upper case) variables.
+const NAMES: [&str; 14] = [
+    "listen", "mesh-listen", "data-dir", "roles", "catalog", "objects", "queue", "events", "public-url",
+    "insecure-public", "purge-after", "write-deadline", "ffmpeg", "log-format",
+];
+
+/// Settings that can work together.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Settings {
+    /// Address of the public listener.
+    pub listen: SocketAddr,
+    /// Address of the mesh listener, if there is one.
+    pub mesh_listen: Option<SocketAddr>,
+    /// Folder for everything that is kept.
+    pub data_dir: PathBuf,
+    /// Catalog store, `sqlite:PATH`.
+    pub catalog: String,
+    /// Object store, `file:PATH`.
+    pub objects: String,
+    /// Job queue, `local:`.
+    pub queue: String,
+    /// Event bus, `local:`.
+    pub events: String,
+    /// Address that people use, without a slash at its end.
+    pub public_url: Option<String>,
+    /// How long a removed video can be restored.
+    pub purge_after: Duration,
+    /// Longest time a write may take to arrive.
+    pub write_deadline: Duration,
+    /// The ffmpeg to run.
+    pub ffmpeg: String,
+    /// Look of the log.
+    pub log_format: LogFormat,
+}
+
+/// Everything that is wrong with the settings.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Mistakes(pub Vec<String>);
+
+impl fmt::Display for Mistakes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|mistake| writeln!(f, "error: {mistake}"))
+    }
+}
+
+/// A value and where it came from, for messages.
+#[derive(Clone, Debug)]
+struct Given {
+    value: String,
+    origin: String,
+}
+
+/// Layers of values over the defaults, and the mistakes found so far.
+#[derive(Default)]
+struct Layers {
+    values: BTreeMap<&'static str, Given>,
+    mistakes: Vec<String>,
+}
+
+impl Settings {
+    /// Resolves settings from a file's text (with its name), the environment and the flags.
+    pub fn resolve(
+        file: Option<(&str, &str)>,
+        environment: impl IntoIterator<Item = (String, String)>,
+        flags: Vec<(&'static str, String)>,
+    ) -> Result<Self, Mistakes> {
+        let mut layers = Layers::default();
+        if let Some((name, text)) = file {
+            layers.file(name, text);
+        }
+        layers.environment(environment);
+        for (name, value) in flags {
+            layers.values.insert(name, Given { value, origin: format!("--{name}") });
+        }
+        layers.settings()
+    }
+}
+
+impl Layers {
+    fn file(&mut self, file: &str, text: &str) {
+        let table = match text.parse::<toml::Table>() {
+            Ok(table) => table,
+            Err(error) => return self.mistakes.push(format!("{file}: {}", error.message())),
+        };
+        for (key, value) in table {
+            let Some(name) = NAMES.iter().find(|name| **name == key) else {
+                self.mistakes.push(format!("{file}: `{key}` is not a setting; known are {}", NAMES.join(", ")));
+                continue;
+            };
+            let value = match value {
+                toml::Value::String(text) => text,
+                toml::Value::Boolean(flag) => flag.to_string(),
+                other => {
+                    self.mistakes.push(format!("{file}: `{key}` must be a text or a boolean, not {}", other.type_str()));
+                    continue;
+                }
+            };
+            self.values.insert(name, Given { value, origin: format!("`{key}` in {file}") });
+        }
+    }
+
+    fn environment(&mut self, environment: impl IntoIterator<Item = (String, String)>) {
+        for (variable, value) in environment {
+            let Some(rest) = variable.strip_prefix(PREFIX) else { continue };
+            let key = rest.to_ascii_lowercase().replace('_', "-");
+            if key == "config" {
+                continue;
+            }
+            match NAMES.iter().find(|name| **name == key) {
+                Some(name) => {
+                    self.values.insert(name, Given { value, origin: variable });
+                }
+                None => self.mistakes.push(format!("{variable} is not a setting; `vidstream --help` lists them")),
+            }
+        }
+    }
+
+    /// The value of `name` read by `parse`, or the default; a mistake is noted and the default taken.
+    fn read<T>(&mut self, name: &'static str, default: T, parse: impl Fn(&str) -> Result<T, String>) -> T {
+        let Some(given) = self.values.get(name) else { return default };
+        match parse(&given.value) {
+            Ok(value) => value,
+            Err(why) => {
+                self.mistakes.push(format!("{}: {why}", given.origin));
+                default
+            }
+        }
+    }
+
+    fn settings(mut self) -> Result<Settings, Mistakes> {
+        let data_dir: PathBuf = self.read("data-dir", "data".into(), |v| not_empty(v).map(Into::into));
+        let in_data = |scheme: &str, name: &str| format!("{scheme}:{}", data_dir.join(name).display());
+        self.read("roles", (), |v| {
+            if v == "all" { Ok(()) } else { Err(format!("`{v}` can't be chosen yet; only `all` is known")) }
+        });
+        let settings = Settings {
+            listen: self.read("listen", SocketAddr::from(([127, 0, 0, 1], 8080)), address),
+            mesh_listen: self.read("mesh-listen", None, |v| address(v).and_then(loopback).map(Some)),
+            catalog: self.read("catalog", in_data("sqlite", "catalog.sqlite3"), |v| url(v, "sqlite", true)),
+            objects: self.read("objects", in_data("file", "objects"), |v| url(v, "file", true)),
+            queue: self.read("queue", "local:".into(), |v| url(v, "local", false)),
+            events: self.read("events", "local:".into(), |v| url(v, "local", false)),
+            public_url: self.read("public-url", None, |v| public_url(v).map(Some)),
+            purge_after: self.read("purge-after", Duration::from_secs(24 * 3600), duration),
+            write_deadline: self.read("write-deadline", Duration::from_secs(60), duration),
+            ffmpeg: self.read("ffmpeg", "ffmpeg".into(), not_empty),
+            log_format: self.read("log-format", LogFormat::Text, log_format),
+            data_dir,
+        };
+        let insecure_public = self.read("insecure-public", false, |v| {
+            v.parse().map_err(|_| format!("`{v}` is neither true nor false"))
+        });
+        if !settings.listen.ip().is_loopback() && !insecure_public {
+            self.mistakes.push(format!(
+                "--listen {}: there are no accounts yet, so everyone who reaches this address may do everything; \
+                 listen on 127.0.0.1, or say --insecure-public if that is meant",
+                settings.listen
+            ));
+        }
+        if self.mistakes.is_empty() { Ok(settings) } else { Err(Mistakes(self.mistakes)) }
+    }
+}
+
+fn not_empty(value: &str) -> Result<String, String> {
+    if value.is_empty() { Err("must not be empty".into()) } else { Ok(value.to_owned()) }
+}
+
+fn address(value: &str) -> Result<SocketAddr, String> {
+    let value = value.strip_prefix("localhost:").map_or_else(|| value.to_owned(), |port| format!("127.0.0.1:{port}"));
+    value.parse().map_err(|_| format!("`{value}` is not an address such as 127.0.0.1:8080 or [::1]:8080"))
+}
+
+fn loopback(address: SocketAddr) -> Result<SocketAddr, String> {
+    if address.ip().is_loopback() {
+        return Ok(address);
+    }
+    Err(format!("{address} is not loopback; the mesh listener has no authentication yet, so only loopback is allowed"))
+}
+
+/// A backend's URL; only its embedded scheme is known.
+fn url(value: &str, scheme: &str, with_path: bool) -> Result<String, String> {
+    let known = if with_path { format!("{scheme}:PATH") } else { format!("{scheme}:") };
+    let (given, path) = value.split_once(':').unwrap_or((value, ""));
+    if given != scheme {
+        return Err(format!("`{given}` is not a known scheme; known is {known}"));
+    }
+    if path.is_empty() == with_path {
+        return Err(format!("`{value}` should look like {known}"));
+    }
+    Ok(value.to_owned())
+}
+
+fn public_url(value: &str) -> Result<String, String> {
+    let wrong = || format!("`{value}` is not an address such as https://videos.example.org");
+    let uri: http::Uri = value.parse().map_err(|_| wrong())?;
+    let web = matches!(uri.scheme_str(), Some("http" | "https"));
+    if !web || uri.authority().is_none() || uri.query().is_some() || !matches!(uri.path(), "" | "/") {
+        return Err(wrong());
+    }
+    Ok(value.trim_end_matches('/').to_owned())
+}
+
+/// `90s`, `10m`, `24h`, `7d`.
+fn duration(value: &str) -> Result<Duration, String> {
+    let wrong = || format!("`{value}` is not a duration such as 0s, 10m, 24h or 7d");
+    let unit = value.chars().last().ok_or_else(wrong)?;
+    let number: u64 = value[..value.len() - unit.len_utf8()].parse().map_err(|_| wrong())?;
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3600,
+        'd' => 24 * 3600,
+        _ => return Err(wrong()),
+    };
+    number.checked_mul(seconds).filter(|s| *s <= 90 * 24 * 3600).map(Duration::from_secs).ok_or_else(|| {
+        format!("`{value}` is longer than 90 days")
+    })
+}
+
+fn log_format(value: &str) -> Result<LogFormat, String> {
+    match value {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        other => Err(format!("`{other}` is neither text nor json")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn variables(given: &[(&str, &str)]) -> Vec<(String, String)> {
+        given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn later_layers_win() {
+        let file = "listen = \"127.0.0.1:1\"\ndata-dir = \"/srv/a\"\npurge-after = \"7d\"\n";
+        let environment = variables(&[("VIDSTREAM_LISTEN", "127.0.0.1:2"), ("VIDSTREAM_DATA_DIR", "/srv/b"), ("HOME", "/")]);
+        let flags = vec![("listen", "127.0.0.1:3".to_owned())];
+        let settings = Settings::resolve(Some(("f.toml", file)), environment, flags).expect("valid");
+        assert_eq!(settings.listen.port(), 3);
+        assert_eq!(settings.data_dir, PathBuf::from("/srv/b"));
+        assert_eq!(settings.objects, "file:/srv/b/objects");
+        assert_eq!(settings.purge_after, Duration::from_secs(7 * 24 * 3600));
+    }
+
+    #[test]
+    fn all_mistakes_are_reported_at_once() {
+        let environment = variables(&[("VIDSTREAM_MESH_LISTEN", "0.0.0.0:9"), ("VIDSTREAM_COLOUR", "red")]);
+        let flags = vec![
+            ("listen", "0.0.0.0:80".to_owned()),
+            ("roles", "gateway".to_owned()),
+            ("catalog", "mongodb://db".to_owned()),
+            ("queue", "local:x".to_owned()),
+            ("public-url", "ftp://x".to_owned()),
+            ("purge-after", "1w".to_owned()),
+        ];
+        let Mistakes(mistakes) = Settings::resolve(Some(("f.toml", "speed = 3\n")), environment, flags).expect_err("wrong");
+        for part in ["speed", "VIDSTREAM_COLOUR", "0.0.0.0:9", "--roles", "mongodb", "local:x", "ftp://x", "1w", "insecure-public"] {
+            assert!(mistakes.iter().any(|m| m.contains(part)), "{part} in {mistakes:#?}");
+        }
+        assert_eq!(mistakes.len(), 9, "{mistakes:#?}");
+    }
+
+    #[test]
+    fn a_public_address_must_be_meant() {
+        let flags = |more: &[(&'static str, &str)]| {
+            let mut flags = vec![("listen", "0.0.0.0:80".to_owned())];
+            flags.extend(more.iter().map(|(name, value)| (*name, (*value).to_owned())));
+            flags
+        };
+        assert!(Settings::resolve(None, [], flags(&[])).is_err());
+        assert!(Settings::resolve(None, [], flags(&[("insecure-public", "true")])).is_ok());
+    }
+}
