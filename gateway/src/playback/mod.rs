@@ -1,5 +1,9 @@
 //! Playback: manifests, segments, the original file, storyboard and poster, below `/videos/{id}/`.
 
+mod conditions;
+mod ranges;
+mod representation;
+
 use crate::Deps;
 use axum::Router;
 
