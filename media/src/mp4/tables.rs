@@ -13,6 +13,8 @@ pub(super) struct Samples {
     pub table: SampleTable,
     /// Whether some sample is shown before the sync sample that it follows in decode order.
     pub open_gop: bool,
+    /// Whether samples are shown in another order than they are decoded.
+    pub reordered: bool,
     /// Latest end of presentation, in media ticks.
     pub end: i64,
     /// One past the last byte of any sample.
@@ -55,7 +57,8 @@ pub(super) fn read(stbl: &Node<'_>, all_sync: bool, limit: u64) -> Result<Sample
 
     let mut builder = SampleTableBuilder::default();
     let (mut dts, mut end, mut bytes_end) = (0i64, i64::MIN, 0u64);
-    let (mut last_sync, mut open_gop) = (None, false);
+    let (mut last_sync, mut last_shown) = (None, i64::MIN);
+    let (mut open_gop, mut reordered) = (false, false);
     for index in 0..sizes.count {
         let size = sizes.get(index);
         let offset = chunks.place(size)?;
@@ -72,6 +75,8 @@ pub(super) fn read(stbl: &Node<'_>, all_sync: bool, limit: u64) -> Result<Sample
         } else if last_sync.is_some_and(|sync| shown < sync) {
             open_gop = true;
         }
+        reordered |= shown < last_shown;
+        last_shown = shown;
         builder.push(Sample { offset, size, dts, cts, duration, sync: is_sync });
         dts += i64::from(duration);
         end = end.max(shown + i64::from(duration));
@@ -79,7 +84,8 @@ pub(super) fn read(stbl: &Node<'_>, all_sync: bool, limit: u64) -> Result<Sample
             bytes_end = bytes_end.max(offset.saturating_add(size.into()));
         }
     }
-    Ok(Samples { table: builder.finish(), open_gop, end: if sizes.count == 0 { 0 } else { end }, bytes_end })
+    let end = if sizes.count == 0 { 0 } else { end };
+    Ok(Samples { table: builder.finish(), open_gop, reordered, end, bytes_end })
 }
 
 /// `stsz` or `stz2`.

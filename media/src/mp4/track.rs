@@ -158,6 +158,12 @@ pub(super) fn read(
     if samples.table.sync_samples().next().is_none() {
         return Err(ignored(IgnoredCause::Damaged, "it marks no sample as one where decoding can begin"));
     }
+    if heading.kind == Kind::Video
+        && samples.reordered
+        && samples.table.sync_samples().nth(samples.table.len() - 1).is_some()
+    {
+        return Err(ignored(IgnoredCause::Damaged, "it shows pictures out of order and calls all of them keyframes"));
+    }
     let edit = Edit { end: edit.end.filter(|&end| end < samples.end), ..edit };
     if edit.start >= edit.end.unwrap_or(samples.end) {
         return Err(ignored(IgnoredCause::Empty, "its edit list shows nothing of it"));
