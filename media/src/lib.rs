@@ -7,11 +7,15 @@
 pub mod cmaf;
 pub mod codec;
 pub mod index;
+#[cfg(test)]
+mod made;
 pub mod manifest;
 pub mod mp4;
 pub mod picture;
 pub mod plan;
+pub mod playable;
 pub mod presentation;
+pub mod storyboard;
 pub mod time;
 pub mod timeline;
 pub mod track;

@@ -291,3 +291,6 @@ fn rounded_up(time: i64, from: Timescale, to: Timescale) -> i64 {
     let up = (i128::from(time) * to + from - 1).div_euclid(from);
     i64::try_from(up).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests;

@@ -190,3 +190,6 @@ fn late_picture(ticks: i64, first: Sample, neg: i64) -> Late {
 fn saturated(ticks: i64) -> u32 {
     u32::try_from(ticks.max(0)).unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+mod tests;

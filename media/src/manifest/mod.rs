@@ -7,3 +7,4 @@ pub mod hls;
 mod rate;
 #[cfg(test)]
 mod tests;
+pub mod vtt;

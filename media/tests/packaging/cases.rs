@@ -6,7 +6,7 @@ use crate::written::{presentation, write};
 use std::path::Path;
 
 /// Packages `source` and compares what ffmpeg makes of the result with what it makes of the file.
-fn assert_same(source: &Path) {
+pub fn assert_same(source: &Path) {
     let folder = folder();
     let presentation = presentation(source);
     let written = write(&presentation, source, folder.path());

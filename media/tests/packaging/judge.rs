@@ -39,11 +39,16 @@ pub fn frames(input: &Path, stream: &str) -> Vec<Frame> {
         .arg(input)
         .args(["-map", &format!("0:{stream}"), "-fps_mode", "passthrough", "-enc_time_base", "-1"])
         .args(["-f", "framemd5", "-"]));
+    frame_hashes(&out)
+}
+
+/// The lines of ffmpeg's `framemd5`.
+pub fn frame_hashes(text: &str) -> Vec<Frame> {
     let frame = |line: &str| {
         let fields: Vec<_> = line.split(',').map(str::trim).collect();
         Frame { time: fields[2].parse().expect("a time"), hash: fields[5].to_owned() }
     };
-    out.lines().filter(|line| !line.starts_with('#')).map(frame).collect()
+    text.lines().filter(|line| !line.starts_with('#')).map(frame).collect()
 }
 
 /// Number of streams of `kind` (`v` or `a`).

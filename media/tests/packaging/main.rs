@@ -2,5 +2,7 @@
 
 mod cases;
 mod clips;
+mod corpus;
 mod judge;
+mod keyframes;
 mod written;

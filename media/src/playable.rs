@@ -1,0 +1,197 @@
+//! What plays where: a table of codecs and players, what follows from it and from the plan for what is offered, and what
+//! people are told.
+
+use crate::codec::Codec;
+use crate::presentation::{Presentation, Rendition};
+use crate::track::Rotation;
+use std::fmt;
+use std::time::Duration;
+
+/// Longest segment of a source rendition: a seek waits for as much.
+pub const LONGEST_SEGMENT: Duration = Duration::from_secs(20);
+/// Largest segment of a source rendition, in bytes: players hold several in memory.
+pub const LARGEST_SEGMENT: u64 = 64 << 20;
+
+/// A way in which players take media.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Way {
+    /// Fragments through Media Source Extensions, as browsers play HLS and DASH.
+    MseInMp4,
+    /// The file itself, by address.
+    Progressive,
+    /// `AVPlayer`, which plays HLS by itself on Apple's devices.
+    AvPlayer,
+}
+
+/// How far players that take media a way play a codec.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Support {
+    /// All of them do.
+    Everywhere,
+    /// Some do; for people, where it does not: `Chrome, Edge and Firefox without hardware support`.
+    Partly(&'static str),
+    /// None does; for people, who: `Apple's native player`.
+    Nowhere(&'static str),
+}
+
+/// The table: how far `codec` plays `way`. Tried in Chromium's MSE; `AVPlayer` from Apple's authoring specification.
+pub fn support(codec: &Codec, way: Way) -> Support {
+    use Support::{Everywhere, Nowhere, Partly};
+    let professional = matches!(codec, Codec::H264 { avcc } if is_professional(avcc));
+    match (codec, way) {
+        (Codec::H264 { .. }, Way::AvPlayer) if professional => Nowhere("Apple's native player"),
+        (Codec::H264 { .. }, _) if professional => Partly("browsers that decode in hardware only"),
+        (Codec::Hevc { .. }, Way::AvPlayer) => Everywhere,
+        (Codec::Hevc { .. }, _) => Partly("Chrome, Edge and Firefox without hardware support"),
+        (Codec::Vp9 { .. }, Way::AvPlayer) => Nowhere("Apple's native player"),
+        (Codec::Av1 { .. }, Way::AvPlayer) => Partly("Apple devices without an AV1 decoder"),
+        (Codec::Av1 { .. }, _) => Partly("Safari on devices without an AV1 decoder"),
+        (Codec::Opus { .. }, Way::AvPlayer) => Partly("Apple's native player on older devices"),
+        (Codec::H264 { .. } | Codec::Vp9 { .. } | Codec::Aac { .. } | Codec::Opus { .. } | Codec::Flac { .. }, _) => {
+            Everywhere
+        }
+    }
+}
+
+/// Whether the profile of an `avcC` is beyond High: more than 8 bits, or more colour than 4:2:0.
+fn is_professional(avcc: &[u8]) -> bool {
+    matches!(avcc.get(1), Some(44 | 110 | 122 | 244))
+}
+
+/// What is offered of a source as it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Offer {
+    /// HLS and DASH, and the file itself.
+    Packaged,
+    /// Only the file itself.
+    Progressive,
+    /// Nothing: no track has a sample to show.
+    Nothing,
+}
+
+/// What is offered, and what people should know.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Playability {
+    /// What is offered.
+    pub offer: Offer,
+    /// Each once, the graver first.
+    pub warnings: Vec<Warning>,
+}
+
+/// Something about a source that people should know; its text is a sentence without a full stop.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Warning {
+    /// An H.264 video with open GOPs: a seek ends playback in Chromium.
+    OpenGop,
+    /// Keyframes too far apart to be cut there.
+    LongSegment(Duration),
+    /// More bytes between keyframes than players can hold.
+    LargeSegment(u64),
+    /// A codec that some players do not play.
+    Codec {
+        /// Its name.
+        codec: &'static str,
+        /// Where it does not play.
+        not_in: &'static str,
+    },
+    /// An edit that starts between keyframes.
+    StartsBetweenKeyframes,
+    /// A picture that is turned by a mark in the file, which `AVPlayer` ignores in HLS.
+    Turned,
+}
+
+impl Playability {
+    /// Of a planned source.
+    pub fn of(presentation: &Presentation) -> Self {
+        let mut warnings = Vec::new();
+        let mut packaged = true;
+        for rendition in presentation.renditions() {
+            let obstacles = obstacles(&rendition);
+            packaged &= obstacles.is_empty();
+            warnings.extend(obstacles);
+        }
+        for rendition in presentation.renditions() {
+            warnings.extend(codec_warnings(&rendition.track.codec));
+            warnings.extend(picture_warnings(&rendition));
+        }
+        let offer = match presentation.renditions().next() {
+            None => Offer::Nothing,
+            Some(_) if packaged => Offer::Packaged,
+            Some(_) => Offer::Progressive,
+        };
+        let mut seen = Vec::new();
+        for warning in warnings {
+            if !seen.contains(&warning) {
+                seen.push(warning);
+            }
+        }
+        Self { offer, warnings: seen }
+    }
+}
+
+/// Why a track can't be packaged as it is.
+fn obstacles(rendition: &Rendition) -> Vec<Warning> {
+    let plan = rendition.plan;
+    let longest = (0..plan.segments().len()).map(|i| plan.media_ticks(i)).max().unwrap_or(0);
+    let longest = plan.timescale.duration(longest);
+    let largest = plan.segments().iter().map(|s| s.len).max().unwrap_or(0);
+    let open_gop = rendition.track.open_gop && matches!(rendition.track.codec, Codec::H264 { .. });
+    [
+        open_gop.then_some(Warning::OpenGop),
+        (longest > LONGEST_SEGMENT).then_some(Warning::LongSegment(longest)),
+        (largest > LARGEST_SEGMENT).then_some(Warning::LargeSegment(largest)),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// One warning a place where `codec` does not play.
+fn codec_warnings(codec: &Codec) -> Vec<Warning> {
+    let mut warnings: Vec<Warning> = Vec::new();
+    for way in [Way::MseInMp4, Way::AvPlayer, Way::Progressive] {
+        if let Support::Partly(not_in) | Support::Nowhere(not_in) = support(codec, way) {
+            let warning = Warning::Codec { codec: codec.name(), not_in };
+            if !warnings.contains(&warning) {
+                warnings.push(warning);
+            }
+        }
+    }
+    warnings
+}
+
+fn picture_warnings(rendition: &Rendition) -> Vec<Warning> {
+    let Some(format) = rendition.video_format() else { return Vec::new() };
+    [
+        rendition.plan.timeline.hides_pictures().then_some(Warning::StartsBetweenKeyframes),
+        (format.rotation != Rotation::None).then_some(Warning::Turned),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OpenGop => f.write_str(
+                "the video has open GOPs, on which browsers fail after a seek; it plays as a plain file only",
+            ),
+            Self::LongSegment(longest) => write!(
+                f,
+                "keyframes are up to {} seconds apart, too far to seek well; it plays as a plain file only",
+                longest.as_secs(),
+            ),
+            Self::LargeSegment(largest) => write!(
+                f,
+                "there are up to {} MiB between keyframes, too much for browsers; it plays as a plain file only",
+                largest >> 20,
+            ),
+            Self::Codec { codec, not_in } => write!(f, "{codec} does not play in {not_in}"),
+            Self::StartsBetweenKeyframes => {
+                f.write_str("the video starts between keyframes; some players show its first moments only as a still")
+            }
+            Self::Turned => f.write_str("the picture lies on its side in Apple's native player"),
+        }
+    }
+}

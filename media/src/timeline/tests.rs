@@ -1,0 +1,114 @@
+use super::*;
+use crate::made::{index, sound, video};
+use crate::track::{Edit, SampleTable};
+
+/// A GOP of 10 with B-frames two deep: the first picture is composed two frames late.
+fn reordered(edit: Edit, shift: i32) -> Track {
+    let mut track = video(20, 10);
+    let samples = track.samples.range(0..20).enumerate().map(|(i, sample)| {
+        let cts = [48, 96, 24, 24, 48][i % 5] - shift;
+        Sample { cts, ..sample }
+    });
+    track.samples = SampleTable::from_samples(samples.collect());
+    track.edit = edit;
+    track
+}
+
+fn first(track: &Track) -> (Option<u64>, Written, i64) {
+    let timeline = Timeline::of(track);
+    let i = timeline.kept().start;
+    let sample = track.samples.get(i).unwrap();
+    (timeline.edit_start(), timeline.written(i, sample), timeline.shown(i, sample))
+}
+
+/// What players compute from a fragment and the init segment equals when a sample is shown.
+fn assert_consistent(track: &Track) {
+    let timeline = Timeline::of(track);
+    let edit = i64::try_from(timeline.edit_start().unwrap_or(0)).unwrap();
+    let mut end = None;
+    for i in timeline.kept() {
+        let sample = track.samples.get(i).unwrap();
+        let written = timeline.written(i, sample);
+        assert_eq!(written.time + i64::from(written.composition) - edit, timeline.shown(i, sample), "sample {i}");
+        assert!(end.is_none_or(|end| end == written.time), "fragments have no holes: sample {i}");
+        end = Some(written.time + i64::from(written.duration));
+    }
+}
+
+#[test]
+fn reordering_is_an_edit() {
+    let track = reordered(Edit { start: 48, ..Edit::default() }, 0);
+    assert_eq!(first(&track), (Some(48), Written { time: 0, duration: 24, composition: 48 }, 0));
+    assert_consistent(&track);
+}
+
+#[test]
+fn negative_offsets_become_an_edit() {
+    let track = reordered(Edit::default(), 48);
+    assert_eq!(first(&track), (Some(24), Written { time: 0, duration: 24, composition: 24 }, 0));
+    assert_consistent(&track);
+}
+
+#[test]
+fn late_pictures_stretch_the_first_sample() {
+    let track = reordered(Edit { start: 48, delay: 1848, end: None }, 0);
+    assert_eq!(first(&track), (None, Written { time: 0, duration: 1824, composition: 1848 }, 1848));
+    assert_consistent(&track);
+}
+
+#[test]
+fn late_sound_moves_decode_times() {
+    let mut track = sound(10);
+    track.edit = Edit { start: 1024, delay: 48_000, end: None };
+    assert_eq!(first(&track), (None, Written { time: 46_976, duration: 1024, composition: 0 }, 46_976));
+    assert_consistent(&track);
+}
+
+#[test]
+fn priming_is_kept_and_said() {
+    let mut track = sound(10);
+    track.edit.start = 2112;
+    assert_eq!(first(&track), (Some(2112), Written { time: 0, duration: 1024, composition: 0 }, -2112));
+}
+
+#[test]
+fn a_first_picture_that_straddles_the_start_shows_at_zero() {
+    let mut track = video(20, 10);
+    track.edit.start = 11;
+    assert_eq!(first(&track), (Some(11), Written { time: 0, duration: 24, composition: 11 }, 0));
+    assert!(!Timeline::of(&track).hides_pictures());
+    assert_consistent(&track);
+}
+
+#[test]
+fn an_edit_within_a_gop_keeps_what_it_needs() {
+    let mut track = video(40, 10);
+    track.edit = Edit { start: 24 * 15, delay: 0, end: Some(24 * 33) };
+    let timeline = Timeline::of(&track);
+    assert_eq!(timeline.kept(), 10..33);
+    assert!(timeline.hides_pictures());
+    assert_eq!(first(&track), (Some(24 * 5), Written { time: 0, duration: 24, composition: 0 }, -24 * 5));
+    assert_consistent(&track);
+}
+
+#[test]
+fn references_of_the_last_pictures_are_kept() {
+    // Decode order I P b b: the P after the end is needed by the pictures before it.
+    let track = reordered(Edit { start: 48, delay: 0, end: Some(48 + 24 * 3) }, 0);
+    let shown: Vec<_> = Timeline::of(&track).kept().map(|i| media_time(track.samples.get(i).unwrap())).collect();
+    assert_eq!(shown, [48, 120, 72, 96]);
+}
+
+#[test]
+fn absurd_edits_do_not_overflow() {
+    for start in [i64::MIN, -1, 0, i64::MAX] {
+        for delay in [i64::MIN, 0, i64::MAX] {
+            for end in [None, Some(i64::MIN), Some(i64::MAX)] {
+                for mut track in [video(20, 10), sound(20)] {
+                    track.edit = Edit { delay, start, end };
+                    let _ = crate::presentation::Presentation::new(index(vec![track]));
+                }
+            }
+        }
+    }
+}
