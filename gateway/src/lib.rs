@@ -4,13 +4,19 @@
 //! take over from any other in the middle of anything. It knows nothing of ffmpeg or databases.
 
 pub mod http;
+pub mod live;
 pub mod permissions;
 pub mod playback;
+pub mod service;
+pub mod upload;
+pub mod web;
 
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
+use tonic::service::Routes;
 use tonic::{Response, Status};
+use tonic_web::GrpcWebLayer;
 use vidstream_backends::bus::EventBus;
 use vidstream_backends::objects::ObjectStore;
 use vidstream_mesh::channel::Channel;
@@ -18,6 +24,7 @@ use vidstream_mesh::clock::Clock;
 use vidstream_mesh::lifecycle::Lifecycle;
 use vidstream_proto::error::{Problem, Reason};
 use vidstream_proto::pb::catalog_service_client::CatalogServiceClient;
+use vidstream_proto::pb::gateway_service_server::GatewayServiceServer;
 use vidstream_proto::pb::transcoder_service_client::TranscoderServiceClient;
 
 /// Settings of a gateway.
@@ -79,6 +86,15 @@ impl Gateway {
     /// Everything the public port answers: gRPC, grpc-web, HTTP and the web app. Health and reflection of the listener
     /// are merged by whoever serves it.
     pub fn router(&self) -> axum::Router {
-        http::edge(playback::router(self.deps.clone()).merge(http::health::router(self.deps.clone())))
+        let deps = || self.deps.clone();
+        http::edge(self.grpc_routes().merge(playback::router(deps())).merge(http::health::router(deps())))
+    }
+
+    /// The public services, for gRPC and grpc-web.
+    fn grpc_routes(&self) -> axum::Router {
+        // Without tonic's own fallback: two routers with one can't be merged.
+        let routes = Routes::from(axum::Router::new());
+        let routes = routes.add_service(GatewayServiceServer::new(service::Videos::new(self.deps.clone())));
+        routes.into_axum_router().layer(GrpcWebLayer::new())
     }
 }

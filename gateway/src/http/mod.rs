@@ -3,11 +3,11 @@
 pub mod health;
 pub mod problem;
 
-use crate::permissions;
+use crate::{permissions, web};
 use axum::Router;
 use axum::extract::{MatchedPath, Request};
+use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{StatusCode, Uri};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use problem::{HttpProblem, answer_with};
@@ -17,7 +17,7 @@ use vidstream_proto::error::{Problem, Reason};
 
 /// `routes` with what every route of the edge has: a caller who may do it, and answers for what no route takes.
 pub fn edge(routes: Router) -> Router {
-    routes.fallback(unknown).method_not_allowed_fallback(wrong_method).layer(middleware::from_fn(authorise))
+    routes.fallback(unrouted).method_not_allowed_fallback(wrong_method).layer(middleware::from_fn(authorise))
 }
 
 /// Makes the caller and refuses what they may not do. Nothing behind this layer is reached without a permission.
@@ -31,9 +31,14 @@ async fn authorise(mut request: Request, next: Next) -> Response {
     next.run(request).await
 }
 
-async fn unknown(uri: Uri, request: Request) -> Response {
+/// What no route takes is a file of the web app, or nothing.
+async fn unrouted(request: Request) -> Response {
     if is_grpc(&request) {
-        return Status::unimplemented(format!("there is no rpc {}", uri.path())).into_http();
+        return Status::unimplemented(format!("there is no rpc {}", request.uri().path())).into_http();
+    }
+    let (request, _) = request.into_parts();
+    if let Some(file) = web::answer(&request).await {
+        return file;
     }
     HttpProblem::from(Problem::new(Reason::NotFound, "there is nothing at this address")).into_response()
 }

@@ -52,7 +52,10 @@ impl EntityTag {
             None => self.is(tag) || tag == b"*",
         };
         // Our tags hold no comma, so what is cut at the commas inside of others' tags matches none of ours.
-        headers.get_all(name).iter().any(|field| field.as_bytes().split(|b| *b == b',').any(|tag| matches(tag.trim_ascii())))
+        headers
+            .get_all(name)
+            .iter()
+            .any(|field| field.as_bytes().split(|b| *b == b',').any(|tag| matches(tag.trim_ascii())))
     }
 }
 
@@ -89,7 +92,8 @@ mod tests {
     use super::*;
 
     fn judged(method: Method, fields: &[(&'static str, &'static str)]) -> Verdict {
-        let fields = fields.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+        let fields =
+            fields.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
         let mut headers = HeaderMap::new();
         fields.for_each(|(name, value)| {
             headers.append(name, value);

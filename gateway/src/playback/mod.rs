@@ -1,8 +1,10 @@
 //! Playback: manifests, segments, the original file, storyboard and poster, below `/videos/{id}/`.
 
-mod conditions;
+pub(crate) mod conditions;
 mod ranges;
-mod representation;
+pub(crate) mod representation;
+
+pub mod addresses;
 
 use crate::Deps;
 use axum::Router;

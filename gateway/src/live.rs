@@ -1,0 +1,116 @@
+//! Live updates: the catalog's feed and the transcoder's progress, as one stream to each client.
+
+use crate::{Deps, service};
+use futures::future::ready;
+use futures::stream::{self, BoxStream, Stream, StreamExt};
+use std::time::Duration;
+use tonic::{Status, Streaming};
+use vidstream_proto::error::{Problem, Reason};
+use vidstream_proto::ids::VideoId;
+use vidstream_proto::pb::watch_entries_response::Event as Change;
+use vidstream_proto::pb::watch_videos_response::Event;
+use vidstream_proto::{field, pb};
+
+type Answers<T> = BoxStream<'static, Result<T, Status>>;
+
+/// How long to wait before progress that broke off is asked for again. Progress is no truth: a watch outlives its loss.
+const PROGRESS_AGAIN: Duration = Duration::from_secs(1);
+
+/// Changes of all videos or of one, with progress if asked for.
+pub async fn videos(deps: &Deps, request: pb::WatchVideosRequest) -> Result<Answers<pb::WatchVideosResponse>, Problem> {
+    let only: Option<VideoId> = field::optional_id("video_id", &request.video_id)?;
+    let call = pb::WatchEntriesRequest {
+        position: field::text("position", &request.position, 0, 2000)?,
+        video_id: request.video_id,
+    };
+    let changes = deps.ask(deps.catalog.clone().watch_entries(call)).await?;
+    let changes = changes.map(|change| Ok(public(change?)));
+    if !request.include_progress {
+        return Ok(until_stopping(deps, endless(changes)));
+    }
+    let progress = all_progress(deps.clone(), only).map(|progress| {
+        Ok(pb::WatchVideosResponse { position: String::new(), event: Some(Event::Progress(progress)) })
+    });
+    // The feed's end is the stream's end, whatever progress does.
+    let both = stream::select(endless(changes).map(Some).chain(stream::once(ready(None))), progress.map(Some));
+    Ok(until_stopping(deps, both.take_while(|item| ready(item.is_some())).filter_map(ready)))
+}
+
+/// Progress of one video's parts until none waits or runs.
+pub async fn progress(deps: &Deps, video: VideoId) -> Result<Answers<pb::WatchProgressResponse>, Problem> {
+    let entry = service::entry(deps, video).await?;
+    let call =
+        pb::WatchSourceProgressRequest { source_id: entry.source_id.to_string(), video_id: entry.id.to_string() };
+    let stages = deps.ask(deps.transcoder.clone().watch_source_progress(call)).await?;
+    let stages = stages.map(|stage| Ok(pb::WatchProgressResponse { progress: stage?.progress }));
+    Ok(until_stopping(deps, stages))
+}
+
+fn public(change: pb::WatchEntriesResponse) -> pb::WatchVideosResponse {
+    let event = change.event.and_then(|event| match event {
+        Change::Changed(entry) => entry.video.map(Event::Changed),
+        Change::Purged(gone) => {
+            Some(Event::Purged(pb::PurgedVideo { video_id: gone.video_id, revision: gone.revision }))
+        }
+        Change::Reset(_) => Some(Event::Reset(pb::WatchReset {})),
+        Change::Current(_) => Some(Event::Current(pb::WatchCurrent {})),
+    });
+    pb::WatchVideosResponse { position: change.position, event }
+}
+
+/// Progress of all videos or of one, for ever: opened again whenever it breaks off.
+fn all_progress(deps: Deps, only: Option<VideoId>) -> impl Stream<Item = pb::Progress> {
+    let attempts = stream::unfold(true, move |first| {
+        let deps = deps.clone();
+        async move {
+            if !first {
+                tokio::time::sleep(PROGRESS_AGAIN).await;
+            }
+            Some((open_progress(&deps).await, false))
+        }
+    });
+    attempts.flatten().flat_map(move |heard| stream::iter(of_videos(heard, only)))
+}
+
+async fn open_progress(deps: &Deps) -> BoxStream<'static, pb::WatchAllProgressResponse> {
+    let opened = deps.ask(deps.transcoder.clone().watch_all_progress(pb::WatchAllProgressRequest {})).await;
+    let opened: Result<Streaming<_>, Problem> = opened;
+    match opened {
+        Ok(heard) => heard.take_while(|item| ready(item.is_ok())).filter_map(|item| ready(item.ok())).boxed(),
+        Err(error) => {
+            tracing::debug!(%error, "no progress for a watch");
+            stream::empty().boxed()
+        }
+    }
+}
+
+/// One message for each video that shows the source.
+fn of_videos(heard: pb::WatchAllProgressResponse, only: Option<VideoId>) -> Vec<pb::Progress> {
+    let Some(progress) = heard.progress else { return Vec::new() };
+    let only = only.map(|id| id.to_string());
+    let videos = heard.video_ids.into_iter().filter(|id| only.as_ref().is_none_or(|only| only == id));
+    videos.map(|video_id| pb::Progress { video_id, ..progress.clone() }).collect()
+}
+
+/// A feed never ends by itself: where it does, its server is gone.
+fn endless<T>(feed: impl Stream<Item = Result<T, Status>>) -> impl Stream<Item = Result<T, Status>> {
+    let lost = || Problem::new(Reason::Unavailable, "the catalog ended its feed; watch again from the last position");
+    feed.chain(stream::once(async move { Err(lost().into()) }))
+}
+
+/// `answers`, ended with `UNAVAILABLE` once the server is to stop.
+fn until_stopping<T: Send + 'static>(
+    deps: &Deps,
+    answers: impl Stream<Item = Result<T, Status>> + Send + 'static,
+) -> Answers<T> {
+    let stopping = deps.lifecycle.stopping().clone();
+    let farewell = stopping.clone();
+    let last =
+        stream::once(ready(())).filter_map(move |()| ready(farewell.is_cancelled().then(|| Err(leaving().into()))));
+    answers.take_until(stopping.cancelled_owned()).chain(last).boxed()
+}
+
+/// What every open stream is told when the server stops.
+pub fn leaving() -> Problem {
+    Problem::new(Reason::Unavailable, "the server is stopping; open the stream again")
+}

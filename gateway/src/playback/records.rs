@@ -1,0 +1,49 @@
+//! A complete source's records, read from the catalog.
+
+use crate::Deps;
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use std::time::Duration;
+use vidstream_proto::error::{Problem, Reason};
+use vidstream_proto::ids::SourceId;
+use vidstream_proto::pb;
+use vidstream_source::extents::{PageNumber, RecordPage};
+use vidstream_source::ranges::ByteRanges;
+use vidstream_source::records::Records;
+
+/// Records of one complete source. Nothing arrives any more, so nobody waits.
+#[derive(Clone, Debug)]
+pub struct SourceRecords {
+    deps: Deps,
+    source: SourceId,
+}
+
+impl SourceRecords {
+    /// The records of `source`.
+    pub fn new(deps: Deps, source: SourceId) -> Self {
+        Self { deps, source }
+    }
+
+    fn incomplete(&self) -> Problem {
+        Problem::new(Reason::Internal, format!("source {} is complete, but not all of it is recorded", self.source))
+    }
+}
+
+#[async_trait]
+impl Records for SourceRecords {
+    async fn page(&self, number: PageNumber) -> Result<RecordPage, Problem> {
+        let source_id = self.source.to_string();
+        let request = pb::ListExtentsRequest { source_id, first_page: number.0, pages: 1 };
+        let answer = self.deps.ask(self.deps.catalog.clone().list_extents(request)).await?;
+        let page = answer.pages.iter().find(|page| page.number == number.0);
+        page.map_or_else(|| Ok(RecordPage::new(number)), RecordPage::try_from)
+    }
+
+    async fn arrivals(&self) -> Result<BoxStream<'static, Result<ByteRanges, Problem>>, Problem> {
+        Err(self.incomplete())
+    }
+
+    async fn want(&self, _ranges: &ByteRanges, _ttl: Duration) -> Result<(), Problem> {
+        Err(self.incomplete())
+    }
+}

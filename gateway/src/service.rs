@@ -1,0 +1,127 @@
+//! The public service of videos: what the catalog knows, without what is nobody's business.
+
+use crate::Deps;
+use crate::live;
+use crate::playback::addresses;
+use futures::stream::BoxStream;
+use tonic::{Request, Response, Status};
+use vidstream_proto::error::{Problem, Reason};
+use vidstream_proto::ids::VideoId;
+use vidstream_proto::pb::gateway_service_server::GatewayService;
+use vidstream_proto::video::{Entry, ListVideos, RemoveVideo, RestoreVideo, RetryVideo, UpdateVideo};
+use vidstream_proto::{field, pb};
+
+/// [`GatewayService`] over the catalog and the transcoder.
+#[derive(Clone, Debug)]
+pub struct Videos {
+    deps: Deps,
+}
+
+impl Videos {
+    /// The service over `deps`.
+    pub fn new(deps: Deps) -> Self {
+        Self { deps }
+    }
+}
+
+/// The video and its source, as the catalog has them now.
+pub async fn entry(deps: &Deps, id: VideoId) -> Result<Entry, Problem> {
+    let request = pb::GetEntryRequest { video_id: id.to_string() };
+    checked(deps.ask(deps.catalog.clone().get_entry(request)).await?.entry)
+}
+
+/// What is wrong with an answer of the catalog is not the client's mistake.
+fn checked(entry: Option<pb::Entry>) -> Result<Entry, Problem> {
+    let entry = field::present("entry", entry).and_then(Entry::try_from);
+    entry.map_err(|problem| Problem::new(Reason::Internal, format!("the catalog's answer makes no sense: {problem}")))
+}
+
+fn shown(entry: Option<pb::Entry>) -> Result<Option<pb::Video>, Problem> {
+    Ok(Some(checked(entry)?.video))
+}
+
+#[tonic::async_trait]
+impl GatewayService for Videos {
+    type WatchVideosStream = BoxStream<'static, Result<pb::WatchVideosResponse, Status>>;
+    type WatchProgressStream = BoxStream<'static, Result<pb::WatchProgressResponse, Status>>;
+
+    async fn list_videos(
+        &self,
+        request: Request<pb::ListVideosRequest>,
+    ) -> Result<Response<pb::ListVideosResponse>, Status> {
+        let list = ListVideos::try_from(request.into_inner())?;
+        let call = pb::ListEntriesRequest::from(list);
+        let page = self.deps.ask(self.deps.catalog.clone().list_entries(call)).await?;
+        Ok(Response::new(pb::ListVideosResponse {
+            videos: page.entries.into_iter().filter_map(|entry| entry.video).collect(),
+            next_page_token: page.next_page_token,
+            position: page.position,
+        }))
+    }
+
+    async fn get_video(&self, request: Request<pb::GetVideoRequest>) -> Result<Response<pb::GetVideoResponse>, Status> {
+        let id = field::id("video_id", &request.into_inner().video_id)?;
+        let video = Some(entry(&self.deps, id).await?.video);
+        Ok(Response::new(pb::GetVideoResponse { video }))
+    }
+
+    async fn update_video(
+        &self,
+        request: Request<pb::UpdateVideoRequest>,
+    ) -> Result<Response<pb::UpdateVideoResponse>, Status> {
+        let call = pb::UpdateEntryRequest::from(UpdateVideo::try_from(request.into_inner())?);
+        let answer = self.deps.ask(self.deps.catalog.clone().update_entry(call)).await?;
+        Ok(Response::new(pb::UpdateVideoResponse { video: shown(answer.entry)? }))
+    }
+
+    async fn remove_video(
+        &self,
+        request: Request<pb::RemoveVideoRequest>,
+    ) -> Result<Response<pb::RemoveVideoResponse>, Status> {
+        let call = pb::RemoveEntryRequest::from(RemoveVideo::try_from(request.into_inner())?);
+        let answer = self.deps.ask(self.deps.catalog.clone().remove_entry(call)).await?;
+        Ok(Response::new(pb::RemoveVideoResponse { video: shown(answer.entry)? }))
+    }
+
+    async fn restore_video(
+        &self,
+        request: Request<pb::RestoreVideoRequest>,
+    ) -> Result<Response<pb::RestoreVideoResponse>, Status> {
+        let call = pb::RestoreEntryRequest::from(RestoreVideo::try_from(request.into_inner())?);
+        let answer = self.deps.ask(self.deps.catalog.clone().restore_entry(call)).await?;
+        Ok(Response::new(pb::RestoreVideoResponse { video: shown(answer.entry)? }))
+    }
+
+    async fn retry_video(
+        &self,
+        request: Request<pb::RetryVideoRequest>,
+    ) -> Result<Response<pb::RetryVideoResponse>, Status> {
+        let call = pb::RetryEntryRequest::from(RetryVideo::try_from(request.into_inner())?);
+        let answer = self.deps.ask(self.deps.catalog.clone().retry_entry(call)).await?;
+        Ok(Response::new(pb::RetryVideoResponse { video: shown(answer.entry)? }))
+    }
+
+    async fn watch_videos(
+        &self,
+        request: Request<pb::WatchVideosRequest>,
+    ) -> Result<Response<Self::WatchVideosStream>, Status> {
+        Ok(Response::new(live::videos(&self.deps, request.into_inner()).await?))
+    }
+
+    async fn watch_progress(
+        &self,
+        request: Request<pb::WatchProgressRequest>,
+    ) -> Result<Response<Self::WatchProgressStream>, Status> {
+        let id = field::id("video_id", &request.into_inner().video_id)?;
+        Ok(Response::new(live::progress(&self.deps, id).await?))
+    }
+
+    async fn get_playback(
+        &self,
+        request: Request<pb::GetPlaybackRequest>,
+    ) -> Result<Response<pb::GetPlaybackResponse>, Status> {
+        let id = field::id("video_id", &request.into_inner().video_id)?;
+        let playback = Some(addresses::of(&entry(&self.deps, id).await?)?);
+        Ok(Response::new(pb::GetPlaybackResponse { playback }))
+    }
+}

@@ -1,0 +1,3 @@
+//! Uploads: pieces over a stream, chunks by unary call or `PUT`, and completion.
+
+mod digest;
