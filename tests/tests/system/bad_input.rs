@@ -1,0 +1,97 @@
+//! Input that is no video, or half of one: words that a person can act on, never stuck.
+
+use crate::clips;
+use crate::judges::curl;
+use crate::server::Server;
+use crate::vidctl::Person;
+use std::path::Path;
+
+/// Uploads `file`, which must end as failed, and gives the sentence.
+fn failure(server: &Server, file: &Path) -> String {
+    let person = Person::of(server);
+    let (code, out, errors) = person.run(&["--output", "json", "upload", "--wait", file.to_str().expect("text")]);
+    assert_eq!(code, 1, "{file:?}: {out}{errors}");
+    let video: serde_json::Value = serde_json::from_str(out.trim()).unwrap_or_else(|e| panic!("{e}: {out}{errors}"));
+    assert_eq!(video["state"], "VIDEO_STATE_FAILED", "{file:?}: {video:#}");
+    let sentence = video["failure"].as_str().expect("a sentence").to_owned();
+    assert!(errors.contains(&sentence), "{errors}");
+    // What can't be played can still be fetched; what is derived never comes.
+    let base = format!("{}/videos/{}", server.address, crate::vidctl::id(&video));
+    assert_eq!(curl::get(&format!("{base}/source")).body, std::fs::read(file).expect("readable"));
+    for name in ["master.m3u8", "manifest.mpd", "storyboard.vtt", "storyboard.json", "poster.jpg"] {
+        let answer = curl::get(&format!("{base}/{name}"));
+        assert_eq!((answer.status, answer.header("content-type")), (404, "application/problem+json"), "{name}");
+    }
+    sentence
+}
+
+#[test]
+fn what_is_no_video_fails_with_words() {
+    let server = Server::start();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let write = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).expect("written");
+        path
+    };
+    let playlist = failure(&server, &write("playlist.mp4", b"#EXTM3U\n#EXT-X-VERSION:3\n#EXTINF:1,\n../other.ts\n"));
+    assert!(playlist.to_lowercase().contains("playlist"), "{playlist}");
+    let script = failure(&server, &write("script.mp4", b"#!/bin/sh\nrm -rf /\n"));
+    assert!(!script.is_empty());
+    let random = failure(&server, &clips::noise(folder.path(), "random.mp4", 100_000));
+    assert!(!random.is_empty());
+
+    let whole = std::fs::read(clips::clip("last.mp4")).expect("readable");
+    let half = failure(&server, &write("half-last.mp4", &whole[..whole.len() / 2]));
+    let whole = std::fs::read(clips::clip("first.mp4")).expect("readable");
+    let cut = failure(&server, &write("half-first.mp4", &whole[..whole.len() / 2]));
+    for sentence in [half, cut] {
+        let words = ["ends", "missing", "truncated", "cut", "incomplete"];
+        assert!(words.iter().any(|word| sentence.contains(word)), "{sentence}");
+    }
+
+    let fragmented = clips::made(
+        "fragmented.mp4",
+        "P S H A -movflags +frag_keyframe+empty_moov+default_base_moof",
+    );
+    let fragmented = failure(&server, &fragmented);
+    assert!(fragmented.contains("fragment"), "{fragmented}");
+}
+
+#[test]
+fn an_empty_file_is_refused_at_once() {
+    let server = Server::start();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("empty.mp4");
+    std::fs::write(&path, b"").expect("written");
+    let (code, _, errors) = Person::of(&server).run(&["upload", path.to_str().expect("text")]);
+    assert_eq!(code, 1);
+    assert!(errors.contains("empty"), "{errors}");
+}
+
+#[test]
+fn hostile_and_bad_files_of_the_corpus_end() {
+    let server = Server::start();
+    let person = Person::of(&server);
+    for folder in ["bad", "attack", "quirk"] {
+        for file in clips::all_of_corpus(folder, "") {
+            let (code, out, errors) = person.run(&["--output", "json", "upload", "--wait=all", file.to_str().expect("text")]);
+            let empty = std::fs::metadata(&file).expect("a file").len() == 0;
+            if empty {
+                assert_eq!(code, 1, "{file:?}");
+                continue;
+            }
+            let video: serde_json::Value = serde_json::from_str(out.trim()).unwrap_or_else(|e| panic!("{file:?}: {e}: {out}{errors}"));
+            let state = video["state"].as_str().expect("a state");
+            assert!(["VIDEO_STATE_READY", "VIDEO_STATE_FAILED"].contains(&state), "{file:?}: {video:#}");
+            if state == "VIDEO_STATE_FAILED" {
+                assert!(video["failure"].as_str().is_some_and(|sentence| sentence.len() > 15), "{file:?}: {video:#}");
+            }
+        }
+    }
+    assert!(!server.log().contains("panicked"), "{}", server.log());
+    let fragmented = clips::of_corpus("good/flower-fragmented.mp4");
+    if let Some(file) = fragmented {
+        assert!(failure(&server, &file).contains("fragment"));
+    }
+}

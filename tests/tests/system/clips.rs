@@ -1,0 +1,114 @@
+//! Clips made by ffmpeg, once a machine, and the corpus where it is at hand.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A kind of clip.
+pub struct Clip {
+    /// Name of the file.
+    pub name: &'static str,
+    /// What ffmpeg is told.
+    arguments: &'static str,
+    /// Whether Debian's Chromium has a decoder for it.
+    pub in_chromium: bool,
+}
+
+const PICTURE: &str = "-f lavfi -i testsrc2=size=320x180:rate=25:duration=12";
+const SOUND: &str = "-f lavfi -i sine=frequency=440:beep_factor=4:sample_rate=48000:duration=12";
+const H264: &str = "-c:v libx264 -preset ultrafast -bf 2 -g 50 -pix_fmt yuv420p";
+const AAC: &str = "-c:a aac -b:a 64k";
+
+macro_rules! clip {
+    ($name:literal, $in_chromium:literal, $arguments:literal) => {
+        Clip { name: $name, arguments: $arguments, in_chromium: $in_chromium }
+    };
+}
+
+/// Every kind that must play. `P`, `S`, `H`, `A` stand for picture, sound, H.264 and AAC.
+pub const KINDS: &[Clip] = &[
+    clip!("last.mp4", true, "P S H A"),
+    clip!("first.mp4", true, "P S H A -movflags +faststart"),
+    clip!("ntsc.mp4", true, "P S H A -r 30000/1001"),
+    clip!("variable.mp4", true, "P S H A -vf select='mod(n,7)*mod(n+1,5)*mod(n,3)' -fps_mode vfr"),
+    clip!("plain.mp4", true, "P S H A -bf 0"),
+    clip!("hevc.mp4", false, "P S -c:v libx265 -preset ultrafast -x265-params log-level=none:keyint=50:open-gop=0 -tag:v hvc1 A"),
+    clip!("vp9.mp4", true, "P S -c:v libvpx-vp9 -deadline realtime -cpu-used 8 -g 50 -c:a libopus"),
+    clip!("av1.mp4", true, "P S -c:v libsvtav1 -preset 12 -g 50 -svtav1-params fast-decode=1 A"),
+    clip!("quicktime.mov", true, "P S H A"),
+    clip!("several.mp4", true, "P S -map 0:v -map 1:a -map 1:a H A -metadata:s:a:0 language=eng -metadata:s:a:1 language=deu -af:a:1 volume=0.5"),
+];
+
+/// The clip called `name`, made if it is not there.
+pub fn clip(name: &str) -> PathBuf {
+    let kind = KINDS.iter().find(|kind| kind.name == name).expect("a known kind");
+    made(name, kind.arguments)
+}
+
+/// An upright clip with a quarter turn written into it.
+pub fn rotated() -> PathBuf {
+    let upright = clip("last.mp4");
+    made("rotated.mp4", &format!("-i {} -c copy -metadata:s:v rotate=90", upright.display()))
+}
+
+/// A file that ffmpeg makes as told by `arguments`, in a folder that is kept between runs.
+pub fn made(name: &str, arguments: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("clips");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    // The sum of the arguments: another recipe is another file.
+    let sum = crc32c::crc32c(arguments.as_bytes());
+    let path = folder.join(format!("{sum:08x}-{name}"));
+    if !path.exists() {
+        let part = folder.join(format!("{}-{:?}-{name}", std::process::id(), std::thread::current().id()).replace(['(', ')'], ""));
+        let words = arguments.split(' ').flat_map(|word| match word {
+            "P" => PICTURE.split(' ').collect::<Vec<_>>(),
+            "S" => SOUND.split(' ').collect(),
+            "H" => H264.split(' ').collect(),
+            "A" => AAC.split(' ').collect(),
+            word => vec![word],
+        });
+        let words = words.map(|word| word.replace('\'', ""));
+        let words = words.map(|word| if word.starts_with("select=") { word.replace(',', "\\,") } else { word });
+        let done = Command::new("ffmpeg")
+            .args(["-v", "error", "-nostdin", "-y"])
+            .args(words)
+            .args(["-threads", "1", "-fflags", "+bitexact"])
+            .arg(&part)
+            .status()
+            .expect("ffmpeg runs");
+        assert!(done.success(), "ffmpeg made no {name}");
+        std::fs::rename(&part, &path).expect("it was just made");
+    }
+    path
+}
+
+/// A file of `size` bytes in which no two cells are alike.
+pub fn noise(folder: &Path, name: &str, size: u64) -> PathBuf {
+    let path = folder.join(name);
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(name.as_bytes());
+    let mut bytes = vec![0; usize::try_from(size).expect("fits")];
+    hasher.finalize_xof().fill(&mut bytes);
+    std::fs::write(&path, bytes).expect("written");
+    path
+}
+
+/// Where the corpus is, if it is at hand; `scripts/test` says which it was.
+fn corpus() -> Option<PathBuf> {
+    std::env::var_os("TEST_MEDIA").map(PathBuf::from)
+}
+
+/// A file of the corpus, such as `good/video.mp4`.
+pub fn of_corpus(name: &str) -> Option<PathBuf> {
+    corpus().map(|root| root.join(name)).inspect(|path| assert!(path.is_file(), "{} is missing", path.display()))
+}
+
+/// The files of a folder of the corpus whose name ends in `ending`, sorted.
+pub fn all_of_corpus(folder: &str, ending: &str) -> Vec<PathBuf> {
+    let Some(root) = corpus() else { return Vec::new() };
+    let entries = root.join(folder).read_dir().expect("a folder of the corpus");
+    let mut files: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    files.retain(|file| file.to_string_lossy().ends_with(ending));
+    files.sort();
+    assert!(!files.is_empty(), "no {ending} in {folder}");
+    files
+}

@@ -1,0 +1,71 @@
+//! What ffprobe and ffmpeg see in a file, or behind an address.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// A decoded frame: presentation time in ticks of its stream, hash of its samples.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Frame {
+    pub time: i64,
+    pub hash: String,
+}
+
+/// Presentation times of the packets of `stream` (such as `v:0`), in decode order, in seconds as printed.
+pub fn times(input: &str, stream: &str) -> Vec<String> {
+    let out = run(Command::new("ffprobe")
+        .args(["-v", "error", "-select_streams", stream, "-show_entries", "packet=pts_time", "-of", "default=nk=1:nw=1"])
+        .arg(input));
+    // Side data adds lines of other kinds.
+    out.lines().filter(|line| line.parse::<f64>().is_ok()).map(ToOwned::to_owned).collect()
+}
+
+/// The decoded frames of `stream`.
+pub fn frames(input: &str, stream: &str) -> Vec<Frame> {
+    let out = run(Command::new("ffmpeg")
+        .args(["-v", "error", "-nostdin", "-copyts", "-i", input, "-map", &format!("0:{stream}")])
+        .args(["-fps_mode", "passthrough", "-enc_time_base", "-1", "-f", "framemd5", "-"]));
+    let frame = |line: &str| {
+        let fields: Vec<_> = line.split(',').map(str::trim).collect();
+        Frame { time: fields[2].parse().expect("a time"), hash: fields[5].to_owned() }
+    };
+    out.lines().filter(|line| !line.starts_with('#')).map(frame).collect()
+}
+
+/// Number of streams of `kind` (`v` or `a`).
+pub fn streams(input: &str, kind: &str) -> usize {
+    let out = run(Command::new("ffprobe")
+        .args(["-v", "error", "-select_streams", kind, "-show_entries", "stream=index", "-of", "csv=p=0"])
+        .arg(input));
+    // Programs repeat their streams.
+    let mut lines: Vec<_> = out.lines().filter(|line| !line.is_empty()).collect();
+    lines.sort_unstable();
+    lines.dedup();
+    lines.len()
+}
+
+/// Structural similarity of two pictures, 1 where they are the same.
+pub fn similarity(one: &Path, other: &Path) -> f64 {
+    let out = Command::new("ffmpeg")
+        .args(["-nostdin", "-i"])
+        .arg(one)
+        .arg("-i")
+        .arg(other)
+        .args(["-lavfi", "[0]format=yuv444p[a];[1]format=yuv444p[b];[a][b]ssim", "-f", "null", "-"])
+        .output()
+        .expect("ffmpeg runs");
+    let log = String::from_utf8_lossy(&out.stderr).into_owned();
+    let all = log.rsplit_once("All:").unwrap_or_else(|| panic!("no SSIM in {log}")).1;
+    all.split_whitespace().next().and_then(|value| value.parse().ok()).expect("a number")
+}
+
+/// Runs ffmpeg with `arguments`, which must succeed.
+pub fn ffmpeg(arguments: &[&str]) {
+    run(Command::new("ffmpeg").args(["-v", "error", "-nostdin", "-y"]).args(arguments));
+}
+
+fn run(command: &mut Command) -> String {
+    let out = command.stdin(Stdio::null()).output().expect("the judge runs");
+    let errors = String::from_utf8_lossy(&out.stderr);
+    assert!(out.status.success(), "{command:?}: {errors}");
+    String::from_utf8(out.stdout).expect("text")
+}

@@ -1,0 +1,6 @@
+//! Judges that are not ours.
+
+pub mod browser;
+pub mod curl;
+pub mod ffmpeg;
+pub mod grpcurl;

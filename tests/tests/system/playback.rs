@@ -1,0 +1,96 @@
+//! What goes in comes out: ffprobe and ffmpeg see the same in our playlists and manifests as in the file.
+
+use crate::clips;
+use crate::judges::{curl, ffmpeg};
+use crate::server::Server;
+use crate::vidctl::{Person, id};
+use std::path::Path;
+
+/// Compares every stream of `source` with what is played of it.
+fn assert_same(server: &Server, video: &str, source: &Path) {
+    let file = source.to_str().expect("text");
+    for name in ["master.m3u8", "manifest.mpd"] {
+        let played = format!("{}/videos/{video}/{name}", server.address);
+        let what = format!("{name} of {file}");
+        let (pictures, sounds) = (ffmpeg::streams(file, "v"), ffmpeg::streams(file, "a"));
+        assert_eq!((ffmpeg::streams(&played, "v"), ffmpeg::streams(&played, "a")), (pictures, sounds), "{what}");
+        let streams = (0..pictures).map(|i| format!("v:{i}")).chain((0..sounds).map(|i| format!("a:{i}")));
+        for stream in streams {
+            let expected = ffmpeg::times(file, &stream);
+            assert!(!expected.is_empty(), "{what}: {stream}");
+            assert_eq!(ffmpeg::times(&played, &stream), expected, "{what}: packets of {stream}");
+            let (mut expected, mut found) = (ffmpeg::frames(file, &stream), ffmpeg::frames(&played, &stream));
+            if stream.starts_with('a') {
+                // The first is partly or wholly priming, which ffmpeg trims in a file but not through HLS and DASH.
+                expected.remove(0);
+                found.retain(|frame| frame.time >= expected[0].time);
+            }
+            assert_eq!(found.len(), expected.len(), "{what}: frames of {stream}");
+            assert!(found == expected, "{what}: frames of {stream} differ");
+        }
+    }
+}
+
+/// Uploads `source`, waits until it plays and compares.
+fn check(server: &Server, source: &Path) {
+    let person = Person::of(server);
+    let video = person.upload(source, "--wait");
+    assert_eq!(video["state"], "VIDEO_STATE_READY", "{source:?}: {video:#}");
+    assert_eq!(video["sourceRendition"]["state"], "PART_STATE_READY", "{source:?}: {video:#}");
+    assert_same(server, id(&video), source);
+}
+
+#[test]
+fn made_clips_play_as_they_are() {
+    let server = Server::start();
+    for kind in clips::KINDS {
+        check(&server, &clips::clip(kind.name));
+    }
+    check(&server, &clips::rotated());
+}
+
+#[test]
+fn good_files_of_the_corpus_play_as_they_are() {
+    let server = Server::start();
+    for file in clips::all_of_corpus("good", ".mp4") {
+        if !file.ends_with("flower-fragmented.mp4") {
+            check(&server, &file);
+        }
+    }
+}
+
+#[test]
+fn playlists_and_manifests_are_what_players_expect() {
+    let server = Server::start();
+    let video = Person::of(&server).upload(&clips::clip("several.mp4"), "--wait");
+    let base = format!("{}/videos/{}", server.address, id(&video));
+    let master = curl::get(&format!("{base}/master.m3u8"));
+    assert_eq!(master.status, 200);
+    assert_eq!(master.header("content-type"), "application/vnd.apple.mpegurl");
+    assert_eq!(master.header("cache-control"), "no-cache");
+    for part in ["#EXT-X-INDEPENDENT-SEGMENTS", "CODECS=\"avc1.", "RESOLUTION=320x180", "FRAME-RATE=25", "LANGUAGE=\"en\"", "LANGUAGE=\"de\"", "CLOSED-CAPTIONS=NONE", "VIDEO-RANGE=SDR"] {
+        assert!(master.text().contains(part), "{part} in {}", master.text());
+    }
+    let tag = format!("If-None-Match: {}", master.header("etag"));
+    assert_eq!(curl::curl(&["-H", &tag, &format!("{base}/master.m3u8")]).status, 304);
+
+    // Every address in it is relative; derived ones carry a generation and never change.
+    let media = master.text().lines().find(|line| !line.starts_with('#') && !line.is_empty()).expect("a variant");
+    let media = format!("{base}/{media}");
+    let playlist = curl::get(&media);
+    assert!(playlist.header("cache-control").contains("immutable"), "{playlist:?}");
+    assert!(playlist.text().ends_with("#EXT-X-ENDLIST\n"));
+    let segment = playlist.text().lines().find(|line| !line.starts_with('#') && !line.is_empty()).expect("a segment");
+    let segment = format!("{}/{segment}", media.rsplit_once('/').expect("a folder").0);
+    let answer = curl::get(&segment);
+    assert_eq!((answer.status, answer.header("content-type")), (200, "video/mp4"));
+    assert!(answer.header("cache-control").contains("immutable"));
+    assert_eq!(answer.header("content-length"), answer.body.len().to_string());
+    // Another generation is another video, as far as caches know.
+    let generation = segment.split("/g/").nth(1).and_then(|rest| rest.split('/').next()).expect("a generation");
+    assert_eq!(curl::get(&segment.replace(generation, "0123456789abcdef")).status, 404);
+
+    let manifest = curl::get(&format!("{base}/manifest.mpd"));
+    assert_eq!(manifest.header("content-type"), "application/dash+xml");
+    assert!(manifest.text().contains("SegmentTimeline"));
+}

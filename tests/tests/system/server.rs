@@ -1,0 +1,101 @@
+//! A server of a test's own: a `vidstream` process on a port that it picks, with a data directory that goes with it.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use tempfile::TempDir;
+
+/// A running server. Dropping it kills it; the data goes with the last handle on the directory.
+pub struct Server {
+    child: Child,
+    /// `http://127.0.0.1:PORT`.
+    pub address: String,
+    data: Arc<TempDir>,
+}
+
+/// The folder of the built binaries.
+pub fn binary(name: &str) -> PathBuf {
+    let here = std::env::current_exe().expect("a test has a path");
+    let folder = here.parent().and_then(Path::parent).expect("target/debug/deps/test");
+    let path = folder.join(name);
+    assert!(path.is_file(), "{} is missing: cargo build --workspace makes it", path.display());
+    path
+}
+
+impl Server {
+    /// A new server with an empty data directory.
+    pub fn start() -> Self {
+        Self::with(&[])
+    }
+
+    /// A new server with more flags.
+    pub fn with(flags: &[&str]) -> Self {
+        Self::on(Arc::new(TempDir::new().expect("a temporary folder")), flags)
+    }
+
+    fn on(data: Arc<TempDir>, flags: &[&str]) -> Self {
+        let log = File::options().create(true).append(true).open(data.path().join("log")).expect("a log file");
+        let mut child = Command::new(binary("vidstream"))
+            .args(["--listen", "127.0.0.1:0", "--data-dir"])
+            .arg(data.path().join("data"))
+            .args(flags)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .expect("vidstream starts");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("a line");
+        let Some(address) = line.trim().strip_prefix("vidstream ready on ") else {
+            panic!("vidstream said `{line}`: {}", std::fs::read_to_string(data.path().join("log")).unwrap_or_default())
+        };
+        Self { child, address: address.to_owned(), data }
+    }
+
+    /// Ends it as a power cut would, and starts another on the same data.
+    pub fn kill_and_restart(self, flags: &[&str]) -> Self {
+        let data = Arc::clone(&self.data);
+        drop(self);
+        Self::on(data, flags)
+    }
+
+    /// The server's process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Where its data is.
+    pub fn data(&self) -> PathBuf {
+        self.data.path().join("data")
+    }
+
+    /// What it logged so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.data.path().join("log")).expect("a log")
+    }
+
+    /// Asks it to stop, as Ctrl-C does, and waits.
+    pub fn stop(mut self) -> ExitStatus {
+        signal(self.id(), "TERM");
+        self.child.wait().expect("it ends")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("--- log of the server:\n{}", self.log());
+        }
+        // Already gone is fine.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// Sends a signal by name.
+pub fn signal(process: u32, name: &str) {
+    let sent = Command::new("kill").args([&format!("-{name}"), &process.to_string()]).status().expect("kill runs");
+    assert!(sent.success(), "no process {process}");
+}

@@ -1,0 +1,43 @@
+//! What `vidstream` says of settings it can't work with, and how it starts and stops.
+
+use crate::server::{Server, binary};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+#[test]
+fn all_mistakes_are_said_at_once() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("settings.toml");
+    std::fs::write(&file, "speed = 9\n").expect("written");
+    let out = Command::new(binary("vidstream"))
+        .args(["--listen", "0.0.0.0:0", "--roles", "gateway", "--objects", "s3://bucket", "--config"])
+        .arg(&file)
+        .env("VIDSTREAM_NONSENSE", "1")
+        .env("VIDSTREAM_MESH_LISTEN", "192.0.2.1:1")
+        .output()
+        .expect("vidstream runs");
+    assert_eq!(out.status.code(), Some(2));
+    let errors = String::from_utf8_lossy(&out.stderr);
+    for part in ["speed", "insecure-public", "roles", "s3", "VIDSTREAM_NONSENSE", "192.0.2.1:1"] {
+        assert!(errors.contains(part), "{part} in {errors}");
+    }
+    assert!(out.stdout.is_empty());
+}
+
+#[test]
+fn it_stops_soon_and_in_order() {
+    let server = Server::start();
+    let began = Instant::now();
+    let status = server.stop();
+    assert!(status.success(), "{status}");
+    assert!(began.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
+fn settings_come_from_a_file_too() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("settings.toml");
+    std::fs::write(&file, "log-format = \"json\"\n").expect("written");
+    let server = Server::with(&["--config", file.to_str().expect("text")]);
+    assert!(server.log().lines().all(|line| line.starts_with('{')), "{}", server.log());
+}

@@ -1,0 +1,68 @@
+//! `vidctl`, run against a server.
+
+use crate::server::{Server, binary};
+use serde_json::Value;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use tempfile::TempDir;
+
+/// A person at a terminal of their own: their unfinished uploads are remembered in a folder that goes with them.
+pub struct Person {
+    home: TempDir,
+    server: String,
+}
+
+impl Person {
+    /// Somebody who uses `server`.
+    pub fn of(server: &Server) -> Self {
+        Self { home: TempDir::new().expect("a temporary folder"), server: server.address.clone() }
+    }
+
+    /// The same person after the server moved to another port.
+    pub fn moved(self, server: &Server) -> Self {
+        Self { server: server.address.clone(), ..self }
+    }
+
+    /// A command of theirs.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(binary("vidctl"));
+        command
+            .args(arguments)
+            .env("VIDCTL_SERVER", &self.server)
+            .env("HOME", self.home.path())
+            .env("XDG_STATE_HOME", self.home.path())
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs a command: its exit code, stdout and stderr.
+    pub fn run(&self, arguments: &[&str]) -> (i32, String, String) {
+        let Output { status, stdout, stderr } = self.command(arguments).output().expect("vidctl runs");
+        let text = |bytes| String::from_utf8(bytes).expect("text");
+        (status.code().unwrap_or(-1), text(stdout), text(stderr))
+    }
+
+    /// Runs a command that must succeed and gives the JSON values it prints.
+    pub fn json(&self, arguments: &[&str]) -> Vec<Value> {
+        let (code, out, errors) = self.run(&[&["--output", "json"], arguments].concat());
+        assert_eq!(code, 0, "vidctl {arguments:?}: {out}{errors}");
+        out.lines().map(|line| serde_json::from_str(line).expect(line)).collect()
+    }
+
+    /// Uploads `file`, waits until it plays, or everything of it is made, and gives the video.
+    pub fn upload(&self, file: &Path, wait: &str) -> Value {
+        let mut videos = self.json(&["upload", wait, file.to_str().expect("text")]);
+        assert_eq!(videos.len(), 1);
+        videos.remove(0)
+    }
+
+    /// The video as it is now.
+    pub fn get(&self, id: &str) -> Value {
+        self.json(&["get", id]).remove(0)
+    }
+}
+
+/// The id of a video.
+pub fn id(video: &Value) -> &str {
+    video["id"].as_str().expect("an id")
+}
