@@ -75,6 +75,11 @@ impl Tree {
         is_run(&range, size) && self.0.len() == subtrees(range, size).count()
     }
 
+    /// A hash of the bytes, from their values.
+    pub fn digest(&self) -> Hash {
+        blake3::hash(self.0.as_flattened())
+    }
+
     /// The values as bytes: a version, then the values.
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(1 + self.0.len() * VALUE);

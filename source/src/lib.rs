@@ -2,12 +2,14 @@
 //! that waits for what has not come.
 //!
 //! Nothing here serves or calls gRPC, and nothing knows of ffmpeg: records are reached through two small traits,
-//! [`writer::Recorder`] and [`reader::Records`], which the services implement with the catalog's client.
+//! [`records::Recorder`] and [`records::Records`], which the services implement with the catalog's client.
 
 pub mod checksum;
 pub mod extents;
 pub mod names;
 pub mod page;
 pub mod ranges;
+pub mod records;
 #[cfg(test)]
 mod testing;
+pub mod writer;

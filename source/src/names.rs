@@ -14,12 +14,13 @@ pub fn source(source: SourceId) -> ObjectPrefix {
     prefix(&format!("sources/{source}"))
 }
 
-/// The bytes of an extent: `sources/{source}/bytes/{page}/{offset}-{length}-{crc32c}`, numbers in hexadecimal. It follows
-/// from the record alone, and two runs with other bytes have other names. A page's extents share a directory, because
-/// each directory of its own would cost a sync.
+/// The bytes of an extent: `sources/{source}/bytes/{page}/{offset}-{length}-{digest}`, offset and length in hexadecimal.
+///
+/// The name follows from the record alone. It ends in a digest that nobody can forge, so whatever is put under a name is
+/// what was recorded under it. A page's extents share a directory, because each directory of its own would cost a sync.
 pub fn extent(source: SourceId, extent: &Extent) -> ObjectName {
-    let (page, offset, len, crc32c) = (extent.page(), extent.offset(), extent.len(), extent.crc32c());
-    name(&format!("sources/{source}/bytes/{page}/{offset:011x}-{len:x}-{crc32c:08x}"))
+    let (page, offset, len, digest) = (extent.page(), extent.offset(), extent.len(), extent.tree().digest());
+    name(&format!("sources/{source}/bytes/{page}/{offset:011x}-{len:x}-{digest}"))
 }
 
 /// Everything one lease of a job writes: `sources/{source}/{kind}/{fence}`. Two runs of a job may not give the same bytes;
@@ -68,9 +69,9 @@ mod tests {
         let id: SourceId = "0197a000-0000-7000-8000-000000000001".parse().unwrap();
         let content = pattern(CELL as usize + 5);
         let tail = crate::testing::extent(&content, CELL..CELL + 5);
-        let crc32c = format!("{:08x}", tail.crc32c());
+        let digest = tail.tree().digest();
         let below = |rest: &str| format!("sources/{id}/{rest}");
-        assert_eq!(extent(id, &tail).as_str(), below(&format!("bytes/0/00000800000-5-{crc32c}")));
+        assert_eq!(extent(id, &tail).as_str(), below(&format!("bytes/0/00000800000-5-{digest}")));
         assert_eq!(media_index(id, Fence(3)).as_str(), below("ingest/3/media.index"));
         assert_eq!(sheet(id, Fence(12), 0).as_str(), below("storyboard/12/0.jpg"));
         assert_eq!(poster(id, Fence(1)).as_str(), below("poster/1/poster.jpg"));
@@ -80,10 +81,10 @@ mod tests {
     #[test]
     fn other_bytes_have_another_name() {
         let id = SourceId::generate();
-        let content = pattern(2 * GRANULE as usize);
+        let content = pattern(7 * GRANULE as usize);
         let mut other = content.to_vec();
-        other[0] ^= 1;
-        let range = 0..GRANULE;
+        other[6 * GRANULE as usize] ^= 1;
+        let range = GRANULE..7 * GRANULE;
         let names = [&content, &other.into()].map(|bytes| extent(id, &crate::testing::extent(bytes, range.clone())));
         assert_ne!(names[0], names[1]);
     }

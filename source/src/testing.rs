@@ -1,12 +1,22 @@
 //! What the tests of this crate share.
 
-use std::ops::Range;
+use std::{
+    ops::Range,
+    sync::{Mutex, MutexGuard},
+    time::Duration,
+};
 
+use async_trait::async_trait;
 use bytes::Bytes;
+use futures::{StreamExt as _, stream, stream::BoxStream};
+use tokio::sync::broadcast;
+use vidstream_proto::error::{Problem, Reason};
 
 use crate::{
     checksum::{Tree, crc32c},
-    extents::Extent,
+    extents::{Extent, ExtentMap, Insertion, PageNumber, RecordPage},
+    ranges::ByteRanges,
+    records::{Recorder, Records},
 };
 
 /// `len` bytes that differ from place to place.
@@ -27,4 +37,77 @@ pub(crate) fn extent(content: &Bytes, range: Range<u64>) -> Extent {
     let crc32c = crc32c(&bytes);
     let tree = Tree::of(range.start, &[bytes], content.len() as u64);
     Extent::new(range, crc32c, tree).expect("a run of granules")
+}
+
+/// One source's records in memory, as a catalog keeps them.
+pub(crate) struct Catalog {
+    map: Mutex<ExtentMap>,
+    wanted: Mutex<ByteRanges>,
+    arrivals: broadcast::Sender<ByteRanges>,
+    /// Calls of [`Recorder::record`], by how many extents each had.
+    pub(crate) calls: Mutex<Vec<usize>>,
+    /// Held to keep records from being made.
+    pub(crate) gate: tokio::sync::Mutex<()>,
+}
+
+impl Catalog {
+    pub(crate) fn new(size: u64) -> Self {
+        Self {
+            map: Mutex::new(ExtentMap::new(size)),
+            wanted: Mutex::default(),
+            arrivals: broadcast::Sender::new(16),
+            calls: Mutex::default(),
+            gate: tokio::sync::Mutex::default(),
+        }
+    }
+
+    pub(crate) fn map(&self) -> MutexGuard<'_, ExtentMap> {
+        self.map.lock().unwrap()
+    }
+
+    pub(crate) fn wanted(&self) -> ByteRanges {
+        self.wanted.lock().unwrap().clone()
+    }
+}
+
+#[async_trait]
+impl Recorder for Catalog {
+    async fn record(&self, extents: &[Extent]) -> Result<Vec<Extent>, Problem> {
+        let _open = self.gate.lock().await;
+        self.calls.lock().unwrap().push(extents.len());
+        let mut map = self.map();
+        let mut overlapping = Vec::new();
+        for extent in extents {
+            match map.insert(extent.clone()).map_err(|error| Problem::field("extents", error.to_string()))? {
+                Insertion::New | Insertion::Repeat => {}
+                Insertion::Overlaps => overlapping.extend(map.overlapping(extent.range()).cloned()),
+            }
+        }
+        let _ = self.arrivals.send(extents.iter().map(Extent::range).collect());
+        Ok(overlapping)
+    }
+}
+
+#[async_trait]
+impl Records for Catalog {
+    async fn page(&self, number: PageNumber) -> Result<RecordPage, Problem> {
+        let mut page = RecordPage::new(number);
+        for extent in self.map().overlapping(number.bytes()) {
+            page.insert(extent.clone());
+        }
+        Ok(page)
+    }
+
+    async fn arrivals(&self) -> Result<BoxStream<'static, Result<ByteRanges, Problem>>, Problem> {
+        Ok(stream::unfold(self.arrivals.subscribe(), |mut arrivals| async move {
+            let arrived = arrivals.recv().await.map_err(|error| Problem::new(Reason::Unavailable, error.to_string()));
+            Some((arrived, arrivals))
+        })
+        .boxed())
+    }
+
+    async fn want(&self, ranges: &ByteRanges, _ttl: Duration) -> Result<(), Problem> {
+        *self.wanted.lock().unwrap() = ranges.clone();
+        Ok(())
+    }
 }
