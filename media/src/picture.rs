@@ -5,13 +5,12 @@ use crate::track::{Rotation, VideoFormat};
 /// Width and height after the sample aspect ratio, before rotation.
 pub fn unrotated_size(format: &VideoFormat) -> (u32, u32) {
     let (horizontal, vertical) = format.sample_aspect;
-    let (width, height) = (u64::from(format.width), u64::from(format.height));
     if horizontal == 0 || vertical == 0 {
         return (format.width.into(), format.height.into());
     }
-    let (horizontal, vertical) = (u64::from(horizontal), u64::from(vertical));
-    let wide = (width * horizontal * 2 + vertical) / (vertical * 2);
-    (u32::try_from(wide).unwrap_or(u32::MAX).max(1), u32::try_from(height).unwrap_or(u32::MAX))
+    let (across, down) = (u64::from(horizontal), u64::from(vertical));
+    let shown = (u64::from(format.width) * across * 2 + down) / (down * 2);
+    (u32::try_from(shown).unwrap_or(u32::MAX).max(1), format.height.into())
 }
 
 /// Width and height as people see the picture: after sample aspect and rotation.
@@ -23,16 +22,16 @@ pub fn display_size(format: &VideoFormat) -> (u32, u32) {
     }
 }
 
-/// The largest even size with the shape of `size` that fits a square of `side`, never larger than `size` by more than
-/// rounding.
-pub fn fitted(size: (u32, u32), side: u32) -> (u32, u32) {
-    let longest = size.0.max(size.1).max(1);
+/// The largest even size of the proportions of `shape` that fits a square of `side`; never an enlargement, but for
+/// rounding to even.
+pub fn fitted(shape: (u32, u32), side: u32) -> (u32, u32) {
+    let longest = shape.0.max(shape.1).max(1);
     let side = side.min(longest);
     let even = |length: u32| {
         let halves = (u64::from(length) * u64::from(side) + u64::from(longest)) / (u64::from(longest) * 2);
         u32::try_from(halves * 2).expect("not above the side plus one").clamp(2, side.next_multiple_of(2))
     };
-    (even(size.0), even(size.1))
+    (even(shape.0), even(shape.1))
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ pub const TILE_SIDE: u32 = 320;
 /// Pixels of a sheet at most.
 pub const SHEET_PIXELS: u64 = 6_000_000;
 /// Up to here a storyboard has about 100 tiles; beyond, 240.
-const LONG: Duration = Duration::from_secs(20 * 60);
+const LONG: Duration = Duration::from_mins(20);
 /// Where a poster is looked for, in percent of the duration: not at its ends, where it fades.
 const POSTER_PERCENT: [u32; 6] = [10, 20, 33, 50, 67, 80];
 

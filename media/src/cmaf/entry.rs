@@ -23,7 +23,7 @@ pub(super) fn put_sample_entry(out: &mut Vec<u8>, track: &Track) {
         put_u16(out, 1);
         match &track.kind {
             TrackKind::Video(format) => put_visual(out, format),
-            TrackKind::Audio(format) => put_audio(out, format),
+            TrackKind::Audio(format) => put_audio(out, *format),
         }
         match configuration {
             Configuration::Box(kind, payload) => put(out, kind, |out| out.extend_from_slice(payload)),
@@ -72,7 +72,7 @@ fn put_aspect_and_colour(out: &mut Vec<u8>, format: &VideoFormat) {
     }
 }
 
-fn put_audio(out: &mut Vec<u8>, format: &AudioFormat) {
+fn put_audio(out: &mut Vec<u8>, format: AudioFormat) {
     put_zeros(out, 8);
     put_u16(out, format.channels);
     put_u16(out, 16);
@@ -133,7 +133,7 @@ mod tests {
     fn rates_beyond_the_field_are_halved() {
         for (rate, said) in [(48_000, 48_000_u32), (96_000, 48_000), (192_000, 48_000), (176_400, 44_100)] {
             let mut out = Vec::new();
-            put_audio(&mut out, &AudioFormat { sample_rate: rate, channels: 2 });
+            put_audio(&mut out, AudioFormat { sample_rate: rate, channels: 2 });
             assert_eq!(out[16..], (said << 16).to_be_bytes());
         }
     }

@@ -50,7 +50,7 @@ fn put_mvhd(out: &mut Vec<u8>, track: &Track) {
     put_u32(out, 0x1_0000);
     put_u16(out, 0x0100);
     put_zeros(out, 10);
-    UPRIGHT.iter().for_each(|n| put_i32(out, *n));
+    put_matrix(out, UPRIGHT);
     put_zeros(out, 24);
     put_u32(out, TRACK_ID + 1);
 }
@@ -92,7 +92,7 @@ fn put_tkhd(out: &mut Vec<u8>, track: &Track) {
     match &track.kind {
         TrackKind::Video(format) => {
             put_zeros(out, 4);
-            format.matrix.iter().for_each(|n| put_i32(out, *n));
+            put_matrix(out, format.matrix);
             let (width, height) = picture::unrotated_size(format);
             for side in [width, height] {
                 put_u32(out, side.min(u32::from(u16::MAX)) << 16);
@@ -101,7 +101,7 @@ fn put_tkhd(out: &mut Vec<u8>, track: &Track) {
         TrackKind::Audio(_) => {
             put_u16(out, 0x0100);
             put_u16(out, 0);
-            UPRIGHT.iter().for_each(|n| put_i32(out, *n));
+            put_matrix(out, UPRIGHT);
             put_zeros(out, 8);
         }
     }
@@ -128,6 +128,12 @@ fn put_minf(out: &mut Vec<u8>, track: &Track) {
         }
         put_full(out, *b"stsz", 0, 0, |out| put_zeros(out, 8));
     });
+}
+
+fn put_matrix(out: &mut Vec<u8>, matrix: [i32; 9]) {
+    for number in matrix {
+        put_i32(out, number);
+    }
 }
 
 /// `mdhd` language (ISO/IEC 14496-12 §8.4.2): three letters of ISO 639-2/T, `und` for everything else.

@@ -30,7 +30,7 @@ impl ReadPlan {
         let needed = ranges.clone().fold(0_u64, |sum, r| sum.saturating_add(r.end - r.start));
         // Ranges that go backwards can't be cut out of one pass over a span.
         let ascending = ranges.clone().is_sorted_by(|a, b| a.end <= b.start);
-        let spanned = match (ranges.clone().next(), ranges.clone().last()) {
+        let spanned = match (ranges.clone().next(), ranges.clone().next_back()) {
             (Some(first), Some(last)) if ascending => last.end - first.start,
             _ => u64::MAX,
         };

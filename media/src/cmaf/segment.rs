@@ -175,16 +175,11 @@ fn write_header(sequence: u32, entries: &[Entry], run: &Run) -> Vec<u8> {
         });
     });
     let mdat = run.payload + run.mdat_header_len();
-    match u32::try_from(mdat) {
-        Ok(size) => {
-            put_u32(&mut out, size);
-            out.extend_from_slice(b"mdat");
-        }
-        Err(_) => {
-            put_u32(&mut out, 1);
-            out.extend_from_slice(b"mdat");
-            put_u64(&mut out, mdat);
-        }
+    // A size of 1 says that the true one follows in 64 bits.
+    put_u32(&mut out, u32::try_from(mdat).unwrap_or(1));
+    out.extend_from_slice(b"mdat");
+    if u32::try_from(mdat).is_err() {
+        put_u64(&mut out, mdat);
     }
     debug_assert_eq!(out.len(), len, "the length announced is the length written");
     out

@@ -52,9 +52,9 @@ fn write_adaptation_set(out: &mut String, rendition: &Rendition, target: u64, ba
     }
     out.push_str(">\n");
     if rendition.audio_format().is_some() {
+        let _ = writeln!(out, "      <Label>{}</Label>", escaped(&name_of(rendition, language.as_deref())));
         let role = if rendition.name.is_first_audio() { "main" } else { "alternate" };
         let _ = writeln!(out, "      <Role schemeIdUri=\"urn:mpeg:dash:role:2011\" value=\"{role}\"/>");
-        let _ = writeln!(out, "      <Label>{}</Label>", escaped(&name_of(rendition, language.as_deref())));
     }
     write_representation(out, rendition, target, base);
     out.push_str("    </AdaptationSet>\n");

@@ -3,14 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A moving picture of 25 frames a second.
-pub const PICTURE: &[&str] = &["-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25:duration=9"];
-/// A tone that starts with the picture.
-pub const SOUND: &[&str] = &["-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000:duration=9"];
-/// H.264 with B-frames and a keyframe every 2 s.
-pub const H264: &[&str] = &["-c:v", "libx264", "-preset", "ultrafast", "-bf", "2", "-g", "50", "-pix_fmt", "yuv420p"];
-pub const AAC: &[&str] = &["-c:a", "aac", "-b:a", "64k"];
-
 /// A folder of this test's own.
 pub fn folder() -> tempfile::TempDir {
     tempfile::tempdir().expect("a temporary folder")

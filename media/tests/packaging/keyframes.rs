@@ -1,7 +1,8 @@
 //! The storyboard's keyframes, fed to ffmpeg as the transcoder will: one picture each, the right one, at its true time.
 
-use crate::clips::{AAC, H264, PICTURE, SOUND, folder, make};
+use crate::clips::{folder, make};
 use crate::judge::{self, Frame};
+use crate::streams::{AAC, H264, PICTURE, SOUND};
 use crate::written::{bytes, presentation};
 use std::io::{Read as _, Write as _};
 use std::path::Path;
@@ -14,11 +15,11 @@ fn assert_true(source: &Path) {
     let presentation = presentation(source);
     let board = Storyboard::plan(presentation.index()).expect("a storyboard");
     let feed = Feed::new(presentation.index(), board.tiles.iter().map(|tile| tile.keyframe)).expect("a feed");
-    let fed: Vec<u8> = feed.fragments().fold(feed.init(), |mut fed, fragment| {
+    let bytes_in: Vec<u8> = feed.fragments().fold(feed.init(), |mut fed, fragment| {
         fed.extend(bytes(&fragment, source));
         fed
     });
-    let out = decode(fed.clone(), &["-enc_time_base", "-1", "-f", "framemd5", "-"]);
+    let out = decode(bytes_in.clone(), &["-enc_time_base", "-1", "-f", "framemd5", "-"]);
     let found: Vec<Frame> = judge::frame_hashes(&String::from_utf8(out).expect("text"));
     let whole = judge::frames(source, "v:0");
     let times: Vec<_> = board.tiles.iter().map(|tile| tile.keyframe.ticks).collect();
@@ -29,7 +30,7 @@ fn assert_true(source: &Path) {
     }
     let scale = format!("scale={}:{}:flags=bilinear", board.tile_width, board.tile_height);
     let pictures =
-        decode(fed, &["-vf", &scale, "-threads", "1", "-q:v", "4", "-f", "image2pipe", "-c:v", "mjpeg", "-"]);
+        decode(bytes_in, &["-vf", &scale, "-threads", "1", "-q:v", "4", "-f", "image2pipe", "-c:v", "mjpeg", "-"]);
     assert_eq!(pictures.windows(3).filter(|w| *w == [0xff, 0xd8, 0xff]).count(), times.len());
 }
 

@@ -5,4 +5,5 @@ mod clips;
 mod corpus;
 mod judge;
 mod keyframes;
+mod streams;
 mod written;
