@@ -26,6 +26,7 @@ use vidstream_proto::error::{Problem, Reason};
 use vidstream_proto::pb::catalog_service_client::CatalogServiceClient;
 use vidstream_proto::pb::gateway_service_server::GatewayServiceServer;
 use vidstream_proto::pb::transcoder_service_client::TranscoderServiceClient;
+use vidstream_proto::pb::upload_service_server::UploadServiceServer;
 
 /// Settings of a gateway.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -87,14 +88,18 @@ impl Gateway {
     /// are merged by whoever serves it.
     pub fn router(&self) -> axum::Router {
         let deps = || self.deps.clone();
-        http::edge(self.grpc_routes().merge(playback::router(deps())).merge(http::health::router(deps())))
+        let routes = self.grpc_routes().merge(upload::router(deps())).merge(playback::router(deps()));
+        http::edge(routes.merge(http::health::router(deps())))
     }
 
     /// The public services, for gRPC and grpc-web.
     fn grpc_routes(&self) -> axum::Router {
         // Without tonic's own fallback: two routers with one can't be merged.
         let routes = Routes::from(axum::Router::new());
-        let routes = routes.add_service(GatewayServiceServer::new(service::Videos::new(self.deps.clone())));
+        let uploads = UploadServiceServer::new(upload::Uploads::new(self.deps.clone()));
+        let routes = routes
+            .add_service(GatewayServiceServer::new(service::Videos::new(self.deps.clone())))
+            .add_service(uploads.max_decoding_message_size(upload::MAX_MESSAGE));
         routes.into_axum_router().layer(GrpcWebLayer::new())
     }
 }
