@@ -225,6 +225,7 @@ fn granules(bytes: u64) -> u64 {
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "files in tests are small")]
 mod tests {
     use proptest::prelude::*;
 

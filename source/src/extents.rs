@@ -250,6 +250,7 @@ impl ExtentMap {
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "files in tests are small")]
 mod tests {
     use proptest::prelude::*;
 

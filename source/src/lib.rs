@@ -9,7 +9,10 @@ pub mod extents;
 pub mod names;
 pub mod page;
 pub mod ranges;
+pub mod reader;
 pub mod records;
 #[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "files in tests are small")]
 mod testing;
+pub mod wants;
 pub mod writer;

@@ -57,6 +57,7 @@ fn below(prefix: &ObjectPrefix, rest: &str) -> ObjectName {
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "files in tests are small")]
 mod tests {
     use super::*;
     use crate::{

@@ -203,6 +203,7 @@ impl TryFrom<&pb::ExtentPage> for RecordPage {
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "files in tests are small")]
 mod tests {
     use proptest::prelude::*;
 

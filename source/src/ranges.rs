@@ -62,6 +62,7 @@ impl ByteRanges {
     }
 
     /// The parts of `range` that are not in the set.
+    #[must_use]
     pub fn missing_from(&self, range: Range<u64>) -> Self {
         let mut missing = Self::from(range.clone());
         for part in self.overlapping(range) {
@@ -71,6 +72,7 @@ impl ByteRanges {
     }
 
     /// The parts of `range` that are in the set.
+    #[must_use]
     pub fn within(&self, range: Range<u64>) -> Self {
         let clipped = self.overlapping(range.clone()).map(|part| part.start.max(range.start)..part.end.min(range.end));
         clipped.collect()

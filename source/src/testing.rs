@@ -2,14 +2,17 @@
 
 use std::{
     ops::Range,
-    sync::{Mutex, MutexGuard},
+    sync::{
+        Mutex, MutexGuard,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{StreamExt as _, stream, stream::BoxStream};
-use tokio::sync::broadcast;
+use tokio::sync::broadcast::{self, error::RecvError};
 use vidstream_proto::error::{Problem, Reason};
 
 use crate::{
@@ -43,11 +46,15 @@ pub(crate) fn extent(content: &Bytes, range: Range<u64>) -> Extent {
 pub(crate) struct Catalog {
     map: Mutex<ExtentMap>,
     wanted: Mutex<ByteRanges>,
-    arrivals: broadcast::Sender<ByteRanges>,
+    arrivals: broadcast::Sender<Result<ByteRanges, Problem>>,
     /// Calls of [`Recorder::record`], by how many extents each had.
     pub(crate) calls: Mutex<Vec<usize>>,
     /// Held to keep records from being made.
     pub(crate) gate: tokio::sync::Mutex<()>,
+    pages_read: AtomicUsize,
+    quiet: AtomicBool,
+    /// What every reading call fails with.
+    failure: Mutex<Option<Problem>>,
 }
 
 impl Catalog {
@@ -58,6 +65,9 @@ impl Catalog {
             arrivals: broadcast::Sender::new(16),
             calls: Mutex::default(),
             gate: tokio::sync::Mutex::default(),
+            pages_read: AtomicUsize::new(0),
+            quiet: AtomicBool::new(false),
+            failure: Mutex::default(),
         }
     }
 
@@ -67,6 +77,27 @@ impl Catalog {
 
     pub(crate) fn wanted(&self) -> ByteRanges {
         self.wanted.lock().unwrap().clone()
+    }
+
+    pub(crate) fn pages_read(&self) -> usize {
+        self.pages_read.load(Ordering::Relaxed)
+    }
+
+    /// Tells nobody of arrivals from now on.
+    pub(crate) fn keep_quiet(&self) {
+        self.quiet.store(true, Ordering::Relaxed);
+    }
+
+    /// Fails every reading call with `problem`, and the streams of arrivals that are open.
+    pub(crate) fn fail_with(&self, problem: Option<Problem>) {
+        self.failure.lock().unwrap().clone_from(&problem);
+        if let Some(problem) = problem {
+            let _ = self.arrivals.send(Err(problem));
+        }
+    }
+
+    fn working(&self) -> Result<(), Problem> {
+        self.failure.lock().unwrap().clone().map_or(Ok(()), Err)
     }
 }
 
@@ -83,7 +114,9 @@ impl Recorder for Catalog {
                 Insertion::Overlaps => overlapping.extend(map.overlapping(extent.range()).cloned()),
             }
         }
-        let _ = self.arrivals.send(extents.iter().map(Extent::range).collect());
+        if !self.quiet.load(Ordering::Relaxed) {
+            let _ = self.arrivals.send(Ok(extents.iter().map(Extent::range).collect()));
+        }
         Ok(overlapping)
     }
 }
@@ -91,6 +124,8 @@ impl Recorder for Catalog {
 #[async_trait]
 impl Records for Catalog {
     async fn page(&self, number: PageNumber) -> Result<RecordPage, Problem> {
+        self.working()?;
+        self.pages_read.fetch_add(1, Ordering::Relaxed);
         let mut page = RecordPage::new(number);
         for extent in self.map().overlapping(number.bytes()) {
             page.insert(extent.clone());
@@ -99,14 +134,17 @@ impl Records for Catalog {
     }
 
     async fn arrivals(&self) -> Result<BoxStream<'static, Result<ByteRanges, Problem>>, Problem> {
+        self.working()?;
         Ok(stream::unfold(self.arrivals.subscribe(), |mut arrivals| async move {
-            let arrived = arrivals.recv().await.map_err(|error| Problem::new(Reason::Unavailable, error.to_string()));
+            let lost = |error: RecvError| Err(Problem::new(Reason::Unavailable, error.to_string()));
+            let arrived = arrivals.recv().await.unwrap_or_else(lost);
             Some((arrived, arrivals))
         })
         .boxed())
     }
 
     async fn want(&self, ranges: &ByteRanges, _ttl: Duration) -> Result<(), Problem> {
+        self.working()?;
         *self.wanted.lock().unwrap() = ranges.clone();
         Ok(())
     }

@@ -133,17 +133,12 @@ enum Step {
 }
 
 impl SourceWriter {
-    /// A writer for `source`, a file of `recorded.size()` bytes. What `recorded` misses costs work, never correctness.
-    pub fn new(
-        source: SourceId,
-        store: Arc<dyn ObjectStore>,
-        recorder: Arc<dyn Recorder>,
-        recorded: ExtentMap,
-    ) -> Self {
+    /// A writer for `source`, a file of `known.size()` bytes. What `known` misses of the records costs work, never correctness.
+    pub fn new(source: SourceId, store: Arc<dyn ObjectStore>, recorder: Arc<dyn Recorder>, known: ExtentMap) -> Self {
         Self {
-            target: Target { source, size: recorded.size(), store },
+            target: Target { source, size: known.size(), store },
             recorder,
-            recorded,
+            recorded: known,
             wanted: ByteRanges::new(),
             gathering: Gathering::default(),
             leaving: BTreeMap::new(),
@@ -450,4 +445,5 @@ async fn outcome<T>(joined: Result<T, JoinError>) -> T {
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "files in tests are small")]
 mod tests;

@@ -101,6 +101,7 @@ pub(super) fn overlap(one: &Range<u64>, other: &Range<u64>) -> Option<Range<u64>
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "files in tests are small")]
 mod tests {
     use proptest::prelude::*;
 

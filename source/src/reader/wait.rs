@@ -1,0 +1,142 @@
+//! Waiting for bytes that have not come.
+
+use std::{
+    collections::BTreeMap,
+    ops::Range,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use futures::{StreamExt as _, future::Either, stream::BoxStream};
+use tokio::time::Instant;
+use vidstream_proto::error::{Problem, Reason};
+
+use super::{Inner, ReadError};
+use crate::{
+    extents::{CELL, Extent, RecordPage, on_granules},
+    ranges::ByteRanges,
+};
+
+/// How often a want is renewed, and the records are looked at though no arrival was heard of.
+const RENEWAL: Duration = Duration::from_secs(5);
+/// How long a want lives without renewal; two of those may be lost.
+const TTL: Duration = Duration::from_secs(15);
+
+/// What the reads of one reader wait for.
+#[derive(Debug, Default)]
+pub(super) struct Waits {
+    waits: Mutex<BTreeMap<u64, Range<u64>>>,
+}
+
+/// One read's wait. It ends when this is dropped; whoever sends hears of that at the next renewal, or forgets it.
+struct Wait<'waits> {
+    all: &'waits Waits,
+    key: u64,
+}
+
+impl Waits {
+    fn begin(&self) -> Wait<'_> {
+        let mut waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = waits.last_key_value().map_or(0, |(last, _)| last + 1);
+        waits.insert(key, 0..0);
+        Wait { all: self, key }
+    }
+
+    fn ranges(&self) -> ByteRanges {
+        self.waits.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+}
+
+impl Wait<'_> {
+    fn wants(&self, range: Range<u64>) {
+        self.all.waits.lock().unwrap_or_else(PoisonError::into_inner).insert(self.key, range);
+    }
+}
+
+impl Drop for Wait<'_> {
+    fn drop(&mut self) {
+        self.all.waits.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
+    }
+}
+
+type Arrivals = BoxStream<'static, Result<ByteRanges, Problem>>;
+
+impl Inner {
+    /// The extent with the first byte of `range`, waited for as long as `patience` lasts.
+    pub(super) async fn wait(&self, range: Range<u64>, patience: Option<Duration>) -> Result<Extent, ReadError> {
+        let offset = range.start;
+        if let Some(extent) = self.refreshed(offset).await?.find(offset) {
+            return Ok(extent.clone());
+        }
+        match patience {
+            None => self.arrival(range).await,
+            Some(Duration::ZERO) => Err(ReadError::NotCome { offset, patience: Duration::ZERO }),
+            Some(patience) => tokio::time::timeout(patience, self.arrival(range))
+                .await
+                .unwrap_or(Err(ReadError::NotCome { offset, patience })),
+        }
+    }
+
+    /// A catalog that can't be reached for a while is waited for like the bytes; only a refusal ends the wait.
+    async fn arrival(&self, range: Range<u64>) -> Result<Extent, ReadError> {
+        let wait = self.waits.begin();
+        let mut arrivals = None;
+        loop {
+            // Heard before looked at, so that nothing arrives unnoticed in between.
+            if arrivals.is_none() {
+                arrivals = passing(self.records.arrivals().await)?;
+            }
+            if let Some(page) = passing(self.refreshed(range.start).await)? {
+                if let Some(extent) = page.find(range.start) {
+                    return Ok(extent.clone());
+                }
+                wait.wants(self.missing(&page, &range));
+                passing(self.records.want(&self.waits.ranges(), TTL).await)?;
+            }
+            heard(&mut arrivals, range.start).await?;
+        }
+    }
+
+    /// The first bytes of `range` that are missing: as far as the next that are there, and not more than a cell at once.
+    fn missing(&self, page: &RecordPage, range: &Range<u64>) -> Range<u64> {
+        let wanted = on_granules(range.start..range.end.min(range.start + CELL), self.size);
+        let next = page.overlapping(wanted.clone()).next();
+        wanted.start..next.map_or(wanted.end, Extent::offset)
+    }
+}
+
+/// Waits until the byte at `offset` may have arrived, or the want has to be renewed.
+async fn heard(arrivals: &mut Option<Arrivals>, offset: u64) -> Result<(), Problem> {
+    let renewal = Instant::now() + RENEWAL;
+    loop {
+        let next = match arrivals {
+            Some(arrivals) => Either::Left(arrivals.next()),
+            None => Either::Right(std::future::pending()),
+        };
+        let arrived = match tokio::time::timeout_at(renewal, next).await {
+            Err(_) => return Ok(()),
+            Ok(None) => None,
+            Ok(Some(arrived)) => passing(arrived)?,
+        };
+        match arrived {
+            Some(ranges) if ranges.contains(offset..offset + 1) => return Ok(()),
+            Some(_) => {}
+            // The stream broke: there is another try at the renewal.
+            None => *arrivals = None,
+        }
+    }
+}
+
+/// Nothing instead of a problem that passes by itself.
+fn passing<T>(result: Result<T, Problem>) -> Result<Option<T>, Problem> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(problem) => match problem.reason {
+            Reason::Unavailable | Reason::DeadlineExceeded | Reason::ResourceExhausted => {
+                tracing::warn!(%problem, "the catalog can't say what has come; trying again");
+                Ok(None)
+            }
+            _ => Err(problem),
+        },
+    }
+}
