@@ -7,6 +7,7 @@ use crate::cmaf::segment::{Entry, SegmentLayout};
 use crate::codec::Codec;
 use crate::index::MediaIndex;
 use crate::picture;
+use crate::time::Timescale;
 use crate::timeline::{Timeline, Written};
 use crate::track::{Track, TrackKind, VideoFormat};
 use std::ops::Range;
@@ -98,6 +99,27 @@ impl Storyboard {
         let (tile_width, tile_height) = picture::fitted(picture::display_size(format), TILE_SIDE);
         let (columns, rows) = grid(tile_width, tile_height, tiles.len());
         Ok(Self { duration: index.duration, tile_width, tile_height, columns, rows, tiles })
+    }
+
+    /// The storyboard of pictures that were made: shown at `times`, ascending ticks of `timescale`, of the size `tile`, on
+    /// sheets of `grid` (columns and rows). None where that is no grid of at most [`SHEET_PIXELS`], or times descend.
+    ///
+    /// It is for naming the tiles, whoever planned them: which samples they came from is not known, and is 0.
+    pub fn of_pictures(
+        duration: Duration,
+        tile: (u32, u32),
+        grid: (u32, u32),
+        timescale: Timescale,
+        times: &[i64],
+    ) -> Option<Self> {
+        let (columns, rows) = grid;
+        let pixels = [tile.0, tile.1, columns, rows].into_iter().try_fold(1_u64, |p, n| p.checked_mul(n.into()))?;
+        if pixels == 0 || pixels > SHEET_PIXELS || !times.is_sorted() {
+            return None;
+        }
+        let shown = times.iter().map(|&ticks| Keyframe { sample: 0, ticks, time: timescale.duration(ticks) });
+        let tiles = tiles(&shown.collect::<Vec<_>>(), duration);
+        Some(Self { duration, tile_width: tile.0, tile_height: tile.1, columns, rows, tiles })
     }
 
     /// Where tile `number` (from 0) lies.

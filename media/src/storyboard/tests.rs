@@ -122,3 +122,22 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn pictures_that_were_made_are_named_as_planned() {
+    let index = index(vec![video(15_000, 50)]);
+    let board = Storyboard::plan(&index).unwrap();
+    let times: Vec<_> = board.tiles.iter().map(|tile| tile.keyframe.ticks).collect();
+    let made = |grid, times: &[i64]| {
+        Storyboard::of_pictures(index.duration, (320, 180), grid, index.tracks[0].timescale, times)
+    };
+    let named = made((10, 10), &times).unwrap();
+    assert_eq!(named.tiles.len(), board.tiles.len());
+    for (number, (planned, tile)) in board.tiles.iter().zip(&named.tiles).enumerate() {
+        assert_eq!((planned.start, planned.end, planned.keyframe.time), (tile.start, tile.end, tile.keyframe.time));
+        assert_eq!(board.place(number), named.place(number));
+    }
+    assert_eq!(made((0, 10), &times), None);
+    assert_eq!(made((1000, 1000), &times), None);
+    assert_eq!(made((10, 10), &[2, 1]), None);
+}
