@@ -1,33 +1,27 @@
-//! What playback keeps in memory, weighed by bytes: opened indexes, readers of sources, and files made on request. Media
-//! bytes are never among them. Each thing is made once, however many ask for it at the same time.
+//! What playback keeps in memory, weighed by bytes: files made on request, and readers that know where the bytes of
+//! sources lie. Media bytes are never among it. Each thing is made once, however many ask for it at the same time.
 
 use super::made::Made;
-use super::records::SourceRecords;
+use super::records::CompleteRecords;
 use super::view::View;
 use crate::Deps;
 use moka::future::Cache as Held;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 use vidstream_backends::objects::{ObjectError, ObjectName};
-use vidstream_media::index::MediaIndex;
-use vidstream_media::presentation::{Presentation, TrackName};
+use vidstream_media::presentation::TrackName;
 use vidstream_proto::error::{Problem, Reason};
 use vidstream_proto::ids::SourceId;
-use vidstream_proto::pb;
+use vidstream_source::extents::CELL;
 use vidstream_source::reader::SourceReader;
 
-/// Largest stored index that is opened. A day of ordinary video takes a tenth.
-const LARGEST_INDEX: u64 = 256 << 20;
-/// Sources whose readers are held. A reader holds the records it has read, some tens of bytes a MiB of media.
-const READERS: u64 = 1024;
-
-/// Everything playback keeps.
+/// Everything playback keeps. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Cache {
     deps: Deps,
-    presentations: Held<Generation, Arc<Opened>>,
     files: Held<FileKey, Arc<Made>>,
-    readers: Held<SourceId, SourceReader<SourceRecords>>,
+    readers: Held<SourceId, SourceReader>,
 }
 
 /// A version of a part of a source.
@@ -58,12 +52,6 @@ pub enum File {
 
 type FileKey = (Generation, File);
 
-#[derive(Debug)]
-struct Opened {
-    presentation: Presentation,
-    weight: u32,
-}
-
 impl Generation {
     /// The version `hash` of a part of `source`.
     pub fn new(source: SourceId, hash: &str) -> Self {
@@ -77,12 +65,11 @@ impl Generation {
 }
 
 impl Cache {
-    /// Nothing yet. Half of the budget is for indexes, half for files.
-    pub fn new(deps: Deps) -> Self {
-        let half = deps.config.cache_bytes / 2;
-        let presentations = Held::builder().max_capacity(half).weigher(|_, opened: &Arc<Opened>| opened.weight).build();
-        let files = Held::builder().max_capacity(half).weigher(|_, made: &Arc<Made>| saturated(made.weight())).build();
-        Self { deps, presentations, files, readers: Held::new(READERS) }
+    /// Nothing yet; at most `budget` bytes.
+    pub fn new(deps: Deps, budget: u64) -> Self {
+        let files = Held::builder().weigher(|_, made: &Arc<Made>| saturated(made.weight())).max_capacity(budget / 2);
+        let readers = Held::builder().weigher(|_, reader| weight_of(reader)).max_capacity(budget / 2);
+        Self { deps, files: files.build(), readers: readers.build() }
     }
 
     /// The file, made by `make` unless it is held.
@@ -96,42 +83,20 @@ impl Cache {
         made.await.map_err(|problem: Arc<Problem>| (*problem).clone())
     }
 
-    /// What `read` finds in the source rendition of `generation`, whose index is stored under `object`.
-    pub async fn presentation<T>(
-        &self,
-        generation: &Generation,
-        object: &str,
-        read: impl FnOnce(&Presentation) -> T,
-    ) -> Result<T, Problem> {
-        let opened = self.presentations.try_get_with(generation.clone(), self.open(object));
-        let opened = opened.await.map_err(|problem: Arc<Problem>| (*problem).clone())?;
-        Ok(read(&opened.presentation))
-    }
-
-    async fn open(&self, object: &str) -> Result<Arc<Opened>, Problem> {
-        let stored = self.deps.objects.read(&name(object)?, LARGEST_INDEX).await.map_err(unreadable)?;
-        // A long film's index takes some milliseconds to plan.
-        let opened = tokio::task::spawn_blocking(move || {
-            let index = MediaIndex::decode(&stored).map_err(|error| {
-                Problem::new(Reason::Internal, format!("the stored index can't be read: {error}"))
-            })?;
-            let presentation = Presentation::new(index);
-            let segments: usize = presentation.renditions().map(|r| r.plan.segments().len()).sum();
-            let weight = saturated(stored.len() + segments * 48 + size_of::<Opened>());
-            Ok(Arc::new(Opened { presentation, weight }))
-        });
-        opened.await.unwrap_or_else(|_| Err(Problem::new(Reason::Internal, "opening the index was given up")))
-    }
-
-    /// A reader of the bytes of the view's source, which is complete.
-    pub async fn reader(&self, view: &View) -> SourceReader<SourceRecords> {
+    /// A reader of the view's source, which is complete: it knows where the bytes lie and waits for none.
+    pub async fn reader(&self, view: &View) -> SourceReader {
         let (id, size) = (view.source.id, view.source.size);
         let open = async {
-            let records = SourceRecords::new(self.deps.clone(), id);
-            SourceReader::new(id, size, Arc::clone(&self.deps.objects), records)
+            let records = Arc::new(CompleteRecords::new(self.deps.clone(), id));
+            SourceReader::new(id, size, Arc::clone(&self.deps.objects), records).with_patience(Duration::ZERO)
         };
         self.readers.get_with(id, open).await
     }
+}
+
+/// What the records of a whole file take in memory, which a reader comes to hold.
+fn weight_of(reader: &SourceReader) -> u32 {
+    u32::try_from(512 + reader.size() / CELL * 160).unwrap_or(u32::MAX)
 }
 
 /// The name of an object as the catalog's rows carry it.
@@ -152,6 +117,7 @@ pub fn unreadable(error: ObjectError) -> Problem {
     }
 }
 
-fn saturated(bytes: usize) -> u32 {
+/// A weight in bytes, as caches count it.
+pub fn saturated(bytes: usize) -> u32 {
     u32::try_from(bytes).unwrap_or(u32::MAX)
 }

@@ -76,8 +76,11 @@ mod tests {
     use super::*;
 
     fn file() -> Made {
-        let layout =
-            SegmentLayout { header: (100..110).collect(), ranges: vec![20..25, 0..3, 50..60], total_len: 10 + 5 + 3 + 10 };
+        let layout = SegmentLayout {
+            header: (100..110).collect(),
+            ranges: vec![20..25, 0..3, 50..60],
+            total_len: 10 + 5 + 3 + 10,
+        };
         Made::segment(EntityTag::new("x"), layout)
     }
 

@@ -3,7 +3,7 @@
 use super::cache::File;
 use super::made::Made;
 use super::representation::Caching;
-use super::{At, Playback};
+use super::{At, Playback, video};
 use crate::http::problem::HttpProblem;
 use axum::extract::State;
 use axum::response::Response;
@@ -15,19 +15,21 @@ use vidstream_proto::ids::VideoId;
 /// `GET /videos/{id}/master.m3u8`
 pub async fn multivariant(
     State(playback): State<Playback>,
-    At(id): At<VideoId>,
+    At(id): At<String>,
     request: Parts,
 ) -> Result<Response, HttpProblem> {
-    playback.manifest(id, &request, File::Multivariant, "application/vnd.apple.mpegurl", hls::multivariant).await
+    playback
+        .manifest(video(&id)?, &request, File::Multivariant, "application/vnd.apple.mpegurl", hls::multivariant)
+        .await
 }
 
 /// `GET /videos/{id}/manifest.mpd`
 pub async fn manifest(
     State(playback): State<Playback>,
-    At(id): At<VideoId>,
+    At(id): At<String>,
     request: Parts,
 ) -> Result<Response, HttpProblem> {
-    playback.manifest(id, &request, File::Manifest, "application/dash+xml", dash::manifest).await
+    playback.manifest(video(&id)?, &request, File::Manifest, "application/dash+xml", dash::manifest).await
 }
 
 impl Playback {
@@ -43,7 +45,7 @@ impl Playback {
         let generation = &rendition.generation;
         let base = format!("g/{}/", generation.hash());
         let make = async {
-            let text = self.cache.presentation(generation, rendition.object(), |p| write(p, &base)).await?;
+            let text = self.presentations.read(generation, &rendition.object, |p| write(p, &base)).await?;
             Ok(Made::text(text))
         };
         let made = self.cache.file(generation, file, make).await?;

@@ -1,15 +1,177 @@
 //! Playback: manifests, segments, the original file, storyboard and poster, below `/videos/{id}/`.
-
-pub(crate) mod conditions;
-mod ranges;
-pub(crate) mod representation;
+//!
+//! A request is parsed into ids and a generation, finds its [`view`] and its file in the [`cache`], and streams ranges of
+//! the source. When both are warm, no other service is called and no media byte is copied.
 
 pub mod addresses;
+mod body;
+mod cache;
+pub(crate) mod conditions;
+mod feed;
+mod made;
+mod manifests;
+mod poster;
+mod presentations;
+mod ranges;
+mod records;
+pub(crate) mod representation;
+mod segments;
+mod source;
+mod storyboard;
+mod view;
+mod views;
 
 use crate::Deps;
-use axum::Router;
+use crate::http::problem::HttpProblem;
+use axum::extract::{FromRequestParts, Path};
+use axum::response::Response;
+use axum::routing::get;
+use axum::{Router, body::Body};
+use cache::{Cache, Generation};
+use conditions::EntityTag;
+use http::HeaderValue;
+use http::header::{
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, CACHE_CONTROL, HeaderName, X_CONTENT_TYPE_OPTIONS,
+};
+use http::request::Parts;
+use made::Made;
+use presentations::Presentations;
+use representation::{Caching, Representation};
+use serde::de::DeserializeOwned;
+use std::sync::Arc;
+use tower::ServiceBuilder;
+use tower_http::set_header::SetResponseHeaderLayer;
+use vidstream_proto::error::{Problem, Reason};
+use vidstream_proto::ids::VideoId;
+use view::View;
+use views::Views;
+
+/// Serves videos. Cheap to clone; clones share one cache.
+#[derive(Clone, Debug)]
+pub struct Playback {
+    deps: Deps,
+    views: Views,
+    cache: Cache,
+    presentations: Presentations,
+}
 
 /// The routes below `/videos/{id}/`.
-pub fn router(_deps: Deps) -> Router {
-    Router::new()
+pub fn router(deps: Deps) -> Router {
+    Playback::new(deps).router()
+}
+
+impl Playback {
+    /// Playback over `deps`, which follows the change feed from now until the process stops.
+    pub fn new(deps: Deps) -> Self {
+        let views = Views::new(deps.clone());
+        let follow = feed::follow(views.clone(), deps.catalog.clone(), deps.lifecycle.clone());
+        deps.lifecycle.spawn("change feed of playback", async {
+            follow.await;
+            Ok(())
+        });
+        // Half for indexes, half for all else.
+        let half = deps.config.cache_bytes / 2;
+        let presentations = Presentations::new(Arc::clone(&deps.objects), half);
+        Self { views, cache: Cache::new(deps.clone(), half), presentations, deps }
+    }
+
+    /// The routes below `/videos/{id}/`.
+    pub fn router(&self) -> Router {
+        let fixed = |name: HeaderName, value| SetResponseHeaderLayer::overriding(name, HeaderValue::from_static(value));
+        let unsaid =
+            |name: HeaderName, value| SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value));
+        Router::new()
+            .route("/videos/{id}/master.m3u8", get(manifests::multivariant))
+            .route("/videos/{id}/manifest.mpd", get(manifests::manifest))
+            .route("/videos/{id}/g/{generation}/{track}/{file}", get(segments::file))
+            .route("/videos/{id}/source", get(source::file))
+            .route("/videos/{id}/storyboard.vtt", get(storyboard::vtt))
+            .route("/videos/{id}/storyboard.json", get(storyboard::json))
+            .route("/videos/{id}/storyboard/{generation}/{sheet}", get(storyboard::sheet))
+            .route("/videos/{id}/poster.jpg", get(poster::file))
+            .layer(
+                ServiceBuilder::new()
+                    .layer(fixed(X_CONTENT_TYPE_OPTIONS, "nosniff"))
+                    .layer(fixed(ACCESS_CONTROL_ALLOW_ORIGIN, "*"))
+                    .layer(fixed(ACCESS_CONTROL_EXPOSE_HEADERS, "content-length, content-range, etag"))
+                    // Problems: caches may keep a 404 unless told otherwise (RFC 9111 §4.2.2).
+                    .layer(unsaid(CACHE_CONTROL, "no-store")),
+            )
+            .with_state(self.clone())
+    }
+
+    /// The video was changed through this gateway: do not wait for the feed to say so.
+    pub fn changed(&self, id: VideoId) {
+        self.views.doubt(id);
+    }
+
+    /// The video was removed through this gateway: do not show it again, whatever happens.
+    pub fn removed(&self, id: VideoId) {
+        self.views.forget(id);
+    }
+
+    /// Sends a file made on request.
+    async fn send(
+        &self,
+        view: &View,
+        made: &Made,
+        content_type: &'static str,
+        caching: Caching,
+        request: &Parts,
+    ) -> Result<Response, HttpProblem> {
+        let representation = Representation { tag: made.tag.clone(), len: made.len(), content_type, caching };
+        let read = async |part| {
+            let (head, ranges) = made.part(part);
+            if ranges.is_empty() {
+                return Ok(Body::from(head));
+            }
+            body::of_source(self.cache.reader(view).await, head, &ranges).await
+        };
+        representation.answer(request, read).await
+    }
+
+    /// Sends a stored JPEG.
+    async fn send_picture(
+        &self,
+        object: &str,
+        generation: &Generation,
+        caching: Caching,
+        request: &Parts,
+    ) -> Result<Response, HttpProblem> {
+        let name = cache::name(object)?;
+        let len = self.deps.objects.head(&name).await.map_err(cache::unreadable)?.size;
+        let tag = EntityTag::new(generation.hash());
+        let representation = Representation { tag, len, content_type: "image/jpeg", caching };
+        let read = async |part| {
+            let stream = self.deps.objects.get_range(&name, part).await.map_err(cache::unreadable)?;
+            Ok(Body::from_stream(stream))
+        };
+        representation.answer(request, read).await
+    }
+}
+
+/// What the address says, in its places. What does not parse is no address.
+struct At<T>(T);
+
+impl<T, S> FromRequestParts<S> for At<T>
+where
+    T: DeserializeOwned + Send,
+    S: Send + Sync,
+{
+    type Rejection = HttpProblem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, HttpProblem> {
+        let path = Path::<T>::from_request_parts(parts, state).await;
+        path.map(|Path(places)| Self(places)).map_err(|_| nothing_here().into())
+    }
+}
+
+/// The video that an address names.
+fn video(id: &str) -> Result<VideoId, Problem> {
+    id.parse().map_err(|_| nothing_here())
+}
+
+/// Nothing is, and nothing will be, at this address.
+fn nothing_here() -> Problem {
+    Problem::new(Reason::NotFound, "there is nothing at this address")
 }

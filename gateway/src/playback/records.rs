@@ -1,4 +1,4 @@
-//! A complete source's records, read from the catalog.
+//! A source's records, read from the catalog.
 
 use crate::Deps;
 use async_trait::async_trait;
@@ -11,14 +11,14 @@ use vidstream_source::extents::{PageNumber, RecordPage};
 use vidstream_source::ranges::ByteRanges;
 use vidstream_source::records::Records;
 
-/// Records of one complete source. Nothing arrives any more, so nobody waits.
+/// Records of one complete source, to which nothing is added any more.
 #[derive(Clone, Debug)]
-pub struct SourceRecords {
+pub struct CompleteRecords {
     deps: Deps,
     source: SourceId,
 }
 
-impl SourceRecords {
+impl CompleteRecords {
     /// The records of `source`.
     pub fn new(deps: Deps, source: SourceId) -> Self {
         Self { deps, source }
@@ -30,10 +30,9 @@ impl SourceRecords {
 }
 
 #[async_trait]
-impl Records for SourceRecords {
+impl Records for CompleteRecords {
     async fn page(&self, number: PageNumber) -> Result<RecordPage, Problem> {
-        let source_id = self.source.to_string();
-        let request = pb::ListExtentsRequest { source_id, first_page: number.0, pages: 1 };
+        let request = pb::ListExtentsRequest { source_id: self.source.to_string(), first_page: number.0, pages: 1 };
         let answer = self.deps.ask(self.deps.catalog.clone().list_extents(request)).await?;
         let page = answer.pages.iter().find(|page| page.number == number.0);
         page.map_or_else(|| Ok(RecordPage::new(number)), RecordPage::try_from)

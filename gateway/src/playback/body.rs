@@ -1,0 +1,76 @@
+//! Bodies that stream ranges of a source. No byte is copied: what the object store gives is cut and handed on.
+
+use axum::body::Body;
+use bytes::Bytes;
+use futures::{Stream, StreamExt, TryStreamExt, stream};
+use std::ops::Range;
+use vidstream_media::cmaf::{ReadPlan, Span};
+use vidstream_proto::error::Problem;
+use vidstream_source::reader::{ReadError, SourceReader};
+
+/// Spans read at the same time: the next is opened while one is sent.
+const SPANS: usize = 2;
+
+/// `head`, then `ranges` of the source in their order.
+///
+/// The first bytes of the source are read before this returns, so that what can't be read is answered with a problem and
+/// not with a body that breaks off.
+pub async fn of_source(reader: SourceReader, head: Bytes, ranges: &[Range<u64>]) -> Result<Body, Problem> {
+    let spans = ReadPlan::new(ranges).spans;
+    let mut source = stream::iter(spans).map(move |span| begun(pieces(&reader, span))).buffered(SPANS).try_flatten();
+    let first = source.try_next().await?;
+    let begin = stream::iter([(!head.is_empty()).then_some(head), first].into_iter().flatten().map(Ok));
+    Ok(Body::from_stream(begin.chain(source).inspect_err(|error: &ReadError| {
+        // The client only sees the connection break.
+        tracing::warn!(error = error as &dyn std::error::Error, "a body broke off");
+    })))
+}
+
+/// The stream with its first bytes read.
+async fn begun<S>(stream: S) -> Result<impl Stream<Item = Result<Bytes, ReadError>>, ReadError>
+where
+    S: Stream<Item = Result<Bytes, ReadError>> + Unpin,
+{
+    let mut stream = stream;
+    let first = stream.try_next().await?;
+    Ok(stream::iter(first.map(Ok)).chain(stream))
+}
+
+/// The pieces of `span`, read in one go.
+fn pieces(reader: &SourceReader, span: Span) -> impl Stream<Item = Result<Bytes, ReadError>> + Unpin + use<> {
+    let mut at = span.range.start;
+    let cut = move |bytes: Bytes| {
+        let read = at..at + bytes.len() as u64;
+        at = read.end;
+        stream::iter(cut(&bytes, &read, &span.pieces)).map(Ok)
+    };
+    reader.read(span.range).map_ok(cut).try_flatten()
+}
+
+/// What of `bytes`, which are `read` of the file, belongs to `pieces`, which ascend.
+fn cut(bytes: &Bytes, read: &Range<u64>, pieces: &[Range<u64>]) -> Vec<Bytes> {
+    let first = pieces.partition_point(|piece| piece.end <= read.start);
+    let within = |position: u64| usize::try_from(position - read.start).expect("inside of what was read");
+    let touched = pieces[first..].iter().take_while(|piece| piece.start < read.end);
+    touched.map(|p| bytes.slice(within(p.start.max(read.start))..within(p.end.min(read.end)))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_are_cut_out_however_the_bytes_come() {
+        let file: Bytes = (0..100).collect();
+        let pieces = [10..20, 20..21, 50..90];
+        let wanted: Vec<u8> = pieces.iter().cloned().flatten().collect();
+        for step in 1..=90 {
+            let chunks = (10..90).step_by(step).map(|start| start..(start + step).min(90));
+            let read = chunks.flat_map(|chunk| {
+                let range = chunk.start as u64..chunk.end as u64;
+                cut(&file.slice(chunk), &range, &pieces.clone().map(|p| u64::from(p.start)..u64::from(p.end)))
+            });
+            assert_eq!(read.flatten().collect::<Vec<u8>>(), wanted, "in chunks of {step}");
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! Opened indexes: loaded once from the object store, planned once.
+
+use super::cache::{Generation, name, saturated, unreadable};
+use moka::future::Cache;
+use std::sync::Arc;
+use vidstream_backends::objects::ObjectStore;
+use vidstream_media::index::MediaIndex;
+use vidstream_media::presentation::Presentation;
+use vidstream_proto::error::{Problem, Reason};
+
+/// Largest stored index that is opened. A day of ordinary video takes a tenth.
+const LARGEST_INDEX: u64 = 256 << 20;
+
+/// The opened indexes of source renditions, weighed by bytes. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Presentations {
+    objects: Arc<dyn ObjectStore>,
+    opened: Cache<Generation, Arc<Opened>>,
+}
+
+#[derive(Debug)]
+struct Opened {
+    presentation: Presentation,
+    weight: u32,
+}
+
+impl Presentations {
+    /// None yet; at most `budget` bytes of them.
+    pub fn new(objects: Arc<dyn ObjectStore>, budget: u64) -> Self {
+        let opened = Cache::builder().max_capacity(budget).weigher(|_, opened: &Arc<Opened>| opened.weight).build();
+        Self { objects, opened }
+    }
+
+    /// What `read` finds in the source rendition of `generation`, whose index is stored under `object`.
+    pub async fn read<T>(
+        &self,
+        generation: &Generation,
+        object: &str,
+        read: impl FnOnce(&Presentation) -> T,
+    ) -> Result<T, Problem> {
+        let opened = self.opened.try_get_with(generation.clone(), self.open(object)).await;
+        let opened = opened.map_err(|problem: Arc<Problem>| (*problem).clone())?;
+        Ok(read(&opened.presentation))
+    }
+
+    async fn open(&self, object: &str) -> Result<Arc<Opened>, Problem> {
+        let stored = self.objects.read(&name(object)?, LARGEST_INDEX).await.map_err(unreadable)?;
+        // A long film takes some milliseconds to plan.
+        let opened = tokio::task::spawn_blocking(move || {
+            let index = MediaIndex::decode(&stored)
+                .map_err(|error| Problem::new(Reason::Internal, format!("the stored index can't be read: {error}")))?;
+            let presentation = Presentation::new(index);
+            let segments: usize = presentation.renditions().map(|r| r.plan.segments().len()).sum();
+            let weight = saturated(stored.len() + segments * size_of::<vidstream_media::plan::Segment>());
+            Ok(Arc::new(Opened { presentation, weight }))
+        });
+        opened.await.unwrap_or_else(|_| Err(Problem::new(Reason::Internal, "opening the index broke off")))
+    }
+}
