@@ -1,1 +1,6 @@
-//! vidstream-bench
+//! What the tables have in common: media, processes and what they cost, medians, Markdown.
+
+pub mod client;
+pub mod cost;
+pub mod media;
+pub mod table;

@@ -11,7 +11,11 @@ use tower::{Service, ServiceExt};
 /// A channel to `service`, a generated server such as `CatalogServiceServer` or a whole `tonic::service::Routes`.
 pub fn channel<S>(service: S) -> Channel
 where
-    S: Service<http::Request<Body>, Response = http::Response<Body>, Error = Infallible> + Clone + Send + Sync + 'static,
+    S: Service<http::Request<Body>, Response = http::Response<Body>, Error = Infallible>
+        + Clone
+        + Send
+        + Sync
+        + 'static,
     S::Future: Send + 'static,
 {
     Channel::new(service.map_err(|never: Infallible| -> ChannelError { match never {} }))

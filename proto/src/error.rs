@@ -195,7 +195,8 @@ impl From<Problem> for Status {
 impl From<Status> for Problem {
     fn from(status: Status) -> Self {
         let details = status.get_error_details();
-        let ours = details.error_info().filter(|info| info.domain == DOMAIN).and_then(|info| Reason::parse(&info.reason));
+        let ours =
+            details.error_info().filter(|info| info.domain == DOMAIN).and_then(|info| Reason::parse(&info.reason));
         let fields = details.bad_request().map_or_else(Vec::new, |bad| {
             let violation = |v: &tonic_types::FieldViolation| FieldViolation {
                 field: v.field.clone(),

@@ -31,13 +31,7 @@ pub struct CreateUpload {
 }
 
 impl CreateUpload {
-    fn checked(
-        request_id: &str,
-        file_name: &str,
-        size: u64,
-        title: &str,
-        blake3: &[u8],
-    ) -> Result<Self, Problem> {
+    fn checked(request_id: &str, file_name: &str, size: u64, title: &str, blake3: &[u8]) -> Result<Self, Problem> {
         let file_name = field::text("file_name", file_name, 1, 255)?;
         if file_name.contains(['/', '\\', '\n', '\r', '\t']) || file_name == "." || file_name == ".." {
             return Err(Problem::field("file_name", "must be a name without folders"));
@@ -111,7 +105,10 @@ impl Piece {
         if !offset.is_multiple_of(GRANULE) || data.is_empty() {
             return Err(Problem::new(
                 Reason::InvalidOffset,
-                format!("offset {offset} with {} bytes: offsets are multiples of {GRANULE}, lengths at least 1", data.len()),
+                format!(
+                    "offset {offset} with {} bytes: offsets are multiples of {GRANULE}, lengths at least 1",
+                    data.len()
+                ),
             ));
         }
         if data.len() > longest {
@@ -225,7 +222,10 @@ mod tests {
         assert_eq!(piece(1, 1).expect_err("offset").reason, Reason::InvalidOffset);
         assert_eq!(piece(0, 0).expect_err("empty").reason, Reason::InvalidOffset);
         assert_eq!(piece(0, MAX_PIECE + 1).expect_err("long").reason, Reason::TooManyBytes);
-        assert_eq!(piece(GRANULE, 5).expect("piece").within(GRANULE + 4).expect_err("end").reason, Reason::TooManyBytes);
+        assert_eq!(
+            piece(GRANULE, 5).expect("piece").within(GRANULE + 4).expect_err("end").reason,
+            Reason::TooManyBytes
+        );
         assert_eq!(piece(0, 5).expect("piece").within(6).expect_err("middle").reason, Reason::InvalidOffset);
         piece(GRANULE, 5).expect("piece").within(GRANULE + 5).expect("the file's end may be odd");
     }

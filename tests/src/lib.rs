@@ -1,3 +1,8 @@
-//! Tests of the whole: the binaries, driven as people drive them and judged by tools that are not ours.
+//! The harness of tests and benches: servers and people of a test's own, clips, and judges that are not ours.
 //!
-//! Everything is in `tests/system`, one binary.
+//! The tests themselves are in `tests/system`, one binary.
+
+pub mod clips;
+pub mod judges;
+pub mod server;
+pub mod vidctl;

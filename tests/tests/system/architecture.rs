@@ -12,8 +12,14 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("vidstream-mesh", &["vidstream-proto"]),
     ("vidstream-source", &["vidstream-proto", "vidstream-media", "vidstream-backends"]),
     ("vidstream-catalog", &["vidstream-proto", "vidstream-mesh", "vidstream-source", "vidstream-backends"]),
-    ("vidstream-transcoder", &["vidstream-proto", "vidstream-mesh", "vidstream-source", "vidstream-backends", "vidstream-media"]),
-    ("vidstream-gateway", &["vidstream-proto", "vidstream-mesh", "vidstream-source", "vidstream-backends", "vidstream-media"]),
+    (
+        "vidstream-transcoder",
+        &["vidstream-proto", "vidstream-mesh", "vidstream-source", "vidstream-backends", "vidstream-media"],
+    ),
+    (
+        "vidstream-gateway",
+        &["vidstream-proto", "vidstream-mesh", "vidstream-source", "vidstream-backends", "vidstream-media"],
+    ),
     ("vidctl", &["vidstream-proto", "vidstream-media", "vidstream-mesh"]),
 ];
 

@@ -1,10 +1,10 @@
 //! Input that is no video, or half of one: words that a person can act on, never stuck.
 
-use crate::clips;
-use crate::judges::curl;
-use crate::server::Server;
-use crate::vidctl::Person;
 use std::path::Path;
+use vidstream_tests::clips;
+use vidstream_tests::judges::curl;
+use vidstream_tests::server::Server;
+use vidstream_tests::vidctl::Person;
 
 /// Uploads `file`, which must end as failed, and gives the sentence.
 fn failure(server: &Server, file: &Path) -> String {
@@ -16,7 +16,7 @@ fn failure(server: &Server, file: &Path) -> String {
     let sentence = video["failure"].as_str().expect("a sentence").to_owned();
     assert!(errors.contains(&sentence), "{errors}");
     // What can't be played can still be fetched; what is derived never comes.
-    let base = format!("{}/videos/{}", server.address, crate::vidctl::id(&video));
+    let base = format!("{}/videos/{}", server.address, vidstream_tests::vidctl::id(&video));
     assert_eq!(curl::get(&format!("{base}/source")).body, std::fs::read(file).expect("readable"));
     for name in ["master.m3u8", "manifest.mpd", "storyboard.vtt", "storyboard.json", "poster.jpg"] {
         let answer = curl::get(&format!("{base}/{name}"));
@@ -50,10 +50,7 @@ fn what_is_no_video_fails_with_words() {
         assert!(words.iter().any(|word| sentence.contains(word)), "{sentence}");
     }
 
-    let fragmented = clips::made(
-        "fragmented.mp4",
-        "P S H A -movflags +frag_keyframe+empty_moov+default_base_moof",
-    );
+    let fragmented = clips::made("fragmented.mp4", "P S H A -movflags +frag_keyframe+empty_moov+default_base_moof");
     let fragmented = failure(&server, &fragmented);
     assert!(fragmented.contains("fragment"), "{fragmented}");
 }
@@ -75,13 +72,15 @@ fn hostile_and_bad_files_of_the_corpus_end() {
     let person = Person::of(&server);
     for folder in ["bad", "attack", "quirk"] {
         for file in clips::all_of_corpus(folder, "") {
-            let (code, out, errors) = person.run(&["--output", "json", "upload", "--wait=all", file.to_str().expect("text")]);
+            let (code, out, errors) =
+                person.run(&["--output", "json", "upload", "--wait=all", file.to_str().expect("text")]);
             let empty = std::fs::metadata(&file).expect("a file").len() == 0;
             if empty {
                 assert_eq!(code, 1, "{file:?}");
                 continue;
             }
-            let video: serde_json::Value = serde_json::from_str(out.trim()).unwrap_or_else(|e| panic!("{file:?}: {e}: {out}{errors}"));
+            let video: serde_json::Value =
+                serde_json::from_str(out.trim()).unwrap_or_else(|e| panic!("{file:?}: {e}: {out}{errors}"));
             let state = video["state"].as_str().expect("a state");
             assert!(["VIDEO_STATE_READY", "VIDEO_STATE_FAILED"].contains(&state), "{file:?}: {video:#}");
             if state == "VIDEO_STATE_FAILED" {

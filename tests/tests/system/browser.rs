@@ -1,11 +1,11 @@
 //! The web page in headless Chromium.
 
-use crate::clips;
-use crate::judges::{browser, curl};
-use crate::server::Server;
-use crate::vidctl::{Person, id};
 use serde_json::{Value, json};
 use std::path::PathBuf;
+use vidstream_tests::clips;
+use vidstream_tests::judges::{browser, curl};
+use vidstream_tests::server::Server;
+use vidstream_tests::vidctl::{Person, id};
 
 fn assert_plays(server: &Server, files: &[PathBuf]) {
     let person = Person::of(server);
@@ -59,7 +59,8 @@ fn a_person_uploads_watches_scrubs_and_deletes() {
     let server = Server::start();
     let file = clips::clip("last.mp4");
     let screenshot = std::env::var("SCREENSHOT").unwrap_or_default();
-    let seen: Value = browser::run("library", &json!({ "address": server.address, "file": file, "screenshot": screenshot }));
+    let seen: Value =
+        browser::run("library", &json!({ "address": server.address, "file": file, "screenshot": screenshot }));
     assert_eq!(seen["problems"], json!([]), "{seen:#}");
     assert!(seen["poster"].as_u64() > Some(0), "{seen:#}");
     assert!(seen["preview"]["src"].as_str().is_some_and(|src| src.contains("/storyboard/")), "{seen:#}");

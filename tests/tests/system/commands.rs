@@ -1,10 +1,10 @@
 //! The commands of `vidctl` against a real server.
 
-use crate::clips;
-use crate::judges::curl;
-use crate::server::Server;
-use crate::vidctl::{Person, id};
 use std::process::Stdio;
+use vidstream_tests::clips;
+use vidstream_tests::judges::curl;
+use vidstream_tests::server::Server;
+use vidstream_tests::vidctl::{Person, id};
 
 const NOBODY: &str = "01890000-0000-7000-8000-000000000000";
 
@@ -32,7 +32,18 @@ fn videos_are_listed_found_and_changed() {
 
     let video = person.json(&["list", "--search", "alpha"]).remove(0);
     let revision = video["revision"].as_str().expect("a revision").to_owned();
-    let changed = person.json(&["update", id(&video), "--title", "Beta", "--tag", "x", "--tag", "deep sea", "--description", "words"]);
+    let changed = person.json(&[
+        "update",
+        id(&video),
+        "--title",
+        "Beta",
+        "--tag",
+        "x",
+        "--tag",
+        "deep sea",
+        "--description",
+        "words",
+    ]);
     assert_eq!(changed[0]["tags"], serde_json::json!(["x", "deep sea"]));
     assert_eq!(titles(&["--search", "dee"]), ["Beta"]);
     let (code, _, errors) = person.run(&["update", id(&video), "--title", "Gamma", "--if-revision", &revision]);
@@ -79,10 +90,12 @@ fn an_original_is_downloaded_and_resumed() {
 fn watching_all_shows_what_happens() {
     let server = Server::start();
     let person = Person::of(&server);
-    let mut watch = person.command(&["--output", "json", "watch"]).stdout(Stdio::piped()).spawn().expect("vidctl starts");
+    let mut watch =
+        person.command(&["--output", "json", "watch"]).stdout(Stdio::piped()).spawn().expect("vidctl starts");
     let mut lines = std::io::BufRead::lines(std::io::BufReader::new(watch.stdout.take().expect("piped")));
     let video = person.upload(&clips::clip("first.mp4"), "--wait");
-    let shown = lines.find(|line| line.as_ref().is_ok_and(|line| line.contains(id(&video)) && line.contains("VIDEO_STATE_READY")));
+    let shown = lines
+        .find(|line| line.as_ref().is_ok_and(|line| line.contains(id(&video)) && line.contains("VIDEO_STATE_READY")));
     assert!(shown.is_some());
     drop(watch.kill());
     watch.wait().expect("it ends");
@@ -92,7 +105,10 @@ fn watching_all_shows_what_happens() {
 fn progress_never_falls_within_a_stage() {
     let server = Server::start();
     let person = Person::of(&server);
-    let clip = clips::made("minute.mp4", "-f lavfi -i testsrc2=size=1280x720:rate=25:duration=60 -c:v libx264 -preset ultrafast -g 25 -pix_fmt yuv420p");
+    let clip = clips::made(
+        "minute.mp4",
+        "-f lavfi -i testsrc2=size=1280x720:rate=25:duration=60 -c:v libx264 -preset ultrafast -g 25 -pix_fmt yuv420p",
+    );
     let video = person.json(&["upload", clip.to_str().expect("text")]).remove(0);
     let events = person.json(&["watch", id(&video)]);
     let mut highest = std::collections::HashMap::<(String, String), f64>::new();

@@ -1,11 +1,11 @@
 //! Removal: hidden at once, restorable, then everything goes, whatever is killed in between.
 
-use crate::clips;
-use crate::judges::curl;
-use crate::server::Server;
-use crate::vidctl::{Person, id};
 use std::path::Path;
 use std::time::{Duration, Instant};
+use vidstream_tests::clips;
+use vidstream_tests::judges::curl;
+use vidstream_tests::server::Server;
+use vidstream_tests::vidctl::{Person, id};
 
 fn files(folder: &Path) -> usize {
     let Ok(entries) = folder.read_dir() else { return 0 };
@@ -84,7 +84,9 @@ fn an_unfinished_upload_can_be_removed() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let file = clips::noise(folder.path(), "big.bin", 40 << 20);
     let mut upload = person.command(&["upload", file.to_str().expect("text")]).spawn().expect("vidctl starts");
-    eventually("it is listed", || !person.json(&["list", "--state", "uploading"]).is_empty() || upload.try_wait().expect("asked").is_some());
+    eventually("it is listed", || {
+        !person.json(&["list", "--state", "uploading"]).is_empty() || upload.try_wait().expect("asked").is_some()
+    });
     drop(upload.kill());
     upload.wait().expect("it ends");
     let video = person.json(&["list"]).remove(0);

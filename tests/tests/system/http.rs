@@ -1,9 +1,9 @@
 //! The edge over HTTP: the original by ranges, problems, health.
 
-use crate::clips;
-use crate::judges::curl::{curl, get};
-use crate::server::Server;
-use crate::vidctl::{Person, id};
+use vidstream_tests::clips;
+use vidstream_tests::judges::curl::{curl, get};
+use vidstream_tests::server::Server;
+use vidstream_tests::vidctl::{Person, id};
 
 #[test]
 fn the_original_is_served_by_ranges() {
@@ -14,12 +14,17 @@ fn the_original_is_served_by_ranges() {
     let video = Person::of(&server).upload(&clip, "--wait");
     let url = format!("{}/videos/{}/source", server.address, id(&video));
     let whole = get(&url);
-    assert_eq!((whole.status, whole.header("accept-ranges"), whole.header("content-type")), (200, "bytes", "video/mp4"));
+    assert_eq!(
+        (whole.status, whole.header("accept-ranges"), whole.header("content-type")),
+        (200, "bytes", "video/mp4")
+    );
     assert!(whole.body == bytes);
     let tag = whole.header("etag").to_owned();
     assert!(tag.starts_with('"'), "a strong tag: {tag}");
     let ranged = |range: &str| curl(&["-H", &format!("Range: bytes={range}"), &url]);
-    for (range, from, to) in [("0-0", 0, 1), ("100-199", 100, 200), ("5-", 5, size), ("-7", size - 7, size), ("10-99999999999", 10, size)] {
+    for (range, from, to) in
+        [("0-0", 0, 1), ("100-199", 100, 200), ("5-", 5, size), ("-7", size - 7, size), ("10-99999999999", 10, size)]
+    {
         let answer = ranged(range);
         assert_eq!(answer.status, 206, "{range}");
         assert_eq!(answer.header("content-range"), format!("bytes {from}-{}/{size}", to - 1), "{range}");
@@ -47,7 +52,12 @@ fn what_is_not_there_is_said_in_one_form() {
     let server = Server::start();
     let base = &server.address;
     let nobody = "01890000-0000-7000-8000-000000000000";
-    for path in [format!("/videos/{nobody}/master.m3u8"), "/videos/x/source".into(), format!("/videos/{nobody}/../../etc/passwd"), "/uploads/x/bytes?offset=0".into()] {
+    for path in [
+        format!("/videos/{nobody}/master.m3u8"),
+        "/videos/x/source".into(),
+        format!("/videos/{nobody}/../../etc/passwd"),
+        "/uploads/x/bytes?offset=0".into(),
+    ] {
         let method = if path.starts_with("/uploads") { "PUT" } else { "GET" };
         let answer = curl(&["-X", method, "--data-binary", "", &format!("{base}{path}")]);
         assert!([400, 404].contains(&answer.status), "{path}: {answer:?}");

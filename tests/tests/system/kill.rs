@@ -1,13 +1,13 @@
 //! kill -9 on either side in mid-upload, then the same command again: the same bytes arrive, and little is sent twice.
 
-use crate::clips;
-use crate::server::{Server, signal};
-use crate::vidctl::{Person, id};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
+use vidstream_tests::clips;
+use vidstream_tests::server::{Server, signal};
+use vidstream_tests::vidctl::{Person, id};
 
 const CELL: u64 = 8 << 20;
 const FILE: u64 = 9 * CELL + 12_345;
@@ -24,7 +24,8 @@ impl Dice {
 
 /// Bytes that an unfinished `vidctl upload` said are durable before it was killed, by its last line.
 fn acknowledged(lines: &str) -> u64 {
-    let bytes = |line: &str| line.split_whitespace().find_map(|word| word.strip_prefix("durable=")?.parse::<u64>().ok());
+    let bytes =
+        |line: &str| line.split_whitespace().find_map(|word| word.strip_prefix("durable=")?.parse::<u64>().ok());
     lines.lines().filter_map(bytes).next_back().unwrap_or(0)
 }
 
@@ -73,9 +74,14 @@ fn round(server: Server, seed: u64, client_dies: bool) -> Server {
     assert_eq!(video["upload"]["state"], "UPLOAD_STATE_COMPLETE", "seed {seed}");
     let expected = blake3::hash(&std::fs::read(&file).expect("readable"));
     assert_eq!(blake3_of_source(&server, id(&video)), expected, "seed {seed}");
-    let again = errors.lines().find_map(|line| line.split_whitespace().find_map(|w| w.strip_prefix("sent=")?.parse::<u64>().ok()));
+    let again = errors
+        .lines()
+        .find_map(|line| line.split_whitespace().find_map(|w| w.strip_prefix("sent=")?.parse::<u64>().ok()));
     let again = again.unwrap_or_else(|| panic!("no sent= in {errors}"));
-    assert!(again <= FILE - before + 2 * CELL, "seed {seed}: sent {again} again though {before} of {FILE} were durable");
+    assert!(
+        again <= FILE - before + 2 * CELL,
+        "seed {seed}: sent {again} again though {before} of {FILE} were durable"
+    );
     server
 }
 
@@ -113,11 +119,8 @@ fn a_kill_in_mid_processing_is_made_good() {
 
 /// Follows a video until nothing of it waits or runs.
 fn wait_for_parts(person: &Person, video: &str) {
-    let mut watch = person
-        .command(&["--output", "json", "watch", video])
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("vidctl starts");
+    let mut watch =
+        person.command(&["--output", "json", "watch", video]).stdout(Stdio::piped()).spawn().expect("vidctl starts");
     let lines = BufReader::new(watch.stdout.take().expect("piped")).lines();
     let last = lines.map(|line| line.expect("text")).last();
     assert!(watch.wait().expect("it ends").success(), "{last:?}");
@@ -126,7 +129,7 @@ fn wait_for_parts(person: &Person, video: &str) {
 #[test]
 fn a_second_server_on_the_same_data_is_refused() {
     let server = Server::start();
-    let out = Command::new(crate::server::binary("vidstream"))
+    let out = Command::new(vidstream_tests::server::binary("vidstream"))
         .args(["--listen", "127.0.0.1:0", "--data-dir"])
         .arg(Path::new(&server.data()))
         .output()

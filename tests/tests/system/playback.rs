@@ -1,10 +1,10 @@
 //! What goes in comes out: ffprobe and ffmpeg see the same in our playlists and manifests as in the file.
 
-use crate::clips;
-use crate::judges::{curl, ffmpeg};
-use crate::server::Server;
-use crate::vidctl::{Person, id};
 use std::path::Path;
+use vidstream_tests::clips;
+use vidstream_tests::judges::{curl, ffmpeg};
+use vidstream_tests::server::Server;
+use vidstream_tests::vidctl::{Person, id};
 
 /// Compares every stream of `source` with what is played of it.
 fn assert_same(server: &Server, video: &str, source: &Path) {
@@ -68,7 +68,16 @@ fn playlists_and_manifests_are_what_players_expect() {
     assert_eq!(master.status, 200);
     assert_eq!(master.header("content-type"), "application/vnd.apple.mpegurl");
     assert_eq!(master.header("cache-control"), "no-cache");
-    for part in ["#EXT-X-INDEPENDENT-SEGMENTS", "CODECS=\"avc1.", "RESOLUTION=320x180", "FRAME-RATE=25", "LANGUAGE=\"en\"", "LANGUAGE=\"de\"", "CLOSED-CAPTIONS=NONE", "VIDEO-RANGE=SDR"] {
+    for part in [
+        "#EXT-X-INDEPENDENT-SEGMENTS",
+        "CODECS=\"avc1.",
+        "RESOLUTION=320x180",
+        "FRAME-RATE=25",
+        "LANGUAGE=\"en\"",
+        "LANGUAGE=\"de\"",
+        "CLOSED-CAPTIONS=NONE",
+        "VIDEO-RANGE=SDR",
+    ] {
         assert!(master.text().contains(part), "{part} in {}", master.text());
     }
     let tag = format!("If-None-Match: {}", master.header("etag"));

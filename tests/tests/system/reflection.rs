@@ -1,7 +1,7 @@
 //! grpcurl finds the contract by reflection and calls it.
 
-use crate::judges::grpcurl::grpcurl;
-use crate::server::Server;
+use vidstream_tests::judges::grpcurl::grpcurl;
+use vidstream_tests::server::Server;
 
 #[test]
 fn the_public_listener_lists_and_answers_its_services() {
@@ -23,7 +23,10 @@ fn the_mesh_listener_has_services_of_its_own() {
     let server = Server::with(&["--mesh-listen", "127.0.0.1:0"]);
     let log = server.log();
     let line = log.lines().find(|line| line.contains("mesh listener")).expect("it says where it listens");
-    let address = line.split(|c: char| c.is_whitespace() || c == '=').find(|word| word.starts_with("127.0.0.1:")).expect("an address");
+    let address = line
+        .split(|c: char| c.is_whitespace() || c == '=')
+        .find(|word| word.starts_with("127.0.0.1:"))
+        .expect("an address");
     let list = grpcurl(address, &["list"]).expect("reflection is on");
     let mut services: Vec<_> = list.lines().collect();
     services.sort_unstable();

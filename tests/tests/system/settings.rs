@@ -1,8 +1,8 @@
 //! What `vidstream` says of settings it can't work with, and how it starts and stops.
 
-use crate::server::{Server, binary};
 use std::process::Command;
 use std::time::{Duration, Instant};
+use vidstream_tests::server::{Server, binary};
 
 #[test]
 fn all_mistakes_are_said_at_once() {

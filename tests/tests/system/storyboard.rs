@@ -1,10 +1,10 @@
 //! Tiles and posters: every tile is the picture that ffmpeg decodes at the tile's own true time.
 
-use crate::clips;
-use crate::judges::{curl, ffmpeg};
-use crate::server::Server;
-use crate::vidctl::{Person, id};
 use std::path::Path;
+use vidstream_tests::clips;
+use vidstream_tests::judges::{curl, ffmpeg};
+use vidstream_tests::server::Server;
+use vidstream_tests::vidctl::{Person, id};
 
 /// Takes up to `most` tiles spread over the storyboard and compares each with the frame at its time.
 fn assert_true(server: &Server, video: &str, source: &Path, most: usize) {
@@ -12,7 +12,8 @@ fn assert_true(server: &Server, video: &str, source: &Path, most: usize) {
     let board = curl::get(&format!("{base}/storyboard.json")).json();
     let tiles = board["tiles"].as_array().expect("tiles");
     assert!(!tiles.is_empty(), "{board:#}");
-    let (width, height) = (board["tileWidth"].as_u64().expect("a width"), board["tileHeight"].as_u64().expect("a height"));
+    let (width, height) =
+        (board["tileWidth"].as_u64().expect("a width"), board["tileHeight"].as_u64().expect("a height"));
     assert!(width <= 320 && height <= 320);
     assert_eq!(tiles[0]["start"], 0.0);
     assert_eq!(tiles.last().expect("tiles")["end"], board["duration"]);
@@ -34,7 +35,16 @@ fn assert_true(server: &Server, video: &str, source: &Path, most: usize) {
         // The frame whose presentation time is nearest to the tile's, by a full decode.
         let time = tile["time"].as_f64().expect("a time");
         let select = format!("select='gte(t,{:.6})',scale={width}:{height}:flags=bilinear", time - 0.000_5);
-        ffmpeg::ffmpeg(&["-copyts", "-i", source.to_str().expect("text"), "-vf", &select, "-frames:v", "1", &file("frame.png")]);
+        ffmpeg::ffmpeg(&[
+            "-copyts",
+            "-i",
+            source.to_str().expect("text"),
+            "-vf",
+            &select,
+            "-frames:v",
+            "1",
+            &file("frame.png"),
+        ]);
         let alike = ffmpeg::similarity(&folder.path().join("tile.png"), &folder.path().join("frame.png"));
         assert!(alike >= 0.95, "{source:?}: the tile at {time} s has SSIM {alike}");
     }

@@ -1,8 +1,5 @@
 //! The upload's contract, spoken without `vidctl`: gRPC by its generated client and `PUT` by curl.
 
-use crate::clips;
-use crate::judges::curl::{self, Answer};
-use crate::server::Server;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
@@ -14,6 +11,9 @@ use vidstream_proto::error::{Problem, Reason};
 use vidstream_proto::ids::RequestId;
 use vidstream_proto::pb;
 use vidstream_proto::pb::upload_service_client::UploadServiceClient;
+use vidstream_tests::clips;
+use vidstream_tests::judges::curl::{self, Answer};
+use vidstream_tests::server::Server;
 
 const GRANULE: usize = 64 << 10;
 const MIB: usize = 1 << 20;
@@ -194,7 +194,12 @@ async fn chunks_can_be_put() {
         (put(&server, &upload, "65536", &body, &[&digest(&data)]), 413, "TOO_MANY_BYTES"),
     ];
     for (answer, status, reason) in problems {
-        assert_eq!((answer.status, answer.header("content-type")), (status, "application/problem+json"), "{}", answer.text());
+        assert_eq!(
+            (answer.status, answer.header("content-type")),
+            (status, "application/problem+json"),
+            "{}",
+            answer.text()
+        );
         assert_eq!(answer.json()["reason"], reason, "{}", answer.text());
     }
     complete(&mut client, &upload, vec![]).await.expect("complete");
@@ -218,7 +223,10 @@ async fn media_of_an_incomplete_upload_is_not_served() {
 async fn an_index_at_the_end_is_wanted_first() {
     let server = Server::start();
     let mut client = client(&server).await;
-    let clip = clips::made("long-last.mp4", "-f lavfi -i testsrc2=size=640x360:rate=25:duration=20 -c:v libx264 -preset ultrafast -b:v 12M -maxrate 12M -bufsize 12M -x264-params nal-hrd=cbr -g 50 -pix_fmt yuv420p");
+    let clip = clips::made(
+        "long-last.mp4",
+        "-f lavfi -i testsrc2=size=640x360:rate=25:duration=20 -c:v libx264 -preset ultrafast -b:v 12M -maxrate 12M -bufsize 12M -x264-params nal-hrd=cbr -g 50 -pix_fmt yuv420p",
+    );
     let data = std::fs::read(&clip).expect("readable");
     assert!(data.len() > 12 * MIB, "{} bytes", data.len());
     let upload = create(&mut client, data.len()).await;
@@ -240,7 +248,8 @@ async fn an_index_at_the_end_is_wanted_first() {
         sender.send(piece(at, &data[at..data.len().min(at + MIB)])).await.expect("room");
     }
     // The index is read before the rest is there: the video says what it is while it uploads.
-    let mut gateway = pb::gateway_service_client::GatewayServiceClient::connect(server.address.clone()).await.expect("it answers");
+    let mut gateway =
+        pb::gateway_service_client::GatewayServiceClient::connect(server.address.clone()).await.expect("it answers");
     let watch = pb::WatchVideosRequest { video_id: upload.video_id.clone(), ..Default::default() };
     let mut events = gateway.watch_videos(watch).await.expect("opened").into_inner();
     let media = |video: Option<pb::Video>| video.and_then(|video| video.media);

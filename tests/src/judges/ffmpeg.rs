@@ -6,14 +6,25 @@ use std::process::{Command, Stdio};
 /// A decoded frame: presentation time in ticks of its stream, hash of its samples.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Frame {
+    /// Presentation time in ticks.
     pub time: i64,
+    /// MD5 of its samples.
     pub hash: String,
 }
 
 /// Presentation times of the packets of `stream` (such as `v:0`), in decode order, in seconds as printed.
 pub fn times(input: &str, stream: &str) -> Vec<String> {
     let out = run(Command::new("ffprobe")
-        .args(["-v", "error", "-select_streams", stream, "-show_entries", "packet=pts_time", "-of", "default=nk=1:nw=1"])
+        .args([
+            "-v",
+            "error",
+            "-select_streams",
+            stream,
+            "-show_entries",
+            "packet=pts_time",
+            "-of",
+            "default=nk=1:nw=1",
+        ])
         .arg(input));
     // Side data adds lines of other kinds.
     out.lines().filter(|line| line.parse::<f64>().is_ok()).map(ToOwned::to_owned).collect()

@@ -15,5 +15,6 @@ pub fn run(script: &str, input: &Value) -> Value {
         .expect("node runs");
     let errors = String::from_utf8_lossy(&out.stderr);
     assert!(out.status.success(), "{script}: {errors}");
-    serde_json::from_slice(&out.stdout).unwrap_or_else(|error| panic!("{error}: {}{errors}", String::from_utf8_lossy(&out.stdout)))
+    serde_json::from_slice(&out.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}{errors}", String::from_utf8_lossy(&out.stdout)))
 }

@@ -6,9 +6,11 @@ use std::process::{Command, Stdio};
 /// An answer.
 #[derive(Debug)]
 pub struct Answer {
+    /// Status code.
     pub status: u16,
     /// By lower-case name.
     pub headers: HashMap<String, String>,
+    /// The bytes.
     pub body: Vec<u8>,
 }
 

@@ -31,11 +31,19 @@ pub const KINDS: &[Clip] = &[
     clip!("ntsc.mp4", true, "P S H A -r 30000/1001"),
     clip!("variable.mp4", true, "P S H A -vf select='mod(n,7)*mod(n+1,5)*mod(n,3)' -fps_mode vfr"),
     clip!("plain.mp4", true, "P S H A -bf 0"),
-    clip!("hevc.mp4", false, "P S -c:v libx265 -preset ultrafast -x265-params log-level=none:keyint=50:open-gop=0 -tag:v hvc1 A"),
+    clip!(
+        "hevc.mp4",
+        false,
+        "P S -c:v libx265 -preset ultrafast -x265-params log-level=none:keyint=50:open-gop=0 -tag:v hvc1 A"
+    ),
     clip!("vp9.mp4", true, "P S -c:v libvpx-vp9 -deadline realtime -cpu-used 8 -g 50 -c:a libopus"),
     clip!("av1.mp4", true, "P S -c:v libsvtav1 -preset 12 -g 50 -svtav1-params fast-decode=1 A"),
     clip!("quicktime.mov", true, "P S H A"),
-    clip!("several.mp4", true, "P S -map 0:v -map 1:a -map 1:a H A -metadata:s:a:0 language=eng -metadata:s:a:1 language=deu -af:a:1 volume=0.5"),
+    clip!(
+        "several.mp4",
+        true,
+        "P S -map 0:v -map 1:a -map 1:a H A -metadata:s:a:0 language=eng -metadata:s:a:1 language=deu -af:a:1 volume=0.5"
+    ),
 ];
 
 /// The clip called `name`, made if it is not there.
@@ -52,13 +60,14 @@ pub fn rotated() -> PathBuf {
 
 /// A file that ffmpeg makes as told by `arguments`, in a folder that is kept between runs.
 pub fn made(name: &str, arguments: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("clips");
+    let folder = crate::server::built().join("test-clips");
     std::fs::create_dir_all(&folder).expect("a folder");
     // The sum of the arguments: another recipe is another file.
     let sum = crc32c::crc32c(arguments.as_bytes());
     let path = folder.join(format!("{sum:08x}-{name}"));
     if !path.exists() {
-        let part = folder.join(format!("{}-{:?}-{name}", std::process::id(), std::thread::current().id()).replace(['(', ')'], ""));
+        let part = folder
+            .join(format!("{}-{:?}-{name}", std::process::id(), std::thread::current().id()).replace(['(', ')'], ""));
         let words = arguments.split(' ').flat_map(|word| match word {
             "P" => PICTURE.split(' ').collect::<Vec<_>>(),
             "S" => SOUND.split(' ').collect(),

@@ -15,11 +15,16 @@ pub struct Server {
     data: Arc<TempDir>,
 }
 
-/// The folder of the built binaries.
+/// The folder of what was built: `target/debug`, of tests (`deps/…`) and of benches alike.
+pub fn built() -> PathBuf {
+    let here = std::env::current_exe().expect("a program has a path");
+    let folder = here.parent().expect("a folder");
+    if folder.ends_with("deps") { folder.parent().expect("target/debug").to_owned() } else { folder.to_owned() }
+}
+
+/// The built binary `name`.
 pub fn binary(name: &str) -> PathBuf {
-    let here = std::env::current_exe().expect("a test has a path");
-    let folder = here.parent().and_then(Path::parent).expect("target/debug/deps/test");
-    let path = folder.join(name);
+    let path = built().join(name);
     assert!(path.is_file(), "{} is missing: cargo build --workspace makes it", path.display());
     path
 }
@@ -33,6 +38,11 @@ impl Server {
     /// A new server with more flags.
     pub fn with(flags: &[&str]) -> Self {
         Self::on(Arc::new(TempDir::new().expect("a temporary folder")), flags)
+    }
+
+    /// A new server whose data is in a folder of its own below `folder`, for benches: a temporary folder may be memory.
+    pub fn on_disk(folder: &Path, flags: &[&str]) -> Self {
+        Self::on(Arc::new(TempDir::new_in(folder).expect("a temporary folder")), flags)
     }
 
     fn on(data: Arc<TempDir>, flags: &[&str]) -> Self {

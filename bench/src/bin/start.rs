@@ -1,0 +1,32 @@
+//! Starts: the server's first answer, its memory when idle, `vidctl --version`.
+
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+use vidstream_bench::{cost, table};
+use vidstream_tests::judges::curl;
+use vidstream_tests::server::{Server, binary};
+
+fn main() {
+    let (mut answers, mut idle, mut versions) = (vec![], vec![], vec![]);
+    for _ in 0..table::ROUNDS {
+        let began = Instant::now();
+        let server = Server::start();
+        assert_eq!(curl::get(&format!("{}/healthz", server.address)).status, 200);
+        answers.push(began.elapsed());
+        std::thread::sleep(Duration::from_secs(2));
+        idle.push(cost::memory(server.id()));
+        let began = Instant::now();
+        let version = Command::new(binary("vidctl")).arg("--version").stdout(Stdio::null()).status();
+        assert!(version.expect("vidctl runs").success());
+        versions.push(began.elapsed());
+    }
+    table::head("Starting", &["what", "ours", "to reach"]);
+    table::row(&[
+        "`vidstream` to its first answer (with curl's own start)",
+        &table::time(table::median(&answers)),
+        "100 ms",
+    ]);
+    table::row(&["idle memory after 2 s", &table::megabytes(table::median(&idle)), "40 MB"]);
+    let version = table::median(&versions);
+    table::row(&["`vidctl --version`", &format!("{:.1} ms", version.as_secs_f64() * 1e3), "10 ms"]);
+}

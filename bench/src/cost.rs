@@ -1,0 +1,144 @@
+//! What processes cost: CPU time, memory, bytes read, from `/proc`.
+
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// Cost of something that ran.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Cost {
+    /// From begin to end.
+    pub wall: Duration,
+    /// User and system time of all its processes.
+    pub cpu: Duration,
+    /// Largest sum of the resident memory of all its processes, bytes.
+    pub memory: u64,
+    /// Bytes that it read by system calls (files, pipes and sockets).
+    pub read: u64,
+}
+
+/// Clock ticks a second in `/proc/*/stat`; 100 on every Linux that matters.
+const TICKS: u64 = 100;
+
+fn stat(process: u32) -> Option<Vec<u64>> {
+    let text = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    // The name may contain anything; fields are counted from the parenthesis behind it.
+    let (_, fields) = text.rsplit_once(") ")?;
+    Some(fields.split(' ').map(|field| field.parse().unwrap_or(0)).collect())
+}
+
+/// CPU time of a process and of its children that have ended.
+pub fn cpu(process: u32) -> Duration {
+    let fields = stat(process).unwrap_or_default();
+    let ticks: u64 = fields.iter().skip(11).take(4).sum();
+    Duration::from_millis(ticks * 1000 / TICKS)
+}
+
+/// Bytes that a process read by system calls, its children not counted.
+pub fn read(process: u32) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/{process}/io")).unwrap_or_default();
+    text.lines().find_map(|line| line.strip_prefix("rchar: ")?.parse().ok()).unwrap_or(0)
+}
+
+/// Resident memory of a process, bytes.
+pub fn memory(process: u32) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/{process}/statm")).unwrap_or_default();
+    text.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok()).unwrap_or(0) * 4096
+}
+
+/// The process and all below it.
+fn family(process: u32) -> Vec<u32> {
+    let mut family = vec![process];
+    let mut at = 0;
+    while at < family.len() {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", family[at])).into_iter().flatten().flatten();
+        for thread in threads {
+            let children = std::fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+            family.extend(children.split_whitespace().filter_map(|id| id.parse::<u32>().ok()));
+        }
+        at += 1;
+    }
+    family
+}
+
+/// Watches a process and what it starts, until it is asked for the cost.
+pub struct Meter {
+    process: u32,
+    began: Instant,
+    cpu: Duration,
+    read: u64,
+    peak: Arc<AtomicU64>,
+    done: Arc<AtomicBool>,
+    watcher: Option<JoinHandle<()>>,
+}
+
+impl Meter {
+    /// Begins to watch `process`.
+    pub fn of(process: u32) -> Self {
+        let (peak, done) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+        let (its_peak, its_done) = (Arc::clone(&peak), Arc::clone(&done));
+        let watcher = std::thread::spawn(move || {
+            while !its_done.load(Ordering::Relaxed) {
+                let sum = family(process).into_iter().map(memory).sum();
+                its_peak.fetch_max(sum, Ordering::Relaxed);
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        });
+        Self {
+            process,
+            began: Instant::now(),
+            cpu: cpu(process),
+            read: read(process),
+            peak,
+            done,
+            watcher: Some(watcher),
+        }
+    }
+
+    /// The cost since it began. Children that still run are not counted.
+    pub fn stop(mut self) -> Cost {
+        let cost = Cost {
+            wall: self.began.elapsed(),
+            cpu: cpu(self.process).saturating_sub(self.cpu),
+            memory: 0,
+            read: read(self.process).saturating_sub(self.read),
+        };
+        self.done.store(true, Ordering::Relaxed);
+        if let Some(watcher) = self.watcher.take() {
+            watcher.join().expect("the watcher ends");
+        }
+        Cost { memory: self.peak.load(Ordering::Relaxed), ..cost }
+    }
+}
+
+/// Runs a command to its end and says what it cost.
+pub fn of_command(command: &mut Command) -> Cost {
+    let began = Instant::now();
+    let before = own_children();
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().expect("it starts");
+    let (memory, read) = follow(&mut child);
+    Cost { wall: began.elapsed(), cpu: own_children().saturating_sub(before), memory, read }
+}
+
+/// Peak memory and bytes read of a child until it ends; the last 5 ms are missed.
+fn follow(child: &mut Child) -> (u64, u64) {
+    let (mut peak, mut bytes) = (0, 0);
+    loop {
+        peak = peak.max(memory(child.id()));
+        bytes = bytes.max(read(child.id()));
+        if let Some(status) = child.try_wait().expect("it is ours") {
+            assert!(status.success(), "{status}");
+            return (peak, bytes);
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// CPU time of this process's children that have ended.
+fn own_children() -> Duration {
+    let fields = stat(std::process::id()).unwrap_or_default();
+    let ticks: u64 = fields.iter().skip(13).take(2).sum();
+    Duration::from_millis(ticks * 1000 / TICKS)
+}
