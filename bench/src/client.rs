@@ -12,6 +12,7 @@ use vidstream_proto::ids::RequestId;
 use vidstream_proto::pb;
 use vidstream_proto::pb::gateway_service_client::GatewayServiceClient;
 use vidstream_proto::pb::upload_service_client::UploadServiceClient;
+use vidstream_proto::time::proto_duration;
 use vidstream_tests::judges::curl;
 
 /// Bytes of a piece.
@@ -120,7 +121,7 @@ impl Client {
         let request = pb::RemoveVideoRequest {
             request_id: RequestId::generate().to_string(),
             video_id: video.to_owned(),
-            purge_after: Some(Default::default()),
+            purge_after: Some(proto_duration(std::time::Duration::ZERO)),
             expected_revision: None,
         };
         self.gateway.remove_video(request).await.expect("removed");

@@ -28,7 +28,8 @@ impl Introspection {
             reporter.set_service_status(service, ServingStatus::Serving).await;
             reflection = reflection.with_service_name(*service);
         }
-        let routes = Routes::new(health).add_service(reflection.build_v1()?);
+        // Without tonic's own fallback: two routers with one can't be merged.
+        let routes = Routes::from(axum::Router::new()).add_service(health).add_service(reflection.build_v1()?);
         Ok(Self { routes, reporter, services })
     }
 

@@ -7,7 +7,7 @@ use crate::{field, pb};
 use std::time::Duration;
 
 /// The longest time that a removed video can be kept for restoring.
-pub const MAX_PURGE_AFTER: Duration = Duration::from_secs(90 * 24 * 3600);
+pub const MAX_PURGE_AFTER: Duration = Duration::from_hours(90 * 24);
 
 /// A page of a list.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -1,0 +1,116 @@
+//! All roles in one process: opens the backends, gives each service clients of the others, serves the listeners.
+
+use crate::settings::Settings;
+use anyhow::Context;
+use axum::Router;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tonic::service::Routes;
+use vidstream_backends::{bus, objects, queue};
+use vidstream_catalog::Catalog;
+use vidstream_gateway::{Deps, Gateway};
+use vidstream_mesh::lifecycle::Lifecycle;
+use vidstream_mesh::reflection::Introspection;
+use vidstream_mesh::serve::{Limits, serve};
+use vidstream_mesh::{clock, in_process};
+use vidstream_proto::pb::catalog_service_client::CatalogServiceClient;
+use vidstream_proto::pb::transcoder_service_client::TranscoderServiceClient;
+use vidstream_transcoder::Transcoder;
+
+/// Largest message between services.
+const LARGEST_MESSAGE: usize = 16 << 20;
+
+/// A running mesh.
+pub struct Mesh {
+    /// `http://ADDRESS` of the public listener.
+    pub address: String,
+    listeners: Vec<Introspection>,
+}
+
+impl Mesh {
+    /// Says "not serving" on every listener.
+    pub async fn say_not_serving(&self) {
+        for listener in &self.listeners {
+            listener.stop().await;
+        }
+    }
+}
+
+/// Starts everything; when this returns, the listeners answer.
+pub async fn start(settings: &Settings, life: &Lifecycle) -> anyhow::Result<Mesh> {
+    // Addresses first: they are what most often can't be had.
+    let public = bind(settings.listen).await?;
+    let behind = match settings.mesh_listen {
+        Some(address) => Some(bind(address).await?),
+        None => None,
+    };
+    let objects = objects::open(&settings.objects.parse()?).await.context("open the object store")?;
+    let queue = queue::open(&settings.queue.parse()?).await.context("open the job queue")?;
+    let bus = bus::open(&settings.events.parse()?).await.context("open the event bus")?;
+    let store = vidstream_catalog::store::open(&settings.catalog.parse()?).await.context("open the catalog")?;
+
+    let catalog = Catalog::builder(store, Arc::clone(&queue), Arc::clone(&bus))
+        .config(vidstream_catalog::Config {
+            purge_after: settings.purge_after,
+            // The workers of an earlier run lived in the same process: they are gone.
+            free_leases_at_start: true,
+            ..Default::default()
+        })
+        .lifecycle(life.clone())
+        .build();
+    let to_catalog = in_process::channel(catalog.service());
+    let transcoder = Transcoder::builder(to_catalog.clone(), Arc::clone(&objects), queue, Arc::clone(&bus))
+        .config(vidstream_transcoder::Config {
+            ffmpeg: settings.ffmpeg.clone().into(),
+            write_deadline: settings.write_deadline,
+            ..Default::default()
+        })
+        .lifecycle(life.clone())
+        .build();
+    let to_transcoder = in_process::channel(transcoder.service());
+    let gateway = Gateway::new(Deps {
+        catalog: CatalogServiceClient::new(to_catalog).max_decoding_message_size(LARGEST_MESSAGE),
+        transcoder: TranscoderServiceClient::new(to_transcoder),
+        objects,
+        bus,
+        clock: clock::system(),
+        lifecycle: life.clone(),
+        config: Arc::default(),
+    });
+
+    let mut listeners = Vec::new();
+    let address = format!("http://{}", public.local_addr().context("read the public address")?);
+    listeners.push(listen(public, gateway.router(), vec![GATEWAY, UPLOADS], life).await?);
+    if let Some(behind) = behind {
+        tracing::info!(address = %behind.local_addr().context("read the mesh address")?, "mesh listener");
+        let routes = Routes::from(Router::new()).add_service(catalog.service()).add_service(transcoder.service());
+        listeners.push(listen(behind, routes.into_axum_router(), vec![CATALOG, TRANSCODER], life).await?);
+    }
+    life.spawn("catalog", async move { Ok(catalog.run().await?) });
+    life.spawn("transcoder", async move { Ok(transcoder.run().await?) });
+    Ok(Mesh { address, listeners })
+}
+
+const GATEWAY: &str = "vidstream.v1.GatewayService";
+const UPLOADS: &str = "vidstream.v1.UploadService";
+const CATALOG: &str = "vidstream.v1.CatalogService";
+const TRANSCODER: &str = "vidstream.v1.TranscoderService";
+
+async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("listen on {address}; is another program there?"))
+}
+
+/// Serves `router` with health and reflection for `services`.
+async fn listen(
+    listener: TcpListener,
+    router: Router,
+    services: Vec<&'static str>,
+    life: &Lifecycle,
+) -> anyhow::Result<Introspection> {
+    let introspection = Introspection::new(services).await.context("describe the services")?;
+    let router = router.merge(introspection.routes.clone().into_axum_router());
+    let served = serve(listener, router, Limits::default(), life.clone());
+    life.spawn("listener", async move { Ok(served.await?) });
+    Ok(introspection)
+}
