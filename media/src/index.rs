@@ -4,7 +4,7 @@ use crate::track::Track;
 use std::time::Duration;
 
 /// What a file's own tables say.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct MediaIndex {
     /// The container it was read from.
     pub container: Container,

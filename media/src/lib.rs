@@ -15,6 +15,8 @@ pub mod picture;
 pub mod plan;
 pub mod playable;
 pub mod presentation;
+mod samples;
+pub mod stored;
 pub mod storyboard;
 pub mod time;
 pub mod timeline;

@@ -1,11 +1,13 @@
 //! Tracks: what one elementary stream of a file is, and where each of its samples lies.
 
+pub use crate::samples::{Sample, SampleTable, SampleTableBuilder, Samples};
+
 use crate::codec::Codec;
 use crate::time::Timescale;
 use std::time::Duration;
 
 /// A playable track of a source.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Track {
     /// The file's own track id (`tkhd`).
     pub id: u32,
@@ -31,7 +33,7 @@ impl Track {
     /// How long the presentation is when this track ends: its delay, and what its edit shows.
     pub fn duration(&self) -> Duration {
         let end = self.samples.end_pts();
-        let shown = self.edit.end.map_or(end, |edit_end| edit_end.min(end)) - self.edit.start;
+        let shown = self.edit.end.map_or(end, |edit_end| edit_end.min(end)).saturating_sub(self.edit.start);
         self.timescale.duration(self.edit.delay.saturating_add(shown.max(0)))
     }
 }
@@ -107,100 +109,4 @@ pub struct Edit {
     pub start: i64,
     /// Media time at which presentation ends, exclusive; none: at the track's end.
     pub end: Option<i64>,
-}
-
-/// One sample (access unit) of a track.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Sample {
-    /// First byte in the file.
-    pub offset: u64,
-    /// Bytes.
-    pub size: u32,
-    /// Decode time in ticks from the track's first sample.
-    pub dts: i64,
-    /// Composition offset in ticks, signed; presentation (media) time is `dts + cts`.
-    pub cts: i32,
-    /// Decode duration in ticks.
-    pub duration: u32,
-    /// Decoding can start here.
-    pub sync: bool,
-}
-
-/// All samples of a track in decode order.
-///
-/// Sketch with plain vectors; the packed form (blocks of bit-packed columns, ≤ 3 bytes a sample) keeps these methods.
-#[derive(Clone, Debug, Default)]
-pub struct SampleTable {
-    samples: Vec<Sample>,
-}
-
-/// Builds a table sample by sample, in decode order.
-#[derive(Debug, Default)]
-pub struct SampleTableBuilder {
-    samples: Vec<Sample>,
-}
-
-impl SampleTableBuilder {
-    /// Appends the next sample in decode order; its `dts` must be the sum of the durations before it.
-    pub fn push(&mut self, sample: Sample) {
-        self.samples.push(sample);
-    }
-
-    /// The finished table.
-    pub fn finish(self) -> SampleTable {
-        SampleTable { samples: self.samples }
-    }
-}
-
-impl SampleTable {
-    /// A table of `samples` in decode order.
-    pub fn from_samples(samples: Vec<Sample>) -> Self {
-        Self { samples }
-    }
-
-    /// Number of samples.
-    pub fn len(&self) -> usize {
-        self.samples.len()
-    }
-
-    /// No samples at all.
-    pub fn is_empty(&self) -> bool {
-        self.samples.is_empty()
-    }
-
-    /// The sample at `index` in decode order.
-    pub fn get(&self, index: usize) -> Option<Sample> {
-        self.samples.get(index).copied()
-    }
-
-    /// The samples of `range` in decode order, clamped to the table.
-    pub fn range(&self, range: std::ops::Range<usize>) -> impl Iterator<Item = Sample> + '_ {
-        let end = range.end.min(self.samples.len());
-        self.samples[range.start.min(end)..end].iter().copied()
-    }
-
-    /// Indexes of sync samples, ascending.
-    pub fn sync_samples(&self) -> impl Iterator<Item = usize> + '_ {
-        self.samples.iter().enumerate().filter(|(_, s)| s.sync).map(|(i, _)| i)
-    }
-
-    /// Index of the first sample whose decode time is at or after `dts`; `len` if none.
-    pub fn first_at_or_after(&self, dts: i64) -> usize {
-        self.samples.partition_point(|s| s.dts < dts)
-    }
-
-    /// Decode time at the end of the last sample.
-    pub fn end_dts(&self) -> i64 {
-        self.samples.last().map_or(0, |s| s.dts + i64::from(s.duration))
-    }
-
-    /// Media time at which the last sample in order of presentation ends, 0 for an empty table.
-    pub fn end_pts(&self) -> i64 {
-        self.samples.iter().map(|s| s.dts + i64::from(s.cts) + i64::from(s.duration)).max().unwrap_or(0)
-    }
-
-    /// Smallest composition offset of any sample, 0 for an empty table.
-    pub fn min_cts(&self) -> i32 {
-        self.samples.iter().map(|s| s.cts).min().unwrap_or(0)
-    }
 }

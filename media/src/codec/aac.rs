@@ -131,30 +131,30 @@ impl Bits<'_> {
 mod tests {
     use super::*;
 
-    fn config(object_type: u8, sample_rate: u32, channels: u16) -> Option<AacConfig> {
-        Some(AacConfig { object_type, sample_rate, channels, frame_length: 1024 })
+    fn config(object_type: u8, sample_rate: u32, channels: u16) -> AacConfig {
+        AacConfig { object_type, sample_rate, channels, frame_length: 1024 }
     }
 
     #[test]
     fn plain_and_extended() {
-        assert_eq!(AacConfig::parse(&[0x12, 0x10]), config(2, 44_100, 2));
-        assert_eq!(AacConfig::parse(&[0x11, 0xb0]), config(2, 48_000, 6));
+        assert_eq!(AacConfig::parse(&[0x12, 0x10]), Some(config(2, 44_100, 2)));
+        assert_eq!(AacConfig::parse(&[0x11, 0xb0]), Some(config(2, 48_000, 6)));
         // SBR signalled first: 24 kHz core, 48 kHz out.
-        assert_eq!(AacConfig::parse(&[0x2b, 0x11, 0x88, 0x00]), config(5, 48_000, 2));
+        assert_eq!(AacConfig::parse(&[0x2b, 0x11, 0x88, 0x00]), Some(config(5, 48_000, 2)));
         // PS over a mono core.
-        assert_eq!(AacConfig::parse(&[0xeb, 0x09, 0x88, 0x00]), config(29, 48_000, 2));
+        assert_eq!(AacConfig::parse(&[0xeb, 0x09, 0x88, 0x00]), Some(config(29, 48_000, 2)));
         // SBR signalled behind the core's configuration.
-        assert_eq!(AacConfig::parse(&[0x13, 0x10, 0x56, 0xe5, 0x98]), config(5, 48_000, 2));
+        assert_eq!(AacConfig::parse(&[0x13, 0x10, 0x56, 0xe5, 0x98]), Some(config(5, 48_000, 2)));
         // The same place with SBR absent.
-        assert_eq!(AacConfig::parse(&[0x12, 0x10, 0x56, 0xe5, 0x00]), config(2, 44_100, 2));
+        assert_eq!(AacConfig::parse(&[0x12, 0x10, 0x56, 0xe5, 0x00]), Some(config(2, 44_100, 2)));
     }
 
     #[test]
     fn rates_outside_the_table() {
         // 5 bits of type, index 15, 24 bits of rate, 4 of channels.
-        let bits = 0b00010_1111u64 << 28 | 37_800 << 4 | 1;
+        let bits = 0b0_0010_1111_u64 << 28 | 37_800 << 4 | 1;
         let bytes = (bits << (64 - 37)).to_be_bytes();
-        assert_eq!(AacConfig::parse(&bytes), config(2, 37_800, 1));
+        assert_eq!(AacConfig::parse(&bytes), Some(config(2, 37_800, 1)));
     }
 
     #[test]

@@ -92,11 +92,11 @@ struct Entry {
 
 impl Entry {
     fn narrow(row: &[u8; 12]) -> Self {
-        let [a, b, c, d, e, f, g, h, rate @ ..] = *row;
+        let (words, _) = row.as_chunks::<4>();
         Self {
-            duration: u32::from_be_bytes([a, b, c, d]).into(),
-            media_time: i32::from_be_bytes([e, f, g, h]).into(),
-            rate: u32::from_be_bytes(rate),
+            duration: u32::from_be_bytes(words[0]).into(),
+            media_time: i32::from_be_bytes(words[1]).into(),
+            rate: u32::from_be_bytes(words[2]),
         }
     }
 
@@ -129,21 +129,21 @@ mod tests {
         read(&Node { path: "elst".into(), offset: 0, body: &body }, Scales { movie, media })
     }
 
-    fn one(delay: i64, start: i64, end: Option<i64>) -> Result<Edits, IndexError> {
-        Ok(Edits::One(Edit { delay, start, end }))
+    fn one(delay: i64, start: i64, end: Option<i64>) -> Edits {
+        Edits::One(Edit { delay, start, end })
     }
 
     const PLAIN: u32 = 0x1_0000;
 
     #[test]
     fn delays_add_up_and_contiguous_edits_merge() {
-        assert_eq!(edits(&[]), one(0, 0, None));
-        assert_eq!(edits(&[(2000, 1024, PLAIN)]), one(0, 1024, Some(1024 + 180_000)));
-        assert_eq!(edits(&[(100, -1, PLAIN), (150, -1, PLAIN), (0, 3003, PLAIN)]), one(22_500, 3003, None));
-        assert_eq!(edits(&[(1000, 0, PLAIN), (500, 90_000, PLAIN)]), one(0, 0, Some(135_000)));
+        assert_eq!(edits(&[]), Ok(one(0, 0, None)));
+        assert_eq!(edits(&[(2000, 1024, PLAIN)]), Ok(one(0, 1024, Some(1024 + 180_000))));
+        assert_eq!(edits(&[(100, -1, PLAIN), (150, -1, PLAIN), (0, 3003, PLAIN)]), Ok(one(22_500, 3003, None)));
+        assert_eq!(edits(&[(1000, 0, PLAIN), (500, 90_000, PLAIN)]), Ok(one(0, 0, Some(135_000))));
         // Rounded to the movie's milliseconds: 33 ms are 2970 ticks, the frame 3003.
-        assert_eq!(edits(&[(33, 0, PLAIN), (500, 3003, PLAIN)]), one(0, 0, Some(47_970)));
-        assert_eq!(edits(&[(1000, 0, PLAIN), (500, -1, PLAIN)]), one(0, 0, Some(90_000)));
+        assert_eq!(edits(&[(33, 0, PLAIN), (500, 3003, PLAIN)]), Ok(one(0, 0, Some(47_970))));
+        assert_eq!(edits(&[(1000, 0, PLAIN), (500, -1, PLAIN)]), Ok(one(0, 0, Some(90_000))));
     }
 
     #[test]

@@ -12,6 +12,9 @@ const HEAD_BYTES: u64 = 4096;
 /// The longest box header: size, type, large size.
 const LONGEST_HEADER: u64 = 16;
 
+/// Kinds of boxes that an error names at most.
+const NAMED_BOXES: usize = 8;
+
 /// How much of a file is read, and believed, at most.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
@@ -188,8 +191,7 @@ impl Indexer {
                 unit: "boxes",
             });
         }
-        const NAMED: usize = 8;
-        if self.seen.len() < NAMED && !self.seen.contains(&kind) {
+        if self.seen.len() < NAMED_BOXES && !self.seen.contains(&kind) {
             self.seen.push(kind);
         }
         Ok(())

@@ -161,11 +161,12 @@ impl<'a> Runs<'a> {
 
     fn next(&mut self, index: u32) -> Result<u32, IndexError> {
         while self.left == 0 {
-            let Some(&[a, b, c, d, e, f, g, h]) = self.rows.next() else {
+            let Some(row) = self.rows.next() else {
                 return Err(self.node.malformed(4, format!("ends before sample {index}, which the other tables have")));
             };
-            self.left = u32::from_be_bytes([a, b, c, d]);
-            self.value = u32::from_be_bytes([e, f, g, h]);
+            let (words, _) = row.as_chunks::<4>();
+            self.left = u32::from_be_bytes(words[0]);
+            self.value = u32::from_be_bytes(words[1]);
         }
         self.left -= 1;
         Ok(self.value)
@@ -218,7 +219,20 @@ enum Offsets<'a> {
     Wide(&'a [[u8; 8]]),
 }
 
-impl Offsets<'_> {
+impl<'a> Offsets<'a> {
+    fn read(stbl: &Node<'a>) -> Result<(Node<'a>, Self), IndexError> {
+        let narrow = stbl.find(*b"stco")?;
+        let is_narrow = narrow.is_some();
+        let node = match narrow {
+            Some(node) => node,
+            None => stbl.find(*b"co64")?.ok_or_else(|| stbl.malformed(0, "has neither an stco nor a co64 box"))?,
+        };
+        let (_, _, mut fields) = node.full()?;
+        let count = fields.u32()?;
+        let table = if is_narrow { Self::Narrow(fields.table(count)?) } else { Self::Wide(fields.table(count)?) };
+        Ok((node, table))
+    }
+
     fn get(&self, chunk: usize) -> Option<u64> {
         match self {
             Self::Narrow(table) => table.get(chunk).map(|bytes| u32::from_be_bytes(*bytes).into()),
@@ -231,23 +245,7 @@ impl<'a> Chunks<'a> {
     fn read(stbl: &Node<'a>) -> Result<Self, IndexError> {
         let node = stbl.require(*b"stsc")?;
         let rows = chunk_rows(&node)?;
-        let (offsets_node, offsets) = match stbl.find(*b"stco")? {
-            Some(node) => {
-                let (_, _, mut fields) = node.full()?;
-                let count = fields.u32()?;
-                let table = Offsets::Narrow(fields.table(count)?);
-                (node, table)
-            }
-            None => {
-                let Some(node) = stbl.find(*b"co64")? else {
-                    return Err(stbl.malformed(0, "has neither an stco nor a co64 box"));
-                };
-                let (_, _, mut fields) = node.full()?;
-                let count = fields.u32()?;
-                let table = Offsets::Wide(fields.table(count)?);
-                (node, table)
-            }
-        };
+        let (offsets_node, offsets) = Offsets::read(stbl)?;
         let chunks = Self { node, offsets_node, rows, offsets, row: 0, chunk: 0, left: 0, at: 0 };
         chunks.check_rows()?;
         Ok(chunks)

@@ -168,7 +168,7 @@ pub(super) fn read(
     if edit.start >= edit.end.unwrap_or(samples.end) {
         return Err(ignored(IgnoredCause::Empty, "its edit list shows nothing of it"));
     }
-    let track = Track {
+    let read = Track {
         id: heading.id,
         timescale: heading.timescale,
         language: heading.language,
@@ -179,7 +179,7 @@ pub(super) fn read(
         samples: samples.table,
         open_gop: samples.open_gop,
     };
-    Ok(ReadTrack { track, bytes_end: samples.bytes_end })
+    Ok(ReadTrack { track: read, bytes_end: samples.bytes_end })
 }
 
 /// The one sample entry that all samples use.

@@ -43,13 +43,13 @@ fn ignored(index: &MediaIndex) -> Vec<IgnoredCause> {
 
 fn elst(rows: &[(u32, i32, u32)]) -> Boxed {
     let mut body = vec![0; 4];
-    body.extend(u32::try_from(rows.len()).unwrap().to_be_bytes());
+    body.extend(u32::try_from(rows.len()).expect("few rows").to_be_bytes());
     for (duration, time, rate) in rows {
         body.extend(duration.to_be_bytes());
         body.extend(time.to_be_bytes());
         body.extend(rate.to_be_bytes());
     }
-    Boxed::new(b"elst", body)
+    Boxed::new(*b"elst", body)
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn chunk_offsets_of_64_bits() {
             body.extend([0; 4]);
             body.extend(row);
         }
-        stbl.replace(b"stco", Boxed::new(b"co64", body));
+        stbl.replace(*b"stco", Boxed::new(*b"co64", body));
     }));
 }
 
@@ -79,7 +79,7 @@ fn compact_sizes() {
             assert_eq!(row[..2], [0, 0], "the clip is small");
             body.extend(&row[2..]);
         }
-        stbl.replace(b"stsz", Boxed::new(b"stz2", body));
+        stbl.replace(*b"stsz", Boxed::new(*b"stz2", body));
     }));
 }
 
@@ -88,7 +88,7 @@ fn keyframes_must_be_marked_somehow() {
     let clip = Clip::new();
     let unlisted = clip.index(|moov| moov.at(STBL).children.retain(|b| &b.kind != b"stss")).unwrap();
     assert_eq!(ignored(&unlisted), [IgnoredCause::Damaged], "pictures out of order can't all be keyframes");
-    let none = clip.index(|moov| moov.at(STBL).replace(b"stss", Boxed::new(b"stss", vec![0; 8]))).unwrap();
+    let none = clip.index(|moov| moov.at(STBL).replace(*b"stss", Boxed::new(*b"stss", vec![0; 8]))).unwrap();
     assert_eq!(ignored(&none), [IgnoredCause::Damaged]);
 }
 
@@ -123,7 +123,7 @@ fn edits() {
     let clip = Clip::new();
     let with = |rows: &[(u32, i32, u32)]| {
         let list = elst(rows);
-        clip.index(|moov| moov.at("trak/edts").replace(b"elst", list))
+        clip.index(|moov| moov.at("trak/edts").replace(*b"elst", list))
     };
     let merged = with(&[(200, -1, 0x1_0000), (1000, 1024, PLAIN), (500, 1024 + 12_800, PLAIN)]).unwrap();
     assert_eq!(merged.tracks[0].edit, Edit { delay: 2560, start: 1024, end: Some(1024 + 19_200) });
@@ -162,7 +162,7 @@ fn no_samples_at_all() {
         moov.children.truncate(2);
         let stbl = moov.at(STBL);
         for (kind, len) in [(b"stsz", 12), (b"stco", 8), (b"stsc", 8), (b"stts", 8), (b"ctts", 8), (b"stss", 8)] {
-            stbl.replace(kind, Boxed::new(kind, vec![0; len]));
+            stbl.replace(*kind, Boxed::new(*kind, vec![0; len]));
         }
     });
     assert_eq!(result.unwrap_err(), IndexError::ZeroDuration);
@@ -196,7 +196,7 @@ fn more_samples_than_anybody_reads() {
 #[test]
 fn fragmented() {
     let clip = Clip::new();
-    let error = clip.index(|moov| moov.children.push(Boxed::new(b"mvex", Vec::new())));
+    let error = clip.index(|moov| moov.children.push(Boxed::new(*b"mvex", Vec::new())));
     assert_eq!(error.unwrap_err(), IndexError::Fragmented);
 }
 

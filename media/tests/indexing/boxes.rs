@@ -15,8 +15,8 @@ impl Boxed {
     pub fn read_all(mut bytes: &[u8]) -> Vec<Self> {
         let mut all = Vec::new();
         while bytes.len() >= 8 {
-            let size = u32::from_be_bytes(bytes[..4].try_into().unwrap()) as usize;
-            let kind: [u8; 4] = bytes[4..8].try_into().unwrap();
+            let size = u32::from_be_bytes(bytes[..4].try_into().expect("four bytes")) as usize;
+            let kind: [u8; 4] = bytes[4..8].try_into().expect("four bytes");
             let body = bytes[8..size].to_vec();
             let is_container = CONTAINERS.contains(&&kind);
             let children = if is_container { Self::read_all(&body) } else { Vec::new() };
@@ -27,15 +27,15 @@ impl Boxed {
     }
 
     /// A box of `kind`.
-    pub fn new(kind: &[u8; 4], body: Vec<u8>) -> Self {
-        Self { kind: *kind, body, children: Vec::new() }
+    pub fn new(kind: [u8; 4], body: Vec<u8>) -> Self {
+        Self { kind, body, children: Vec::new() }
     }
 
     /// Its bytes.
     pub fn write(&self) -> Vec<u8> {
         let mut inner = self.body.clone();
         inner.extend(self.children.iter().flat_map(Self::write));
-        let mut out = u32::try_from(inner.len() + 8).unwrap().to_be_bytes().to_vec();
+        let mut out = u32::try_from(inner.len() + 8).expect("a small file").to_be_bytes().to_vec();
         out.extend(self.kind);
         out.extend(inner);
         out
@@ -50,14 +50,14 @@ impl Boxed {
     }
 
     /// Puts `child` in the place of the first child of `kind`.
-    pub fn replace(&mut self, kind: &[u8; 4], child: Self) {
-        let at = self.children.iter().position(|c| &c.kind == kind).expect("the box");
+    pub fn replace(&mut self, kind: [u8; 4], child: Self) {
+        let at = self.children.iter().position(|c| c.kind == kind).expect("the box");
         self.children[at] = child;
     }
 
     /// The number of 32 bits at byte `at` of the body.
     pub fn number(&self, at: usize) -> u32 {
-        u32::from_be_bytes(self.body[at..at + 4].try_into().unwrap())
+        u32::from_be_bytes(self.body[at..at + 4].try_into().expect("four bytes"))
     }
 
     /// Sets the number of 32 bits at byte `at` of the body.
