@@ -1,0 +1,102 @@
+//! ffmpeg's arguments as pure functions of typed plans. Nothing that a client sent gets in here but numbers.
+
+use super::plan::{Decode, Decoder};
+use vidstream_media::track::Rotation;
+
+/// The largest picture that is decoded: 8192×4320.
+pub const MAX_PIXELS: u32 = 8192 * 4320;
+
+/// Arguments for pictures of fed keyframes: fragmented MP4 on stdin, raw planes on stdout.
+pub fn decode(plan: &Decode) -> Vec<String> {
+    let mut args = Vec::new();
+    let mut add = |words: &[&str]| args.extend(words.iter().map(ToString::to_string));
+    // Only what went wrong; stdin is data, not a keyboard.
+    add(&["-hide_banner", "-v", "error", "-nostats", "-nostdin"]);
+    // Times as they are: without it a feed that does not begin at zero is shifted, and pictures are dropped.
+    add(&["-copyts"]);
+    // More threads hold pictures back to fill themselves, and cost more in all than they gain.
+    add(&["-threads", "1", "-filter_threads", "1"]);
+    // The init segment says everything: not a byte is read ahead to guess. (`-fflags nobuffer` would lose pictures.)
+    add(&["-probesize", "32", "-analyzeduration", "0"]);
+    // Whatever the bytes turn out to be, they open no file, no network and no other demuxer or decoder.
+    add(&["-protocol_whitelist", "pipe", "-format_whitelist", "mp4", "-codec_whitelist", decoders(plan.decoder)]);
+    add(&["-max_pixels", &MAX_PIXELS.to_string()]);
+    if plan.skip_loop_filter {
+        add(&["-skip_loop_filter", "all"]);
+    }
+    // The plan turns pictures, once, whatever the feed's header says.
+    add(&["-noautorotate"]);
+    add(&["-f", "mp4", "-i", "pipe:0", "-map", "0:v:0"]);
+    // One picture out for each one in: none is doubled or dropped to fill a frame rate.
+    add(&["-fps_mode", "passthrough"]);
+    add(&["-vf", &filters(plan)]);
+    add(&["-threads", "1", "-f", "rawvideo", "-pix_fmt", "yuv420p", "pipe:1"]);
+    args
+}
+
+/// Names of the decoders for a codec, over the builds of ffmpeg.
+fn decoders(decoder: Decoder) -> &'static str {
+    match decoder {
+        Decoder::H264 => "h264",
+        Decoder::Hevc => "hevc",
+        Decoder::Vp9 => "vp9,libvpx-vp9",
+        Decoder::Av1 => "libdav1d,libaom-av1,av1",
+    }
+}
+
+/// To the size of the plan before the turn, which is cheapest then; in the colours of a JPEG (BT.601, full range).
+fn filters(plan: &Decode) -> String {
+    let (size, turn) = match plan.rotation {
+        Rotation::None => (plan.size, ""),
+        Rotation::Quarter => (plan.size.turned(), ",transpose=clock"),
+        Rotation::Half => (plan.size, ",hflip,vflip"),
+        Rotation::ThreeQuarters => (plan.size.turned(), ",transpose=cclock"),
+    };
+    let (width, height) = (size.width(), size.height());
+    format!("scale={width}:{height}:flags=bilinear:out_color_matrix=bt601:out_range=full{turn}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::picture::Size;
+
+    fn plan(rotation: Rotation) -> Decode {
+        let size = Size::new(180, 320).expect("even");
+        Decode { decoder: Decoder::H264, size, rotation, skip_loop_filter: true }
+    }
+
+    #[test]
+    fn the_whole_command() {
+        let line = decode(&plan(Rotation::None)).join(" ");
+        assert_eq!(
+            line,
+            "-hide_banner -v error -nostats -nostdin -copyts -threads 1 -filter_threads 1 -probesize 32 \
+             -analyzeduration 0 -protocol_whitelist pipe -format_whitelist mp4 -codec_whitelist h264 \
+             -max_pixels 35389440 -skip_loop_filter all -noautorotate -f mp4 -i pipe:0 -map 0:v:0 \
+             -fps_mode passthrough -vf scale=180:320:flags=bilinear:out_color_matrix=bt601:out_range=full \
+             -threads 1 -f rawvideo -pix_fmt yuv420p pipe:1"
+        );
+    }
+
+    #[test]
+    fn a_turn_comes_after_the_scaling() {
+        let filter = |rotation| filters(&plan(rotation));
+        let scale = |w, h| format!("scale={w}:{h}:flags=bilinear:out_color_matrix=bt601:out_range=full");
+        assert_eq!(filter(Rotation::Quarter), scale(320, 180) + ",transpose=clock");
+        assert_eq!(filter(Rotation::ThreeQuarters), scale(320, 180) + ",transpose=cclock");
+        assert_eq!(filter(Rotation::Half), scale(180, 320) + ",hflip,vflip");
+    }
+
+    #[test]
+    fn only_the_decoders_of_the_codec_may_run() {
+        for (decoder, names) in
+            [(Decoder::Hevc, "hevc"), (Decoder::Vp9, "vp9,libvpx-vp9"), (Decoder::Av1, "libdav1d,libaom-av1,av1")]
+        {
+            let args = decode(&Decode { decoder, skip_loop_filter: false, ..plan(Rotation::None) });
+            let at = args.iter().position(|arg| arg == "-codec_whitelist").expect("always there");
+            assert_eq!(args[at + 1], names);
+            assert!(!args.contains(&"-skip_loop_filter".to_owned()));
+        }
+    }
+}

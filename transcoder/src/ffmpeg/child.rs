@@ -1,0 +1,288 @@
+//! One running ffmpeg: on threads of its own, fed and read through channels, killed when nobody wants it any more,
+//! always reaped.
+//!
+//! Three threads belong to it. The owner starts it, keeps the last of what it says on stderr, and reaps it; it lives as
+//! long as the child, because the kernel's death signal is bound to the thread that started a process. One writes its
+//! stdin, one reads its stdout; both wait on bounded channels, so a slow side holds the other one up.
+
+use super::grip::Grip;
+use super::program::{Limits, Program};
+use bytes::{Bytes, BytesMut};
+use ffmpeg_sidecar::child::FfmpegChild;
+use ffmpeg_sidecar::command::FfmpegCommand;
+use rustix::process::{Pid, Resource, Rlimit, WaitId, WaitIdOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::thread;
+use tokio::sync::{mpsc, oneshot};
+
+/// Chunks that wait to be written to stdin.
+const FEED_AHEAD: usize = 4;
+/// Pictures that wait to be taken from stdout.
+const READ_AHEAD: usize = 4;
+/// Bytes of stderr that are kept.
+const SAID: usize = 2048;
+
+/// A child and the ends of its pipes.
+#[derive(Debug)]
+pub struct Child {
+    /// What it reads; dropped, its input ends.
+    pub feed: Feed,
+    /// What it writes.
+    pub output: Output,
+    /// The process itself; dropped, it is killed.
+    pub process: Process,
+}
+
+/// The child's stdin.
+#[derive(Debug)]
+pub struct Feed(mpsc::Sender<Bytes>);
+
+/// The child's stdout, in chunks of the size it was started with; only the last one may be shorter.
+#[derive(Debug)]
+pub struct Output(mpsc::Receiver<Bytes>);
+
+/// The child's life.
+#[derive(Debug)]
+pub struct Process {
+    grip: Arc<Grip>,
+    ended: oneshot::Receiver<Result<(), ChildError>>,
+}
+
+/// Why a child did not end well. The exit status is the truth; what it said only explains it.
+#[derive(Debug, thiserror::Error)]
+pub enum ChildError {
+    /// It could not be started.
+    #[error("ffmpeg could not be started")]
+    NotStarted(#[source] io::Error),
+    /// It gave up.
+    #[error("ffmpeg ended with status {status}{}", explained(said))]
+    Failed {
+        /// Its exit status.
+        status: i32,
+        /// The last of its stderr.
+        said: String,
+    },
+    /// It was killed: by us, by a limit, or by the machine.
+    #[error("ffmpeg was ended by signal {signal}{}", explained(said))]
+    Killed {
+        /// The signal.
+        signal: i32,
+        /// The last of its stderr.
+        said: String,
+    },
+    /// It took longer than it may.
+    #[error("ffmpeg took longer than {} s", .0.as_secs())]
+    TooSlow(std::time::Duration),
+    /// Its threads could not be started or watched.
+    #[error("ffmpeg could not be watched")]
+    Lost(#[source] io::Error),
+}
+
+fn explained(said: &str) -> String {
+    if said.is_empty() { String::new() } else { format!(": {said}") }
+}
+
+impl Program {
+    /// Starts ffmpeg with `args`; what it writes is handed out in chunks of `chunk` bytes.
+    pub fn start(&self, args: Vec<String>, chunk: usize) -> Child {
+        let (feed, fed) = mpsc::channel(FEED_AHEAD);
+        let (written, output) = mpsc::channel(READ_AHEAD);
+        let (ending, ended) = oneshot::channel();
+        let grip = Arc::new(Grip::default());
+        let owner = Owner { program: self.clone(), args, chunk, grip: Arc::clone(&grip) };
+        let counted = self.children().token();
+        let named = thread::Builder::new().name("ffmpeg".to_owned());
+        // If no thread can be had, the sender is dropped with the closure and `wait` says so.
+        let _ = named.spawn(move || {
+            let outcome = owner.run(fed, written);
+            // Nobody may be left to hear it.
+            let _ = ending.send(outcome);
+            drop(counted);
+        });
+        Child { feed: Feed(feed), output: Output(output), process: Process { grip, ended } }
+    }
+}
+
+/// It takes no more input: it has ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("ffmpeg takes no more input")]
+pub struct FeedClosed;
+
+impl Feed {
+    /// Hands `bytes` over; waits while the child is behind.
+    pub async fn write(&self, bytes: Bytes) -> Result<(), FeedClosed> {
+        self.0.send(bytes).await.map_err(|_| FeedClosed)
+    }
+}
+
+impl Output {
+    /// The next chunk; none when the child has closed its stdout.
+    pub async fn next(&mut self) -> Option<Bytes> {
+        self.0.recv().await
+    }
+}
+
+impl Process {
+    /// Waits until the child is reaped, and says how it ended.
+    pub async fn wait(&mut self) -> Result<(), ChildError> {
+        let lost = |_| Err(ChildError::Lost(io::Error::other("its thread is gone")));
+        (&mut self.ended).await.unwrap_or_else(lost)
+    }
+
+    /// Kills it, at once.
+    pub fn kill(&self) {
+        self.grip.kill();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// What the owning thread needs.
+struct Owner {
+    program: Program,
+    args: Vec<String>,
+    chunk: usize,
+    grip: Arc<Grip>,
+}
+
+impl Owner {
+    fn run(self, fed: mpsc::Receiver<Bytes>, written: mpsc::Sender<Bytes>) -> Result<(), ChildError> {
+        let limits = self.program.limits();
+        // On Linux this is the thread's own; the child inherits it.
+        let _ = rustix::process::nice(limits.nice);
+        let mut child = self.spawn().map_err(ChildError::NotStarted)?;
+        let pid = Pid::from_child(child.as_inner());
+        self.grip.hold(pid);
+        restrict(pid, limits);
+        let piped = self.connect(&mut child, fed, written);
+        if piped.is_err() {
+            self.grip.kill();
+        }
+        let said = child.take_stderr().map(last_words).unwrap_or_default();
+        // It has ended when this returns, but its number is still its own: nobody can kill a stranger.
+        let ended = rustix::process::waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT);
+        self.grip.release();
+        let status = child.wait().map_err(ChildError::Lost)?;
+        ended.map_err(|errno| ChildError::Lost(errno.into()))?;
+        piped.map_err(ChildError::Lost)?;
+        judge(status, said)
+    }
+
+    fn spawn(&self) -> io::Result<FfmpegChild> {
+        let (program, first) = self.program.command();
+        let mut command = Command::new(program);
+        command.args(first).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        // Our environment may hold secrets; these two are what finding a program and its libraries needs.
+        command.env_clear();
+        command.envs(["PATH", "LD_LIBRARY_PATH"].into_iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
+        // A group of its own: Ctrl-C on a terminal is ours to handle, and a kill reaches all it starts.
+        command.process_group(0);
+        // Not `new_with_path`, which puts a log level first: that would be an argument of the leash.
+        FfmpegCommand::from(command).args(&self.args).spawn()
+    }
+
+    fn connect(
+        &self,
+        child: &mut FfmpegChild,
+        fed: mpsc::Receiver<Bytes>,
+        written: mpsc::Sender<Bytes>,
+    ) -> io::Result<()> {
+        let missing = || io::Error::other("a pipe is missing");
+        let stdin = child.take_stdin().ok_or_else(missing)?;
+        let stdout = child.take_stdout().ok_or_else(missing)?;
+        let (chunk, grip) = (self.chunk, Arc::clone(&self.grip));
+        thread::Builder::new().name("ffmpeg-stdin".to_owned()).spawn(move || write_all(stdin, fed))?;
+        thread::Builder::new().name("ffmpeg-stdout".to_owned()).spawn(move || {
+            if read_chunks(stdout, chunk, &written).is_err() {
+                grip.kill();
+            }
+        })?;
+        Ok(())
+    }
+}
+
+/// What the kernel enforces. It runs already, but has had nothing to read yet.
+fn restrict(child: Pid, limits: Limits) {
+    let bounds = [
+        (Resource::As, limits.memory),
+        (Resource::Cpu, limits.time.as_secs().max(1)),
+        // It writes pipes only.
+        (Resource::Fsize, 0),
+        (Resource::Core, 0),
+        (Resource::Nofile, 64),
+    ];
+    for (resource, most) in bounds {
+        let limit = Rlimit { current: Some(most), maximum: Some(most) };
+        if let Err(error) = rustix::process::prlimit(Some(child), resource, limit) {
+            tracing::warn!(?resource, %error, "ffmpeg runs without a limit");
+        }
+    }
+}
+
+fn write_all(mut stdin: ChildStdin, mut fed: mpsc::Receiver<Bytes>) {
+    while let Some(bytes) = fed.blocking_recv() {
+        // A closed pipe means that it has ended, and its status says why.
+        if stdin.write_all(&bytes).is_err() {
+            return;
+        }
+    }
+}
+
+/// Fails when nobody takes the chunks any more.
+fn read_chunks(mut stdout: ChildStdout, chunk: usize, written: &mpsc::Sender<Bytes>) -> Result<(), ()> {
+    loop {
+        let mut bytes = BytesMut::zeroed(chunk);
+        let mut filled = 0;
+        while filled < chunk {
+            match stdout.read(&mut bytes[filled..]) {
+                Ok(0) => break,
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return Err(()),
+            }
+        }
+        bytes.truncate(filled);
+        if filled > 0 {
+            written.blocking_send(bytes.freeze()).map_err(drop)?;
+        }
+        if filled < chunk {
+            return Ok(());
+        }
+    }
+}
+
+/// Reads to the end and keeps the last lines: bounded, however much is said.
+fn last_words(mut stderr: impl Read) -> String {
+    let mut said = Vec::new();
+    let mut buffer = [0; 1024];
+    loop {
+        match stderr.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(count) => said.extend_from_slice(&buffer[..count]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => break,
+        }
+        said.drain(..said.len().saturating_sub(SAID));
+    }
+    let text = String::from_utf8_lossy(&said);
+    let lines: Vec<_> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    lines[lines.len().saturating_sub(3)..].join("; ")
+}
+
+fn judge(status: ExitStatus, said: String) -> Result<(), ChildError> {
+    match (status.code(), status.signal()) {
+        (Some(0), _) => Ok(()),
+        (Some(status), _) => Err(ChildError::Failed { status, said }),
+        (None, signal) => Err(ChildError::Killed { signal: signal.unwrap_or(0), said }),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,91 @@
+//! Keyframes to pictures: one ffmpeg that is fed while it is read.
+
+use super::args;
+use super::child::{Child, ChildError, Feed, Output};
+use super::plan::Decode;
+use super::program::Program;
+use crate::picture::Picture;
+use bytes::Bytes;
+use futures::{Stream, StreamExt as _};
+use std::pin::pin;
+
+/// Why keyframes did not become pictures.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError<E> {
+    /// Their bytes could not be read.
+    #[error("the keyframes could not be read")]
+    Read(#[source] E),
+    /// ffmpeg did not end well.
+    #[error(transparent)]
+    Child(ChildError),
+    /// There are not as many pictures as keyframes: which is which can't be told.
+    #[error("{found} pictures came of {wanted} keyframes")]
+    Count {
+        /// Pictures that came.
+        found: usize,
+        /// Keyframes that were fed.
+        wanted: usize,
+    },
+}
+
+/// How pictures are made.
+#[derive(Clone, Debug)]
+pub struct Pictures<'a> {
+    /// With this.
+    pub program: &'a Program,
+    /// Like this.
+    pub plan: Decode,
+    /// As many as there are keyframes.
+    pub count: usize,
+}
+
+impl Pictures<'_> {
+    /// Feeds what `feed` gives (fragmented MP4 with one keyframe a fragment) and hands each picture to `take` with its
+    /// number, from 0, as it comes.
+    pub async fn decode<E>(
+        &self,
+        feed: impl Stream<Item = Result<Bytes, E>>,
+        mut take: impl FnMut(usize, Picture),
+    ) -> Result<(), DecodeError<E>> {
+        let time = self.program.limits().time;
+        let work = self.run(feed, &mut take);
+        tokio::time::timeout(time, work).await.unwrap_or(Err(DecodeError::Child(ChildError::TooSlow(time))))
+    }
+
+    async fn run<E>(
+        &self,
+        feed: impl Stream<Item = Result<Bytes, E>>,
+        take: &mut impl FnMut(usize, Picture),
+    ) -> Result<(), DecodeError<E>> {
+        let Child { feed: stdin, output, mut process } =
+            self.program.start(args::decode(&self.plan), self.plan.size.bytes());
+        let fed = async { write(stdin, feed).await.map_err(DecodeError::Read) };
+        let ((), found) = futures::try_join!(fed, async { Ok(self.read(output, take).await) })?;
+        process.wait().await.map_err(DecodeError::Child)?;
+        if found == self.count { Ok(()) } else { Err(DecodeError::Count { found, wanted: self.count }) }
+    }
+
+    async fn read(&self, mut output: Output, take: &mut impl FnMut(usize, Picture)) -> usize {
+        let mut found = 0;
+        while let Some(bytes) = output.next().await {
+            // A part of a picture at the end is none.
+            let Some(picture) = Picture::new(self.plan.size, bytes) else { break };
+            if found < self.count {
+                take(found, picture);
+            }
+            found += 1;
+        }
+        found
+    }
+}
+
+/// Writes until there is no more, or until ffmpeg takes no more: then its end says why.
+async fn write<E>(stdin: Feed, feed: impl Stream<Item = Result<Bytes, E>>) -> Result<(), E> {
+    let mut feed = pin!(feed);
+    while let Some(bytes) = feed.next().await {
+        if stdin.write(bytes?).await.is_err() {
+            break;
+        }
+    }
+    Ok(())
+}

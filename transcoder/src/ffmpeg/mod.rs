@@ -1,0 +1,14 @@
+//! ffmpeg as a filter: encoded bytes go in through a pipe, small raw pictures come out through a pipe. It never opens a
+//! file and never sees the network, and it is given only what `media` wrote.
+
+pub mod args;
+pub mod child;
+pub mod decode;
+mod grip;
+pub mod plan;
+pub mod program;
+
+pub use child::{Child, ChildError};
+pub use decode::{DecodeError, Pictures};
+pub use plan::Decode;
+pub use program::{Program, ProgramError};

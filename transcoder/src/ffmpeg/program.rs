@@ -1,0 +1,175 @@
+//! The ffmpeg of this machine: found and checked once, at start.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::{Output, Stdio};
+use std::time::Duration;
+use tokio::process::Command;
+use tokio_util::task::TaskTracker;
+
+/// `-fps_mode` came with it.
+const OLDEST: (u32, u32) = (5, 1);
+/// Longer than any ffmpeg takes to say its version.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What one ffmpeg may use, enforced by the kernel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// Address space in bytes. A decoder of the largest picture we let in (8192×4320, 10 bits) needs about 2 GiB.
+    pub memory: u64,
+    /// Processor time and time on the clock for all that one ffmpeg is asked.
+    pub time: Duration,
+    /// Added to the nice value: people who watch and upload come first.
+    pub nice: i32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { memory: 4 << 30, time: Duration::from_secs(600), nice: 10 }
+    }
+}
+
+/// An ffmpeg that answered.
+#[derive(Clone, Debug)]
+pub struct Program {
+    command: Vec<OsString>,
+    version: String,
+    limits: Limits,
+    children: TaskTracker,
+}
+
+/// Why ffmpeg can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ProgramError {
+    /// It is not there, or not a program.
+    #[error("{path} can't be started; install ffmpeg {}.{} or newer, or set where it is", OLDEST.0, OLDEST.1)]
+    NotStarted {
+        /// What was tried.
+        path: String,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+    /// It runs, but does not say what an ffmpeg says.
+    #[error("{path} does not answer as ffmpeg does: {answer}")]
+    NotFfmpeg {
+        /// What was tried.
+        path: String,
+        /// The first of what it said.
+        answer: String,
+    },
+    /// It lacks what we need.
+    #[error("{path} is ffmpeg {version}; {}.{} or newer is needed", OLDEST.0, OLDEST.1)]
+    TooOld {
+        /// What was tried.
+        path: String,
+        /// Its version.
+        version: String,
+    },
+}
+
+impl Program {
+    /// Checks the ffmpeg at `path`; a name without a slash is looked up in `PATH`.
+    pub async fn find(path: &Path, limits: Limits) -> Result<Self, ProgramError> {
+        // With it an ffmpeg ends with the thread that started it, however that one ends. Without it, it ends when it
+        // notices that its pipes are closed.
+        let leash = ["setpriv", "--pdeathsig", "KILL", "--"].map(OsString::from);
+        let bare = vec![path.as_os_str().to_owned()];
+        let leashed = [leash.as_slice(), &bare].concat();
+        let (command, version) = match version(&leashed, path).await {
+            Ok(version) => (leashed, version),
+            Err(_) => (bare.clone(), version(&bare, path).await?),
+        };
+        if parsed(&version).is_some_and(|found| found < OLDEST) {
+            return Err(ProgramError::TooOld { path: path.display().to_string(), version });
+        }
+        tracing::info!(path = %path.display(), version, leashed = command.len() > 1, "ffmpeg found");
+        Ok(Self { command, version, limits, children: TaskTracker::new() })
+    }
+
+    /// What it calls its version.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// What each child may use.
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// The program to start and the arguments before ffmpeg's own.
+    pub(super) fn command(&self) -> (&OsString, &[OsString]) {
+        self.command.split_first().expect("a command has a program")
+    }
+
+    /// Counts the children that are not reaped yet.
+    pub(super) fn children(&self) -> &TaskTracker {
+        &self.children
+    }
+
+    /// Waits until every child is gone and reaped.
+    pub async fn idle(&self) {
+        self.children.close();
+        self.children.wait().await;
+    }
+}
+
+async fn version(command: &[OsString], path: &Path) -> Result<String, ProgramError> {
+    let (program, args) = command.split_first().expect("a command has a program");
+    let mut asked = Command::new(program);
+    asked.args(args).arg("-version").stdin(Stdio::null()).kill_on_drop(true);
+    let shown = || path.display().to_string();
+    let answered = tokio::time::timeout(PATIENCE, asked.output()).await.map_err(|_| ProgramError::NotFfmpeg {
+        path: shown(),
+        answer: format!("nothing within {} s", PATIENCE.as_secs()),
+    })?;
+    let Output { status, stdout, .. } =
+        answered.map_err(|source| ProgramError::NotStarted { path: shown(), source })?;
+    let said = String::from_utf8_lossy(&stdout);
+    let version = said.strip_prefix("ffmpeg version ").and_then(|rest| rest.split_whitespace().next());
+    match version.filter(|_| status.success()) {
+        Some(version) => Ok(version.to_owned()),
+        None => Err(ProgramError::NotFfmpeg { path: shown(), answer: said.chars().take(100).collect() }),
+    }
+}
+
+/// Major and minor number; none for builds that are named by a commit, which are taken for new.
+fn parsed(version: &str) -> Option<(u32, u32)> {
+    let mut numbers = version.trim_start_matches('n').split(|c: char| !c.is_ascii_digit());
+    let major = numbers.next()?.parse().ok()?;
+    Some((major, numbers.next().and_then(|minor| minor.parse().ok()).unwrap_or(0)))
+}
+
+/// The ffmpeg of the machine that runs the tests.
+#[cfg(test)]
+pub(crate) async fn for_tests() -> Program {
+    Program::find(Path::new("ffmpeg"), Limits::default()).await.expect("the tests need ffmpeg")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions() {
+        assert_eq!(parsed("5.1.9-0+deb12u1"), Some((5, 1)));
+        assert_eq!(parsed("n7.1"), Some((7, 1)));
+        assert_eq!(parsed("8"), Some((8, 0)));
+        assert_eq!(parsed("N-109542-g1bf1ca7b7a"), None);
+    }
+
+    #[tokio::test]
+    async fn what_is_no_ffmpeg_is_refused_in_words() {
+        let find = async |path: &str| {
+            Program::find(Path::new(path), Limits::default()).await.expect_err("no ffmpeg").to_string()
+        };
+        let words = find("no-such-program").await;
+        assert_eq!(words, "no-such-program can't be started; install ffmpeg 5.1 or newer, or set where it is");
+        let words = find("true").await;
+        assert!(words.starts_with("true does not answer as ffmpeg does"), "{words}");
+    }
+
+    #[tokio::test]
+    async fn ffmpeg_is_found() {
+        assert!(for_tests().await.version().contains('.'));
+    }
+}
