@@ -1,0 +1,203 @@
+//! `download`: the original file, verified; the same command after an interruption continues.
+
+use super::{Context, video_id};
+use crate::args::Download;
+use crate::errors::{CallError, Failure};
+use crate::http::{self, chunk};
+use crate::part::Part;
+use crate::progress::Progress;
+use crate::retry::Outage;
+use crate::text::{clean, size};
+use ::http::header::{CONTENT_RANGE, ETAG, IF_RANGE, RANGE};
+use ::http::{HeaderMap, HeaderValue, Response, StatusCode};
+use blake3::Hasher;
+use hyper::body::Incoming;
+use std::io::Write;
+use std::path::Path;
+use vidstream_proto::error::{Exit, Problem, Reason};
+use vidstream_proto::ids::VideoId;
+use vidstream_proto::pb;
+
+pub async fn run(context: &Context, args: Download) -> Result<Exit, Failure> {
+    let id = video_id(&args.id)?;
+    let video = context.gateway.video(id).await.map_err(|error| context.gateway.told(error))?;
+    let upload = offered(&video)?;
+    let target = if args.file.as_os_str() == "-" { Target::Stdout } else { Target::File(Part::open(&args.file)?) };
+    let progress = context.printer.transfer(&video.file_name, upload.size);
+    let mut fetching = Fetching {
+        context,
+        path: format!("/videos/{id}/source"),
+        size: upload.size,
+        target,
+        etag: None,
+        at: 0,
+        hasher: Hasher::new(),
+        progress,
+    };
+    fetching.resume()?;
+    fetching.fetch().await?;
+    fetching.finish(&args.file, id, &upload.blake3)
+}
+
+/// The upload of a video that can be downloaded.
+fn offered(video: &pb::Video) -> Result<pb::UploadPart, Failure> {
+    if video.state() == pb::VideoState::Removed {
+        return Err(Failure::new(Exit::NotFound, format!("`{}` was removed", clean(&video.title)))
+            .hint(format!("`vidctl restore {}` brings it back until its purge time", video.id)));
+    }
+    let upload = video.upload.clone().unwrap_or_default();
+    if upload.state() != pb::UploadState::Complete {
+        let (received, all) = (size(upload.received), size(upload.size));
+        return Err(Failure::failed(format!("it is not wholly uploaded: {received} of {all}")));
+    }
+    Ok(upload)
+}
+
+enum Target {
+    Stdout,
+    File(Part),
+}
+
+/// A file on its way.
+struct Fetching<'a> {
+    context: &'a Context,
+    path: String,
+    size: u64,
+    target: Target,
+    /// Of what `target` holds.
+    etag: Option<HeaderValue>,
+    /// Bytes that `target` holds.
+    at: u64,
+    /// Of those bytes.
+    hasher: Hasher,
+    progress: Progress,
+}
+
+/// Why an attempt ended early.
+enum Stop {
+    Final(Failure),
+    Passing(CallError),
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Self::Final(failure)
+    }
+}
+
+impl Fetching<'_> {
+    /// Goes on with what an earlier run left.
+    fn resume(&mut self) -> Result<(), Failure> {
+        let Target::File(part) = &mut self.target else { return Ok(()) };
+        let Some(etag) = part.etag().and_then(|etag| HeaderValue::try_from(etag).ok()) else { return Ok(()) };
+        let held = part.resume(&mut self.hasher)?;
+        // More than the file has is of something else.
+        if held <= self.size {
+            (self.at, self.etag) = (held, Some(etag));
+        }
+        Ok(())
+    }
+
+    /// Fetches until all is there. Outages are waited out for a minute.
+    async fn fetch(&mut self) -> Result<(), Failure> {
+        let mut outage = Outage::default();
+        while self.at < self.size {
+            let before = self.at;
+            let error = match self.attempt().await {
+                Ok(()) => continue,
+                Err(Stop::Final(failure)) => return Err(failure),
+                Err(Stop::Passing(error)) => error,
+            };
+            if self.at > before {
+                outage.end();
+            }
+            if !error.is_transient() {
+                return Err(self.context.gateway.told(error));
+            }
+            if outage.is_new() {
+                self.progress.note(&format!("interrupted ({}); trying again", error.problem.message));
+            }
+            if !outage.wait(error.problem.retry_after).await {
+                return Err(self.context.gateway.told(error).hint("the same command continues"));
+            }
+        }
+        Ok(())
+    }
+
+    /// One request, from where it ended.
+    async fn attempt(&mut self) -> Result<(), Stop> {
+        let response = http::get(&self.context.gateway.server, &self.path, self.headers()).await;
+        let response = response.map_err(Stop::Passing)?;
+        self.accept(&response)?;
+        let mut body = response.into_body();
+        while let Some(bytes) = chunk(&mut body).await.map_err(Stop::Passing)? {
+            if self.at + bytes.len() as u64 > self.size {
+                return Err(Stop::Final(self.strange("more bytes than the file has")));
+            }
+            match &mut self.target {
+                Target::Stdout => std::io::stdout().write_all(&bytes).map_err(|error| Failure::stdout(&error))?,
+                Target::File(part) => part.append(&bytes)?,
+            }
+            self.hasher.update(&bytes);
+            self.at += bytes.len() as u64;
+            self.progress.bytes(self.at, self.size);
+        }
+        if self.at == self.size {
+            return Ok(());
+        }
+        Err(Stop::Passing(Problem::new(Reason::Unavailable, "the server ended the answer").into()))
+    }
+
+    /// The rest, if it is still of the same bytes (RFC 9110 §13.1.5).
+    fn headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        let Some(etag) = self.etag.as_ref().filter(|_| self.at > 0) else { return headers };
+        let range = HeaderValue::try_from(format!("bytes={}-", self.at)).expect("digits");
+        headers.extend([(RANGE, range), (IF_RANGE, etag.clone())]);
+        headers
+    }
+
+    /// Prepares for the answer's bytes: the rest, or all of them again.
+    fn accept(&mut self, response: &Response<Incoming>) -> Result<(), Failure> {
+        if response.status() == StatusCode::PARTIAL_CONTENT {
+            let range = response.headers().get(CONTENT_RANGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+            let is_rest = range.starts_with(&format!("bytes {}-", self.at));
+            return if is_rest { Ok(()) } else { Err(self.strange(&format!("another range: `{}`", clean(range)))) };
+        }
+        self.etag = response.headers().get(ETAG).cloned();
+        match &mut self.target {
+            Target::Stdout if self.at > 0 => {
+                return Err(Failure::failed("the connection was lost and can't be resumed"));
+            }
+            Target::Stdout => {}
+            Target::File(part) => part.restart(self.etag.as_ref().and_then(|etag| etag.to_str().ok()))?,
+        }
+        self.at = 0;
+        self.hasher.reset();
+        Ok(())
+    }
+
+    /// Verifies what came and gives it its name.
+    fn finish(self, file: &Path, id: VideoId, blake3: &[u8]) -> Result<Exit, Failure> {
+        let is_right = blake3.is_empty() || self.hasher.finalize().as_bytes() == blake3;
+        match (self.target, is_right) {
+            (Target::Stdout, true) => std::io::stdout().flush().map_err(|error| Failure::stdout(&error))?,
+            (Target::File(part), true) => part.finish()?,
+            (Target::Stdout, false) => return Err(Failure::failed(format!("what came is not the file of {id}"))),
+            (Target::File(part), false) => {
+                part.discard()?;
+                return Err(Failure::failed(format!("what came is not the file of {id}: its BLAKE3 differs"))
+                    .hint("it was thrown away; the same command starts again"));
+            }
+        }
+        drop(self.progress);
+        if file.as_os_str() != "-" {
+            self.context.printer.note(&format!("saved as `{}`, {}, BLAKE3 verified", file.display(), size(self.size)));
+        }
+        Ok(Exit::Done)
+    }
+
+    fn strange(&self, what: &str) -> Failure {
+        Failure::failed(format!("{} answered {what}", self.context.gateway.server))
+    }
+}

@@ -1,0 +1,74 @@
+//! One module a command.
+
+mod completions;
+mod download;
+mod list;
+mod play;
+mod update;
+mod upload;
+mod videos;
+mod wait;
+mod watch;
+
+use crate::args::{Arguments, Command};
+use crate::connect::Gateway;
+use crate::errors::Failure;
+use crate::printer::Printer;
+use vidstream_proto::error::Exit;
+use vidstream_proto::ids::VideoId;
+
+/// What every command works with.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// The server.
+    pub gateway: Gateway,
+    /// Where to say what.
+    pub printer: Printer,
+}
+
+/// Does what the command line says. Failures of single IDs or FILEs are told on the way, the others are returned.
+pub async fn run(arguments: Arguments) -> Result<Exit, Failure> {
+    let context = Context { gateway: Gateway::new(arguments.server)?, printer: Printer::new(arguments.output) };
+    let context = &context;
+    match arguments.command {
+        Command::Upload(args) => Box::pin(upload::run(context, args)).await,
+        Command::List(args) => list::run(context, args).await,
+        Command::Get(args) => videos::get(context, &args.id).await,
+        Command::Update(args) => update::run(context, args).await,
+        Command::Rm(args) => videos::remove(context, args).await,
+        Command::Restore(args) => videos::restore(context, args).await,
+        Command::Retry(args) => videos::retry(context, args).await,
+        Command::Download(args) => Box::pin(download::run(context, args)).await,
+        Command::Watch(args) => Box::pin(watch::run(context, args)).await,
+        Command::Play(args) => play::run(context, &args.id).await,
+        Command::Completions(args) => completions::run(args.shell),
+    }
+}
+
+/// Tries all items, tells each failure, and answers with the worst code.
+async fn each<T>(
+    context: &Context,
+    items: impl IntoIterator<Item = T>,
+    try_one: impl AsyncFn(T) -> Result<(), Failure>,
+) -> Result<Exit, Failure> {
+    let mut worst = Exit::Done;
+    for item in items {
+        match try_one(item).await {
+            Ok(()) => {}
+            Err(Failure::ReaderLeft) => return Err(Failure::ReaderLeft),
+            Err(failure) => {
+                context.printer.failure(&failure);
+                worst = worst.max(failure.exit());
+            }
+        }
+    }
+    Ok(worst)
+}
+
+/// The id of a video as it was typed.
+fn video_id(text: &str) -> Result<VideoId, Failure> {
+    text.to_ascii_lowercase().parse().map_err(|_| {
+        Failure::new(Exit::Usage, format!("`{}` is not the id of a video", crate::text::clean(text)))
+            .hint("`vidctl list` shows the ids")
+    })
+}

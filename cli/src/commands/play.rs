@@ -1,0 +1,55 @@
+//! `play`: where a video plays, and a player for it.
+
+use super::{Context, video_id};
+use crate::connect::{answer, unary};
+use crate::errors::Failure;
+use std::path::PathBuf;
+use std::process::Stdio;
+use tokio::process::Command;
+use vidstream_proto::error::Exit;
+use vidstream_proto::pb;
+
+/// Players that take an address, the best first.
+const PLAYERS: [&str; 3] = ["mpv", "ffplay", "vlc"];
+
+pub async fn run(context: &Context, id: &str) -> Result<Exit, Failure> {
+    let request = pb::GetPlaybackRequest { video_id: video_id(id)?.to_string() };
+    let answered = answer(context.gateway.videos.clone().get_playback(unary(request)).await);
+    let playback = answered.map_err(|error| context.gateway.told(error))?.playback.unwrap_or_default();
+    let address = match (playback.hls.as_str(), playback.source.as_str()) {
+        ("", "") => return Err(Failure::failed("the server offers no address for this video")),
+        ("", source) => {
+            context.printer.note("it is not offered as HLS; this is the file itself");
+            context.gateway.server.url(source)
+        }
+        (hls, _) => context.gateway.server.url(hls),
+    };
+    context.printer.line(&address)?;
+    let Some(player) = installed() else {
+        context.printer.note(&format!("none of {} is installed; open the address in a player", PLAYERS.join(", ")));
+        return Ok(Exit::Done);
+    };
+    start(context, &player, &address).await?;
+    Ok(Exit::Done)
+}
+
+/// Runs a player until it ends. The address is printed already, so a player that fails is worth no more than a warning.
+async fn start(context: &Context, player: &PathBuf, address: &str) -> Result<(), Failure> {
+    let name = player.display();
+    context.printer.note(&format!("starting {name}"));
+    // stdout is for data.
+    let status = Command::new(player).arg(address).stdout(Stdio::null()).kill_on_drop(true).status().await;
+    let status = status.map_err(|error| Failure::failed(format!("can't start `{name}`: {error}")))?;
+    if !status.success() {
+        context.printer.warning(&format!("{name} ended with {status}"));
+    }
+    Ok(())
+}
+
+/// The first player that is installed.
+fn installed() -> Option<PathBuf> {
+    use std::os::unix::fs::PermissionsExt;
+    let path = std::env::var_os("PATH")?;
+    let is_program = |file: &PathBuf| file.metadata().is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0);
+    PLAYERS.iter().find_map(|name| std::env::split_paths(&path).map(|folder| folder.join(name)).find(is_program))
+}

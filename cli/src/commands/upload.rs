@@ -1,0 +1,112 @@
+//! `upload`: sends files; the same command after an interruption continues.
+
+use super::wait::wait;
+use super::{Context, each};
+use crate::args::Upload;
+use crate::connect::{answer, request_id, unary};
+use crate::errors::{CallError, Failure};
+use crate::state::{Entry, Made, Slot, State};
+use crate::text::clean;
+use crate::upload::{SourceFile, send};
+use std::path::Path;
+use std::sync::Arc;
+use vidstream_proto::error::Exit;
+use vidstream_proto::ids::VideoId;
+use vidstream_proto::pb;
+
+pub async fn run(context: &Context, args: Upload) -> Result<Exit, Failure> {
+    if args.title.is_some() && args.files.len() > 1 {
+        return Err(Failure::new(Exit::Usage, "`--title` needs exactly one FILE"));
+    }
+    each(context, &args.files, async |path| Box::pin(one(context, &args, path)).await).await
+}
+
+async fn one(context: &Context, args: &Upload, path: &Path) -> Result<(), Failure> {
+    let file = Arc::new(SourceFile::open(path)?);
+    let slot = State::of_user()?.slot(&context.gateway.server, &file.path)?;
+    let title = args.title.as_deref().unwrap_or_default();
+    let upload = match unfinished(context, &slot, &file).await? {
+        Some(upload) => upload,
+        None => create(context, &slot, &file, title).await?,
+    };
+    let mut progress = context.printer.transfer(&file.name(), file.size());
+    let video = send(&context.gateway, &upload, &file, &mut progress).await?;
+    drop(progress);
+    if !title.is_empty() && video.title != title.trim() {
+        let hint = format!("it keeps the title `{}`; `vidctl update {} --title T` changes it", video.title, video.id);
+        context.printer.warning(&clean(&hint));
+    }
+    let (video, verdict) = match args.wait {
+        None => (video, Ok(())),
+        Some(until) => {
+            let id = video.id.parse::<VideoId>().map_err(|problem| context.gateway.told(problem.into()))?;
+            wait(context, video, id, until).await?
+        }
+    };
+    // Only now: a command that was interrupted while it waited goes on waiting instead of sending everything again.
+    slot.clear()?;
+    context.printer.video(&video)?;
+    verdict
+}
+
+/// The upload of this file that was interrupted, if the server still takes it.
+async fn unfinished(context: &Context, slot: &Slot, file: &SourceFile) -> Result<Option<pb::Upload>, Failure> {
+    let Some(Entry { upload: Some(made), file: then, .. }) = slot.load()? else { return Ok(None) };
+    let Some(upload) = known(context, &made).await.map_err(|error| context.gateway.told(error))? else {
+        context.printer.note("the server no longer has the unfinished upload of this file; uploading it anew");
+        return Ok(None);
+    };
+    if then == file.fingerprint {
+        context.printer.note(&format!("continuing the upload of `{}`", file.path.display()));
+        return Ok(Some(upload));
+    }
+    if upload.state() == pb::UploadState::Complete {
+        // Finished, only not heard of; what the file is now is something else.
+        return Ok(None);
+    }
+    let message = format!("`{}` is not what it was when its unfinished upload began", file.path.display());
+    let hint = format!("`vidctl rm {}` clears that upload, then the same command uploads the file anew", made.video_id);
+    Err(Failure::failed(message).hint(hint))
+}
+
+/// The upload as the server has it; none if it, or its video, is gone.
+async fn known(context: &Context, made: &Made) -> Result<Option<pb::Upload>, CallError> {
+    let request = unary(pb::GetUploadRequest { upload_id: made.upload_id.clone() });
+    let upload = match answer(context.gateway.uploads.clone().get_upload(request).await) {
+        Err(error) if error.is_not_found() => return Ok(None),
+        found => found?.upload.filter(|upload| upload.state() != pb::UploadState::Expired),
+    };
+    let Ok(id) = made.video_id.parse::<VideoId>() else { return Ok(None) };
+    let is_shown = match context.gateway.video(id).await {
+        Err(error) if error.is_not_found() => false,
+        found => found?.state() != pb::VideoState::Removed,
+    };
+    Ok(upload.filter(|_| is_shown))
+}
+
+/// Makes an upload. What is needed to find it again is durable before the server is asked, and before the first byte.
+async fn create(context: &Context, slot: &Slot, file: &SourceFile, title: &str) -> Result<pb::Upload, Failure> {
+    let unheard = slot.load()?.filter(|e| e.upload.is_none() && e.file == file.fingerprint && e.title == title);
+    let mut entry = unheard.unwrap_or_else(|| slot.entry(request_id(), title, &file.fingerprint));
+    slot.save(&entry)?;
+    let request = unary(pb::CreateUploadRequest {
+        request_id: entry.request_id.clone(),
+        file_name: file.name(),
+        size: file.size(),
+        title: title.to_owned(),
+        blake3: vec![],
+    });
+    let created = answer(context.gateway.uploads.clone().create_upload(request).await);
+    let upload = match created {
+        Ok(created) => created.upload.unwrap_or_default(),
+        Err(error) => {
+            if !error.is_transient() {
+                slot.clear()?;
+            }
+            return Err(context.gateway.told(error));
+        }
+    };
+    entry.upload = Some(Made { upload_id: upload.id.clone(), video_id: upload.video_id.clone() });
+    slot.save(&entry)?;
+    Ok(upload)
+}

@@ -1,0 +1,95 @@
+//! How far something is: a bar on a terminal, plain lines in a pipe.
+
+use crate::{printer, text};
+use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
+use std::time::Duration;
+use vidstream_proto::pb;
+
+/// How far one thing is. Dropped, it takes its bar away.
+#[derive(Debug)]
+pub struct Progress {
+    what: String,
+    /// On a terminal.
+    bar: Option<ProgressBar>,
+    /// Last line said in a pipe.
+    said: String,
+    /// Of the last stage heard of.
+    sequence: u64,
+}
+
+impl Progress {
+    /// Bytes on their way, `total` of them.
+    pub fn transfer(what: &str, total: u64, on_terminal: bool) -> Self {
+        let template = "{prefix} {bar:30} {bytes}/{total_bytes}, {binary_bytes_per_sec}, {eta} left {msg}";
+        Self::new(what, on_terminal.then(|| bar(total, template)))
+    }
+
+    /// Work on a video, in stages of 100 %.
+    pub fn work(what: &str, on_terminal: bool) -> Self {
+        let bar = on_terminal.then(|| bar(100, "{prefix} {spinner} {bar:30} {msg}"));
+        if let Some(bar) = &bar {
+            bar.enable_steady_tick(Duration::from_millis(200));
+        }
+        Self::new(what, bar)
+    }
+
+    fn new(what: &str, bar: Option<ProgressBar>) -> Self {
+        let what = text::clean(what);
+        if let Some(bar) = &bar {
+            bar.set_prefix(what.clone());
+        }
+        Self { what, bar, said: String::new(), sequence: 0 }
+    }
+
+    /// `done` of `total` bytes are there; in a pipe said at each tenth.
+    pub fn bytes(&mut self, done: u64, total: u64) {
+        if let Some(bar) = &self.bar {
+            bar.set_position(done);
+            return;
+        }
+        let tenths = u128::from(done) * 10 / u128::from(total.max(1));
+        self.say(format!("{} % of {}", tenths * 10, text::size(total)));
+    }
+
+    /// A new stage or a step of one. What is older than the last is not shown.
+    pub fn stage(&mut self, progress: &pb::Progress) {
+        if progress.sequence < self.sequence {
+            return;
+        }
+        self.sequence = progress.sequence;
+        let stage = text::stage(progress.stage());
+        if let Some(bar) = &self.bar {
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 100")]
+            bar.set_position(progress.percent.clamp(0.0, 100.0) as u64);
+            bar.set_message(format!("{stage}: {}", text::progress(progress)));
+            return;
+        }
+        match progress.state() {
+            pb::PartState::Running | pb::PartState::Unspecified => {
+                self.say(format!("{stage} {:.0} %", (progress.percent.clamp(0.0, 100.0) / 10.0).floor() * 10.0));
+            }
+            state => self.say(format!("{stage} {}", text::part_state(state))),
+        }
+    }
+
+    /// Something to know while it goes on.
+    pub fn note(&self, note: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| printer::say(&format!("{}: {note}", self.what))),
+            None => printer::say(&format!("{}: {note}", self.what)),
+        }
+    }
+
+    /// A line for a pipe, if it is not what was said last.
+    fn say(&mut self, line: String) {
+        if line != self.said {
+            printer::say(&format!("{}: {line}", self.what));
+            self.said = line;
+        }
+    }
+}
+
+fn bar(total: u64, template: &str) -> ProgressBar {
+    let style = ProgressStyle::with_template(template).expect("a template that was tried");
+    ProgressBar::new(total).with_style(style.progress_chars("━━╌")).with_finish(ProgressFinish::AndClear)
+}
