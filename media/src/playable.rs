@@ -189,7 +189,7 @@ impl fmt::Display for Warning {
             ),
             Self::Codec { codec, not_in } => write!(f, "{codec} does not play in {not_in}"),
             Self::StartsBetweenKeyframes => {
-                f.write_str("the video starts between keyframes; some players show its first moments only as a still")
+                f.write_str("the video starts between keyframes; some players skip its first moments")
             }
             Self::Turned => f.write_str("the picture lies on its side in Apple's native player"),
         }

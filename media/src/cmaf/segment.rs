@@ -56,7 +56,7 @@ fn merged(entries: &[Entry]) -> Vec<Range<u64>> {
 }
 
 /// What is common to the samples of a fragment: decides what is said once and what for every sample.
-#[derive(Clone, Copy, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(crate) struct Run {
     count: u32,
     /// Bytes of the samples.
@@ -85,6 +85,14 @@ impl Column {
             Self::Same(_) | Self::Varied => Self::Varied,
         };
     }
+
+    fn append(&mut self, next: Self) {
+        match next {
+            Self::Empty => {}
+            Self::Same(value) => self.push(value),
+            Self::Varied => *self = Self::Varied,
+        }
+    }
 }
 
 impl Run {
@@ -100,6 +108,23 @@ impl Run {
             self.later_sync.push(u32::from(entry.sample.sync));
         }
         self.count += 1;
+    }
+
+    /// Adds the samples of `next` at the end.
+    pub fn append(&mut self, next: &Self) {
+        if self.count == 0 {
+            *self = *next;
+            return;
+        }
+        self.payload = self.payload.saturating_add(next.payload);
+        self.duration.append(next.duration);
+        self.size.append(next.size);
+        self.composition.append(next.composition);
+        if next.count > 0 {
+            self.later_sync.push(u32::from(next.first_sync));
+        }
+        self.later_sync.append(next.later_sync);
+        self.count += next.count;
     }
 
     /// Bytes of the header of a fragment of these samples.
@@ -254,10 +279,15 @@ mod tests {
         #[test]
         fn the_announced_length_is_the_written_one(
             samples in prop::collection::vec((0u32..3, any::<bool>(), 0u32..2, 0u32..2), 1..40),
+            at: prop::sample::Index,
         ) {
             let entries: Vec<_> = samples.iter().map(|&(size, sync, d, c)| entry(0, size, sync, d, c)).collect();
             let run: Run = entries.iter().collect();
             prop_assert_eq!(run.header_len(), write_header(7, &entries, &run).len() as u64);
+            let (head, tail) = entries.split_at(at.index(entries.len()));
+            let mut joined: Run = head.iter().collect();
+            joined.append(&tail.iter().collect());
+            prop_assert_eq!(joined, run);
         }
     }
 }

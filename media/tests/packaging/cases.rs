@@ -167,9 +167,26 @@ fn sound_starts_late() {
     check("late-sound.mp4", &[PICTURE, TARDY, SOUND, H264, AAC]);
 }
 
+/// Pictures late by `seconds`: copied, because ffmpeg fills the wait with pictures where it encodes.
+fn check_late_pictures(seconds: &str) {
+    let folder = folder();
+    let both = make(folder.path(), "both.mp4", &[PICTURE, SOUND, H264, AAC]);
+    let both = both.to_str().expect("text");
+    let copied = &["-itsoffset", seconds, "-i", both, "-i", both, "-map", "0:v", "-map", "1:a", "-c", "copy"];
+    let late = make(folder.path(), "late.mp4", &[copied]);
+    let lateness = presentation(&late).video().expect("a video").plan.timeline.lateness();
+    assert!(lateness > 0, "the clip starts late");
+    assert_same(&late);
+}
+
 #[test]
-fn pictures_start_late() {
-    check("late-pictures.mp4", &[TARDY, PICTURE, SOUND, H264, AAC]);
+fn pictures_start_a_little_late() {
+    check_late_pictures("0.3");
+}
+
+#[test]
+fn pictures_start_seconds_late() {
+    check_late_pictures("3");
 }
 
 #[test]

@@ -64,7 +64,12 @@ fn of_h264() {
 
 #[test]
 fn of_h264_that_starts_late() {
-    check("late.mp4", &[&["-itsoffset", "1.5"], PICTURE, SOUND, H264, AAC]);
+    let folder = folder();
+    let prompt = make(folder.path(), "prompt.mp4", &[PICTURE, H264]);
+    let sound = make(folder.path(), "sound.m4a", &[SOUND, AAC]);
+    let [prompt, sound] = [&prompt, &sound].map(|path| path.to_str().expect("text"));
+    let late = make(folder.path(), "late.mp4", &[&["-itsoffset", "1.5", "-i", prompt, "-i", sound, "-c", "copy"]]);
+    assert_true(&late);
 }
 
 #[test]
