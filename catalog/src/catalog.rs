@@ -1,0 +1,106 @@
+//! The service's parts and how they are put together.
+
+use crate::Config;
+use crate::notices::Notices;
+use crate::service::Service;
+use crate::store::Store;
+use crate::wants::Wants;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
+use tokio::sync::Notify;
+use vidstream_backends::bus::EventBus;
+use vidstream_backends::queue::JobQueue;
+use vidstream_mesh::clock::{self, Clock};
+use vidstream_mesh::lifecycle::Lifecycle;
+use vidstream_proto::ids::SourceId;
+use vidstream_proto::pb::catalog_service_server::CatalogServiceServer;
+
+/// Largest request: a call records at most some hundred extents.
+const LARGEST_REQUEST: usize = 8 << 20;
+/// Largest answer; pages of records are cut well below it.
+const LARGEST_ANSWER: usize = 16 << 20;
+
+/// Times that a compare-and-set is tried before the caller hears that others were always faster.
+pub(crate) const TRIES: usize = 64;
+
+/// The catalog. Cheap to clone; clones share everything.
+#[derive(Clone, Debug)]
+pub struct Catalog {
+    pub(crate) config: Arc<Config>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) queue: Arc<dyn JobQueue>,
+    pub(crate) notices: Notices,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) lifecycle: Lifecycle,
+    pub(crate) wants: Arc<Wants>,
+    /// Sources with bytes recorded since their row last said so.
+    pub(crate) arrivals: Arc<Mutex<HashSet<SourceId>>>,
+    /// Something becomes due earlier than was known.
+    pub(crate) due: Arc<Notify>,
+}
+
+/// Puts a [`Catalog`] together.
+#[derive(Debug)]
+pub struct Builder {
+    store: Arc<dyn Store>,
+    queue: Arc<dyn JobQueue>,
+    bus: Arc<dyn EventBus>,
+    config: Config,
+    clock: Arc<dyn Clock>,
+    lifecycle: Lifecycle,
+}
+
+impl Builder {
+    /// Other settings than the default ones.
+    #[must_use]
+    pub fn config(self, config: Config) -> Self {
+        Self { config, ..self }
+    }
+
+    /// Another clock than the machine's.
+    #[must_use]
+    pub fn clock(self, clock: Arc<dyn Clock>) -> Self {
+        Self { clock, ..self }
+    }
+
+    /// The life that ends its streams and loops.
+    #[must_use]
+    pub fn lifecycle(self, lifecycle: Lifecycle) -> Self {
+        Self { lifecycle, ..self }
+    }
+
+    /// The catalog. [`Catalog::run`] has to run beside it.
+    pub fn build(self) -> Catalog {
+        let Self { store, queue, bus, config, clock, lifecycle } = self;
+        Catalog {
+            config: Arc::new(config),
+            store,
+            queue,
+            notices: Notices::new(bus),
+            clock,
+            lifecycle,
+            wants: Arc::default(),
+            arrivals: Arc::default(),
+            due: Arc::default(),
+        }
+    }
+}
+
+impl Catalog {
+    /// Begins a catalog over these backends.
+    pub fn builder(store: Arc<dyn Store>, queue: Arc<dyn JobQueue>, bus: Arc<dyn EventBus>) -> Builder {
+        Builder { store, queue, bus, config: Config::default(), clock: clock::system(), lifecycle: Lifecycle::new() }
+    }
+
+    /// Its gRPC service.
+    pub fn service(&self) -> CatalogServiceServer<Service> {
+        CatalogServiceServer::new(Service::new(self.clone()))
+            .max_decoding_message_size(LARGEST_REQUEST)
+            .max_encoding_message_size(LARGEST_ANSWER)
+    }
+
+    pub(crate) fn now(&self) -> SystemTime {
+        self.clock.now()
+    }
+}

@@ -1,0 +1,394 @@
+//! Jobs: which ones a source wants, and who has them.
+
+use crate::catalog::{Catalog, TRIES};
+use crate::sources::contended;
+use crate::store::{JobRow, JobsQuery};
+use std::time::Duration;
+use vidstream_backends::queue::Class;
+use vidstream_proto::error::{Problem, Reason};
+use vidstream_proto::ids::SourceId;
+use vidstream_proto::job::{Fence, Job, JobClass, JobId, JobKind, JobProgress, JobState};
+use vidstream_proto::pb::{FailureKind, SourceLife, UploadState, finish_job_request};
+use vidstream_proto::source::{Part, PartState, Source};
+
+/// Changes with every rule that makes a kind's outputs others from the same inputs.
+const POLICY: u32 = 1;
+/// Attempts that may fail by the job's own fault.
+const MOST_ATTEMPTS: u32 = 3;
+/// Before a job that failed by its own fault is tried again; doubled each time.
+const FIRST_BACKOFF: Duration = Duration::from_secs(5);
+/// Before a job that the infrastructure failed is tried again.
+const INFRASTRUCTURE_BACKOFF: Duration = Duration::from_secs(2);
+/// The longest time between two attempts to delete something.
+const LONGEST_BACKOFF: Duration = Duration::from_mins(5);
+
+/// A job that a source wants.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Wanted {
+    pub(crate) id: JobId,
+    pub(crate) kind: JobKind,
+    priority: i32,
+}
+
+impl Wanted {
+    fn new(source: SourceId, kind: JobKind, part: &str, inputs: &str) -> Self {
+        let hash = blake3::hash(format!("{POLICY}/{inputs}").as_bytes()).to_hex();
+        Self { id: JobId::new(source, kind, part, &hash[..16]), kind, priority: priority(kind) }
+    }
+}
+
+/// What people wait for comes first.
+fn priority(kind: JobKind) -> i32 {
+    match kind {
+        JobKind::Ingest => 100,
+        JobKind::Poster => 60,
+        JobKind::Storyboard => 50,
+        JobKind::Delete | JobKind::Unspecified => 10,
+    }
+}
+
+/// The jobs whose outcome a source still lacks.
+pub(crate) fn derive(source: &Source) -> Vec<Wanted> {
+    let id = source.id;
+    match source.life {
+        SourceLife::Live => {}
+        SourceLife::Dying => return vec![Wanted::new(id, JobKind::Delete, "all", "")],
+        SourceLife::Gone | SourceLife::Unspecified => return Vec::new(),
+    }
+    if source.upload_state == UploadState::Expired {
+        return Vec::new();
+    }
+    let mut wanted = Vec::new();
+    if source.index.is_pending() {
+        wanted.push(Wanted::new(id, JobKind::Ingest, "index", &source.size.to_string()));
+    }
+    // Pictures wait for the last byte: their worker would otherwise wait for the sender.
+    let complete = source.upload_state == UploadState::Complete && source.index.state == PartState::Ready;
+    if let Some(index) = source.index_result.as_ref().filter(|_| complete) {
+        let parts = [(JobKind::Poster, &source.poster), (JobKind::Storyboard, &source.storyboard)];
+        let pending = parts.into_iter().filter(|(_, part)| part.is_pending());
+        wanted.extend(pending.map(|(kind, _)| Wanted::new(id, kind, "source", &index.generation)));
+    }
+    wanted
+}
+
+/// The part that a kind of job makes; a deletion makes none.
+pub(crate) fn part_of(source: &mut Source, kind: JobKind) -> Option<&mut Part> {
+    match kind {
+        JobKind::Ingest => Some(&mut source.index),
+        JobKind::Storyboard => Some(&mut source.storyboard),
+        JobKind::Poster => Some(&mut source.poster),
+        JobKind::Delete | JobKind::Unspecified => None,
+    }
+}
+
+/// Failed parts wait again; what was not offered only because the index failed does, too.
+pub(crate) fn retry_failed(source: &mut Source) {
+    if source.index.state == PartState::Failed {
+        source.index = Part::waiting();
+        source.storyboard = Part::waiting();
+        source.poster = Part::waiting();
+    }
+    for part in [&mut source.storyboard, &mut source.poster] {
+        if part.state == PartState::Failed {
+            *part = Part::waiting();
+        }
+    }
+}
+
+fn is_unfinished(job: &Job) -> bool {
+    matches!(job.state, JobState::Queued | JobState::Leased)
+}
+
+/// Whether the lease `fence` of `job` is the present one.
+fn check_fence(job: &Job, fence: Fence) -> Result<(), Problem> {
+    if job.fence == fence && fence != Fence::default() {
+        return Ok(());
+    }
+    let text = format!("lease {fence} of job {} was lost; the present one is {}", job.id, job.fence);
+    Err(Problem::new(Reason::StaleFence, text))
+}
+
+fn back_to_queue(job: &mut Job) {
+    job.state = JobState::Queued;
+    job.worker.clear();
+    job.progress = JobProgress::default();
+}
+
+impl Catalog {
+    async fn job(&self, id: &JobId) -> Result<JobRow, Problem> {
+        self.store.job(id).await?.ok_or_else(|| Problem::not_found("job", id))
+    }
+
+    /// Changes a job's row by compare-and-set; a change that leaves it as it was is not written. `change` is called again
+    /// when somebody else was faster.
+    pub(crate) async fn change_job(
+        &self,
+        id: &JobId,
+        mut change: impl FnMut(&mut JobRow) -> Result<(), Problem> + Send,
+    ) -> Result<JobRow, Problem> {
+        for _ in 0..TRIES {
+            let before = self.job(id).await?;
+            let mut after = before.clone();
+            change(&mut after)?;
+            if after == before {
+                return Ok(before);
+            }
+            after.revision += 1;
+            after.job.update_time = self.now();
+            if self.store.replace_job(after.clone(), before.revision).await? {
+                return Ok(after);
+            }
+        }
+        Err(contended("job", id))
+    }
+
+    /// Sees to it that a wanted job is queued or leased.
+    pub(crate) async fn ensure_job(&self, source: SourceId, wanted: Wanted) -> Result<(), Problem> {
+        let class = wanted.kind.class();
+        if self.store.insert_job(self.new_job(source, &wanted)).await? {
+            self.ring(class).await;
+            return Ok(());
+        }
+        let row = self.job(&wanted.id).await?;
+        if is_unfinished(&row.job) || row.unapplied {
+            return Ok(());
+        }
+        // It ended before. Whether the source still wants it is only known from a row read after the job's.
+        let source = self.source(source).await?;
+        if !derive(&source).contains(&wanted) {
+            return Ok(());
+        }
+        let row = self.change_job(&wanted.id, |now| {
+            if now.revision == row.revision {
+                back_to_queue(&mut now.job);
+                (now.job.attempts, now.lost, now.job.not_before) = (0, 0, None);
+                (now.result, now.job.reason) = (None, String::new());
+            }
+            Ok(())
+        });
+        row.await?;
+        self.ring(class).await;
+        Ok(())
+    }
+
+    fn new_job(&self, source_id: SourceId, wanted: &Wanted) -> JobRow {
+        let now = self.now();
+        let job = Job {
+            id: wanted.id.clone(),
+            source_id,
+            kind: wanted.kind,
+            priority: wanted.priority,
+            state: JobState::Queued,
+            attempts: 0,
+            fence: Fence::default(),
+            worker: String::new(),
+            beat: 0,
+            progress: JobProgress::default(),
+            reason: String::new(),
+            create_time: now,
+            update_time: now,
+            not_before: None,
+            queue_position: 0,
+        };
+        JobRow { job, revision: 1, lost: 0, result: None, unapplied: false }
+    }
+
+    /// Rings for a class. A bell that fails costs a sweep.
+    pub(crate) async fn ring(&self, class: JobClass) {
+        let class = match class {
+            JobClass::Light => Class::new("light"),
+            JobClass::Pictures => Class::new("pictures"),
+            JobClass::Unspecified => return,
+        };
+        if let Err(error) = self.queue.ring(class).await {
+            tracing::warn!(%class, %error, "a bell was lost; the next sweep rings again");
+        }
+    }
+
+    /// Cancels what a dying source does not want any more.
+    pub(crate) async fn cancel_jobs(&self, source: SourceId) -> Result<(), Problem> {
+        let rows = self.store.jobs_of(source).await?;
+        for row in rows.iter().filter(|row| row.job.kind != JobKind::Delete && is_unfinished(&row.job)) {
+            self.cancel(&row.job.id).await?;
+        }
+        Ok(())
+    }
+
+    async fn cancel(&self, id: &JobId) -> Result<(), Problem> {
+        let cancelled = self.change_job(id, |row| {
+            if is_unfinished(&row.job) {
+                row.job.state = JobState::Cancelled;
+                row.unapplied = false;
+            }
+            Ok(())
+        });
+        cancelled.await.map(|_| ())
+    }
+
+    /// Leases the best job of these classes, with its source.
+    pub(crate) async fn take_job(
+        &self,
+        classes: &[JobClass],
+        worker: &str,
+    ) -> Result<Option<(Job, Source)>, Problem> {
+        while let Some(row) = self.store.lease_job(classes, worker, self.now()).await? {
+            let job = row.job;
+            let wants = |source: &Source| derive(source).iter().any(|wanted| wanted.id == job.id);
+            let source = self.store.source(job.source_id).await?;
+            if !source.as_ref().is_some_and(wants) {
+                self.cancel(&job.id).await?;
+                continue;
+            }
+            let running = self.move_part(job.source_id, job.kind, &job.id, Part::running());
+            return Ok(Some((job.clone(), running.await?)));
+        }
+        Ok(None)
+    }
+
+    /// Moves the part of a job that waits or runs, while the source wants the job.
+    pub(crate) async fn move_part(
+        &self,
+        source: SourceId,
+        kind: JobKind,
+        id: &JobId,
+        part: Part,
+    ) -> Result<Source, Problem> {
+        self.update_source(source, |source| {
+            let wanted = derive(source).iter().any(|wanted| wanted.id == *id);
+            if let Some(moved) = part_of(source, kind).filter(|_| wanted) {
+                moved.clone_from(&part);
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Keeps a lease alive; says whether the worker shall stop.
+    pub(crate) async fn beat_job(
+        &self,
+        id: &JobId,
+        fence: Fence,
+        beat: u64,
+        progress: Option<JobProgress>,
+    ) -> Result<bool, Problem> {
+        let row = self.change_job(id, |row| {
+            check_fence(&row.job, fence)?;
+            match row.job.state {
+                JobState::Leased => {}
+                JobState::Cancelled => return Ok(()),
+                _ => check_fence(&row.job, Fence::default())?,
+            }
+            row.job.beat = row.job.beat.max(beat);
+            row.job.progress = progress.unwrap_or(row.job.progress);
+            Ok(())
+        });
+        Ok(row.await?.job.state == JobState::Cancelled)
+    }
+
+    /// Ends a job with its result.
+    pub(crate) async fn finish_job(
+        &self,
+        id: &JobId,
+        fence: Fence,
+        result: finish_job_request::Result,
+    ) -> Result<(), Problem> {
+        let row = self.change_job(id, |row| {
+            check_fence(&row.job, fence)?;
+            match row.job.state {
+                JobState::Leased => {}
+                // Said before; the answer was lost.
+                JobState::Done => return Ok(()),
+                JobState::Cancelled => {
+                    return Err(Problem::new(Reason::SourceDying, format!("job {id} is not wanted any more")));
+                }
+                _ => check_fence(&row.job, Fence::default())?,
+            }
+            row.job.state = JobState::Done;
+            row.job.progress.percent = 100.0;
+            row.job.reason.clear();
+            row.result = Some(result.clone());
+            row.unapplied = true;
+            Ok(())
+        });
+        self.apply(row.await?).await
+    }
+
+    /// Ends an attempt without a result.
+    pub(crate) async fn fail_job(
+        &self,
+        id: &JobId,
+        fence: Fence,
+        kind: FailureKind,
+        reason: &str,
+    ) -> Result<(), Problem> {
+        let now = self.now();
+        let mut ended = false;
+        let row = self.change_job(id, |row| {
+            check_fence(&row.job, fence)?;
+            ended = row.job.state == JobState::Leased;
+            if ended {
+                reason.clone_into(&mut row.job.reason);
+                let delay = end_attempt(row, kind);
+                row.job.not_before = delay.map(|delay| now + delay);
+            }
+            Ok(())
+        });
+        let row = row.await?;
+        if row.job.state == JobState::Queued && ended {
+            let job = &row.job;
+            tracing::info!(job = %job.id, attempts = job.attempts, reason, "an attempt failed; it will be tried again");
+            self.due.notify_one();
+            self.part_waits(job).await?;
+        }
+        self.apply(row).await
+    }
+
+    /// The part of a job that is in the queue again waits.
+    pub(crate) async fn part_waits(&self, job: &Job) -> Result<(), Problem> {
+        match self.move_part(job.source_id, job.kind, &job.id, Part::waiting()).await {
+            Err(problem) if problem.reason != Reason::NotFound => Err(problem),
+            _ => Ok(()),
+        }
+    }
+
+    /// Jobs with their places in the queue.
+    pub(crate) async fn list_jobs(&self, query: JobsQuery) -> Result<Vec<Job>, Problem> {
+        Ok(self.store.jobs(query).await?)
+    }
+}
+
+/// Moves a leased job on after a failed attempt; says how long it waits if it is tried again.
+fn end_attempt(row: &mut JobRow, kind: FailureKind) -> Option<Duration> {
+    let job = &mut row.job;
+    let deletes = job.kind == JobKind::Delete;
+    let backoff = |attempts: u32| FIRST_BACKOFF * 2u32.saturating_pow(attempts.saturating_sub(1).min(10));
+    match kind {
+        FailureKind::Infrastructure => {
+            back_to_queue(job);
+            Some(INFRASTRUCTURE_BACKOFF)
+        }
+        // Nothing but a deletion ends a dying source, so it is never given up.
+        _ if deletes => {
+            job.attempts += 1;
+            back_to_queue(job);
+            Some(backoff(job.attempts).min(LONGEST_BACKOFF))
+        }
+        FailureKind::Attempt if job.attempts + 1 < MOST_ATTEMPTS => {
+            job.attempts += 1;
+            back_to_queue(job);
+            Some(backoff(job.attempts))
+        }
+        FailureKind::NotOffered => {
+            job.state = JobState::Done;
+            (row.result, row.unapplied) = (None, true);
+            None
+        }
+        FailureKind::Attempt | FailureKind::Input | FailureKind::Unspecified => {
+            job.attempts += 1;
+            job.state = JobState::Failed;
+            row.unapplied = true;
+            None
+        }
+    }
+}

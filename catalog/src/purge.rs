@@ -1,0 +1,100 @@
+//! The way out: a removed video's purge time comes, it leaves its source, an emptied source dies, its bytes go, its rows
+//! go, the video becomes a tombstone. Each step is one row and finds where the one before it stopped.
+
+use crate::Catalog;
+use crate::store::VideoRow;
+use crate::videos::Change;
+use vidstream_proto::error::{Problem, Reason};
+use vidstream_proto::ids::{SourceId, VideoId};
+use vidstream_proto::pb::{SourceLife, VideoState};
+
+/// Videos of one pass.
+const PAGE: usize = 100;
+
+impl Catalog {
+    /// Begins the purge of every video whose time has come.
+    pub(crate) async fn purge_due(&self) -> Result<(), Problem> {
+        loop {
+            let due = self.store.due_videos(self.now(), PAGE).await?;
+            for row in &due {
+                self.begin_purge(row).await?;
+            }
+            if due.len() < PAGE {
+                return Ok(());
+            }
+        }
+    }
+
+    /// From here on the video can't be restored.
+    async fn begin_purge(&self, due: &VideoRow) -> Result<(), Problem> {
+        let now = self.now();
+        let begun = self.change_video(due.entry.id, |row| {
+            let removed = row.entry.video.state() == VideoState::Removed;
+            let purge = row.entry.video.purge_time.as_ref();
+            let purge = purge.and_then(|stamp| vidstream_proto::time::system_time("purge_time", stamp).ok());
+            if row.purging || !removed || purge.is_none_or(|purge| purge > now) {
+                return Ok(Change::None);
+            }
+            row.purging = true;
+            Ok(Change::Write)
+        });
+        match begun.await {
+            Ok(row) if row.purging => self.detach(&row).await,
+            Ok(_) => Ok(()),
+            Err(problem) if problem.reason == Reason::NotFound => Ok(()),
+            Err(problem) => Err(problem),
+        }
+    }
+
+    /// Goes on with purges that a crash stopped.
+    pub(crate) async fn resume_purges(&self) -> Result<(), Problem> {
+        for row in self.store.purging_videos(PAGE).await? {
+            self.detach(&row).await?;
+        }
+        for source in self.store.dying_sources(PAGE).await? {
+            if source.life == SourceLife::Gone {
+                self.bury_source(source.id).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a purged video from its source. A source that no video shows dies; one that others show lives on, and this
+    /// video is done.
+    async fn detach(&self, row: &VideoRow) -> Result<(), Problem> {
+        let id = row.entry.id;
+        let source = self.update_source(row.entry.source_id, |source| {
+            source.video_ids.retain(|other| *other != id);
+            if source.video_ids.is_empty() && source.life == SourceLife::Live {
+                source.life = SourceLife::Dying;
+            }
+            Ok(())
+        });
+        match source.await {
+            Ok(source) if source.life != SourceLife::Live => Ok(()),
+            Ok(_) => self.bury_video(id).await,
+            Err(problem) if problem.reason == Reason::NotFound => self.bury_video(id).await,
+            Err(problem) => Err(problem),
+        }
+    }
+
+    /// Removes the rows of a source whose bytes are gone, and the videos that were its last. Its own row is the last to
+    /// go, because the sweep finds the rest by it.
+    pub(crate) async fn bury_source(&self, id: SourceId) -> Result<(), Problem> {
+        for row in self.store.videos_of(id).await? {
+            self.bury_video(row.entry.id).await?;
+        }
+        self.store.remove_pages(id).await?;
+        self.store.remove_source(id).await?;
+        Ok(())
+    }
+
+    async fn bury_video(&self, id: VideoId) -> Result<(), Problem> {
+        while let Some(row) = self.store.video(id).await? {
+            if self.store.bury_video(id, row.revision(), self.now()).await? {
+                self.notices.video_changed(id).await;
+            }
+        }
+        Ok(())
+    }
+}

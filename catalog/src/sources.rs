@@ -1,0 +1,220 @@
+//! Sources: their rows, and settling, which derives what follows from a row: jobs and what the videos show.
+
+use crate::catalog::{Catalog, TRIES};
+use crate::requests::{answer, fingerprint};
+use crate::show::show;
+use crate::store::{RequestRow, VideoRow};
+use crate::{jobs, videos};
+use prost::Message;
+use vidstream_proto::error::{Problem, Reason};
+use vidstream_proto::ids::{SourceId, UploadId, VideoId};
+use vidstream_proto::pb::{self, SourceLife, UploadState};
+use vidstream_proto::source::{Part, Source};
+use vidstream_proto::time::timestamp;
+use vidstream_proto::upload::CreateUpload;
+use vidstream_proto::video::Entry;
+use vidstream_proto::{field, ranges};
+
+/// The rows that a creation makes, kept with its request until they are there.
+#[derive(Clone, PartialEq, prost::Message)]
+struct Creation {
+    #[prost(message, optional, tag = "1")]
+    source: Option<pb::Source>,
+    #[prost(message, optional, tag = "2")]
+    entry: Option<pb::Entry>,
+}
+
+/// How a source is asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum SourceKey {
+    Source(SourceId),
+    Upload(UploadId),
+    Video(VideoId),
+}
+
+impl TryFrom<pb::GetSourceRequest> for SourceKey {
+    type Error = Problem;
+
+    fn try_from(request: pb::GetSourceRequest) -> Result<Self, Problem> {
+        use pb::get_source_request::Key;
+        match field::present("key", request.key)? {
+            Key::SourceId(id) => field::id("source_id", &id).map(Self::Source),
+            Key::UploadId(id) => field::id("upload_id", &id).map(Self::Upload),
+            Key::VideoId(id) => field::id("video_id", &id).map(Self::Video),
+        }
+    }
+}
+
+impl Catalog {
+    /// Makes a source and its video.
+    pub(crate) async fn create_source(&self, create: CreateUpload, owner: &str) -> Result<Source, Problem> {
+        let id = create.request_id;
+        let fingerprint = fingerprint("CreateSource", &pb::CreateSourceRequest::from(create.clone()));
+        let row = match self.earlier(id, fingerprint).await? {
+            Some(row) => row,
+            None => {
+                let answer = self.creation(create, owner).encode_to_vec();
+                self.remember(RequestRow { id, fingerprint, answer, pending: true, made: self.now() }).await?
+            }
+        };
+        self.complete_creation(&row).await
+    }
+
+    fn creation(&self, create: CreateUpload, owner: &str) -> Creation {
+        let now = self.now();
+        let video_id = VideoId::generate();
+        let source = Source {
+            id: SourceId::generate(),
+            revision: 1,
+            video_ids: vec![video_id],
+            life: SourceLife::Live,
+            file_name: create.file_name,
+            size: create.size,
+            upload_id: UploadId::generate(),
+            upload_state: UploadState::Open,
+            received: 0,
+            expected_blake3: create.blake3,
+            blake3: None,
+            create_time: now,
+            receive_time: now,
+            index: Part::waiting(),
+            index_result: None,
+            storyboard: Part::waiting(),
+            storyboard_result: None,
+            poster: Part::waiting(),
+            poster_result: None,
+            shown_revision: 0,
+        };
+        let mut video = pb::Video {
+            id: video_id.to_string(),
+            owner: owner.to_owned(),
+            title: create.title,
+            revision: 1,
+            create_time: Some(timestamp(now)),
+            update_time: Some(timestamp(now)),
+            ..pb::Video::default()
+        };
+        show(&mut video, &source);
+        let entry = Entry { id: video_id, source_id: source.id, video };
+        Creation { source: Some(source.into()), entry: Some(entry.into()) }
+    }
+
+    /// Makes the rows of a creation that are still missing. The video comes first, because settling the source expects
+    /// it, and because its tombstone says that all this is long over.
+    pub(crate) async fn complete_creation(&self, row: &RequestRow) -> Result<Source, Problem> {
+        let creation: Creation = answer(row)?;
+        let source = Source::try_from(field::present("source", creation.source)?)?;
+        if !row.pending {
+            return Ok(source);
+        }
+        let entry = Entry::try_from(field::present("entry", creation.entry)?)?;
+        let video_id = entry.id;
+        let video = VideoRow { entry, shown_source: source.revision, last_request: None, purging: false };
+        self.store.insert_video(video).await?;
+        if self.store.video(video_id).await?.is_some() {
+            self.store.insert_source(source.clone()).await?;
+            self.notices.video_changed(video_id).await;
+            self.settle(&source).await?;
+        }
+        self.store.finish_request(row.id).await?;
+        Ok(source)
+    }
+
+    /// A source; how much of it is recorded is exact.
+    pub(crate) async fn get_source(&self, key: SourceKey) -> Result<Source, Problem> {
+        let found = match key {
+            SourceKey::Source(id) => self.store.source(id).await?,
+            SourceKey::Upload(id) => self.store.source_of_upload(id).await?,
+            SourceKey::Video(id) => {
+                let video = self.video(id).await?;
+                self.store.source(video.entry.source_id).await?
+            }
+        };
+        let mut source = found.ok_or_else(|| match key {
+            SourceKey::Source(id) => Problem::not_found("source", id),
+            SourceKey::Upload(id) => Problem::not_found("upload", id),
+            SourceKey::Video(id) => Problem::not_found("source of video", id),
+        })?;
+        if source.upload_state == UploadState::Open {
+            source.received = self.store.received(source.id).await?;
+        }
+        Ok(source)
+    }
+
+    /// A source's row.
+    pub(crate) async fn source(&self, id: SourceId) -> Result<Source, Problem> {
+        self.store.source(id).await?.ok_or_else(|| Problem::not_found("source", id))
+    }
+
+    /// Changes a source's row by compare-and-set and settles it. `change` is called again when somebody else was faster.
+    pub(crate) async fn update_source(
+        &self,
+        id: SourceId,
+        mut change: impl FnMut(&mut Source) -> Result<(), Problem> + Send,
+    ) -> Result<Source, Problem> {
+        for _ in 0..TRIES {
+            let before = self.source(id).await?;
+            let mut after = before.clone();
+            change(&mut after)?;
+            if after != before {
+                after.revision += 1;
+                if !self.store.replace_source(after.clone(), before.revision).await? {
+                    continue;
+                }
+            }
+            if after.revision != after.shown_revision {
+                self.settle(&after).await?;
+            }
+            return Ok(after);
+        }
+        Err(contended("source", id))
+    }
+
+    /// Derives all that follows from a source's row. Harmless to repeat, and with an old row.
+    pub(crate) async fn settle(&self, source: &Source) -> Result<(), Problem> {
+        for wanted in jobs::derive(source) {
+            self.ensure_job(source.id, wanted).await?;
+        }
+        if source.life != SourceLife::Live {
+            self.cancel_jobs(source.id).await?;
+        }
+        for id in &source.video_ids {
+            self.refresh_video(*id, source).await?;
+        }
+        self.store.mark_shown(source.id, source.revision).await?;
+        self.tell_source(source, Vec::new()).await;
+        Ok(())
+    }
+
+    /// Tells watchers of a source how it is, and which ranges came.
+    pub(crate) async fn tell_source(&self, source: &Source, recorded: Vec<pb::ByteRange>) {
+        let message = pb::WatchSourceResponse {
+            recorded,
+            wants: ranges::to_wire(self.wants.of(source.id).iter()),
+            revision: source.revision,
+            dying: source.life != SourceLife::Live,
+            lagged: false,
+        };
+        self.notices.source_changed(source.id, &message).await;
+    }
+
+    /// Shows the source in its video, unless the video shows a newer one.
+    async fn refresh_video(&self, id: VideoId, source: &Source) -> Result<(), Problem> {
+        self.change_video(id, |row| {
+            if row.shown_source >= source.revision {
+                return Ok(videos::Change::None);
+            }
+            row.shown_source = source.revision;
+            show(&mut row.entry.video, source);
+            Ok(videos::Change::Write)
+        })
+        .await
+        .map(|_| ())
+        .or_else(|problem| if problem.reason == Reason::NotFound { Ok(()) } else { Err(problem) })
+    }
+}
+
+/// Others were always faster.
+pub(crate) fn contended(what: &str, id: impl std::fmt::Display) -> Problem {
+    Problem::new(Reason::Unavailable, format!("too many write {what} {id} at once; try again"))
+}

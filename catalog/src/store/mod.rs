@@ -1,0 +1,275 @@
+//! Where the catalog keeps its rows.
+//!
+//! A store offers operations on single rows: insert if absent, replace if the revision is still the expected one, read,
+//! and a few that pick rows. No operation writes two rows, so that stores without transactions can be one; what follows
+//! from a row in other rows is derived again by the catalog. Exceptions are what one table gives cheaply everywhere: the
+//! feed's position of a video, and the pages of one source.
+//!
+//! Every implementation passes [`contract::store_contract`].
+
+use crate::feed::Position;
+use async_trait::async_trait;
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::SystemTime;
+use vidstream_proto::error::{Problem, Reason};
+use vidstream_proto::ids::{RequestId, SourceId, UploadId, VideoId};
+use vidstream_proto::job::{Job, JobClass, JobId};
+use vidstream_proto::pb;
+use vidstream_proto::source::Source;
+use vidstream_proto::video::Entry;
+use vidstream_source::extents::{Extent, PageNumber, RecordPage};
+
+pub mod contract;
+mod sqlite;
+mod url;
+
+pub use self::url::{StoreUrl, UrlError, open};
+
+/// Result of an operation on the store.
+pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// Why an operation did not succeed.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The disk is full. Nothing was written.
+    #[error("the catalog's disk is full")]
+    Full,
+    /// A row is not what we write: damaged, or written by a newer version.
+    #[error("the catalog holds a damaged row: {0}")]
+    Corrupt(String),
+    /// The store does not answer or failed. Whether the operation was done is not known; it may be repeated.
+    #[error("the catalog's store failed: {0}")]
+    Unavailable(Arc<dyn std::error::Error + Send + Sync>),
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        let reason = match error {
+            StoreError::Full => Reason::NoSpace,
+            StoreError::Corrupt(_) => Reason::Internal,
+            StoreError::Unavailable(_) => Reason::Unavailable,
+        };
+        Self::new(reason, error.to_string())
+    }
+}
+
+/// A request that was answered, or is about to be.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RequestRow {
+    /// The client's id.
+    pub id: RequestId,
+    /// Hash of what was asked: the same id with another one is a mistake.
+    pub fingerprint: [u8; 32],
+    /// The first answer, a message.
+    pub answer: Vec<u8>,
+    /// Whether rows that the answer speaks of may still be missing.
+    pub pending: bool,
+    /// When it was first asked.
+    pub made: SystemTime,
+}
+
+/// A video as stored.
+#[derive(Clone, PartialEq, Debug)]
+pub struct VideoRow {
+    /// What people see, and the source it is of.
+    pub entry: Entry,
+    /// Revision of the source that the entry shows.
+    pub shown_source: i64,
+    /// The last request that changed it: a repeat whose first answer was lost in a crash is known by it.
+    pub last_request: Option<RequestId>,
+    /// Its purge has begun: it can't be restored any more.
+    pub purging: bool,
+}
+
+impl VideoRow {
+    /// Revision of the row, which is the video's.
+    pub fn revision(&self) -> i64 {
+        self.entry.video.revision
+    }
+}
+
+/// Which videos of a list, and where the page begins.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ListQuery {
+    /// Only this state; none: all but removed ones.
+    pub state: Option<pb::VideoState>,
+    /// Each must be a prefix of a word of title or tags (see [`crate::search`]).
+    pub prefixes: Vec<String>,
+    /// Behind which entry the page begins; its order is the list's.
+    pub after: Option<ListKey>,
+    /// Order of the list.
+    pub order: pb::VideoOrder,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// Place of an entry in a list.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ListKey {
+    /// In the order of creation, newest first.
+    Created(SystemTime, VideoId),
+    /// In the order of titles: the title's sort key.
+    Title(String, VideoId),
+}
+
+/// A part of a list.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ListPage {
+    /// The entries, in order.
+    pub entries: Vec<Entry>,
+    /// The feed's position before they were read.
+    pub position: Position,
+}
+
+/// A change of a video: its latest state.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Change {
+    /// The video is this now.
+    Changed(Box<Entry>),
+    /// The video is gone.
+    Purged {
+        /// Which one.
+        id: VideoId,
+        /// Higher than any it had.
+        revision: i64,
+    },
+}
+
+/// Changes after a position.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Changes {
+    /// In the order of their positions, each video at its latest one.
+    pub changes: Vec<(Position, Change)>,
+    /// The feed's position when they were read.
+    pub latest: Position,
+}
+
+/// What became of extents that were to be recorded.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Recorded {
+    /// Ranges that are recorded by this call.
+    pub new: Vec<Range<u64>>,
+    /// Recorded extents that stand against given ones.
+    pub overlapping: Vec<Extent>,
+    /// Bytes of the source that are recorded by now.
+    pub received: u64,
+}
+
+/// A job as stored.
+#[derive(Clone, PartialEq, Debug)]
+pub struct JobRow {
+    /// The job.
+    pub job: Job,
+    /// Rises with every write of the row.
+    pub revision: i64,
+    /// Leases that died without a word.
+    pub lost: u32,
+    /// What it found or made, once it is done.
+    pub result: Option<pb::finish_job_request::Result>,
+    /// Its outcome may not have reached the source yet.
+    pub unapplied: bool,
+}
+
+/// Which jobs of a list.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct JobsQuery {
+    /// Only this source's.
+    pub source: Option<SourceId>,
+    /// Leave out what is done, failed or cancelled.
+    pub unfinished_only: bool,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// A store of rows. Object-safe; every operation may be cancelled by dropping it, after which it may have happened.
+#[async_trait]
+pub trait Store: Send + Sync + fmt::Debug {
+    /// A request that was seen before.
+    async fn request(&self, id: RequestId) -> Result<Option<RequestRow>>;
+    /// Inserts if absent; the row that is there now.
+    async fn insert_request(&self, row: RequestRow) -> Result<RequestRow>;
+    /// Marks a request's rows as complete.
+    async fn finish_request(&self, id: RequestId) -> Result<()>;
+    /// Requests made before `before` that are still pending.
+    async fn pending_requests(&self, before: SystemTime, limit: usize) -> Result<Vec<RequestRow>>;
+    /// Forgets requests made before `before` that are not pending.
+    async fn forget_requests(&self, before: SystemTime) -> Result<()>;
+
+    /// A video; none once it is buried.
+    async fn video(&self, id: VideoId) -> Result<Option<VideoRow>>;
+    /// Inserts if there never was one with this id; says whether it did.
+    async fn insert_video(&self, row: VideoRow) -> Result<bool>;
+    /// Replaces if the row has the revision `expected`; says whether it did.
+    async fn replace_video(&self, row: VideoRow, expected: i64) -> Result<bool>;
+    /// Puts a tombstone of revision `expected + 1` in its place if the row has the revision `expected`; says whether it did.
+    async fn bury_video(&self, id: VideoId, expected: i64, now: SystemTime) -> Result<bool>;
+    /// A part of a list.
+    async fn list_videos(&self, query: ListQuery) -> Result<ListPage>;
+    /// The videos of a source.
+    async fn videos_of(&self, source: SourceId) -> Result<Vec<VideoRow>>;
+    /// Removed videos whose purge time is not after `now` and whose purge has not begun, the oldest first.
+    async fn due_videos(&self, now: SystemTime, limit: usize) -> Result<Vec<VideoRow>>;
+    /// Videos whose purge has begun.
+    async fn purging_videos(&self, limit: usize) -> Result<Vec<VideoRow>>;
+    /// Changes after `after`, of one video or of all; none if `after` is too old to tell what is gone, or of another feed.
+    async fn changes(&self, after: Position, video: Option<VideoId>, limit: usize) -> Result<Option<Changes>>;
+    /// The feed's position now.
+    async fn position(&self) -> Result<Position>;
+    /// Forgets tombstones put before `before`; positions older than theirs are then too old.
+    async fn forget_buried(&self, before: SystemTime) -> Result<()>;
+
+    /// A source.
+    async fn source(&self, id: SourceId) -> Result<Option<Source>>;
+    /// The source that an upload fills.
+    async fn source_of_upload(&self, id: UploadId) -> Result<Option<Source>>;
+    /// Inserts if absent; says whether it did.
+    async fn insert_source(&self, source: Source) -> Result<bool>;
+    /// Replaces if the row has the revision `expected`; says whether it did. What it shows stays as it is.
+    async fn replace_source(&self, source: Source, expected: i64) -> Result<bool>;
+    /// Notes that everything that follows from the source's `revision` is done, if that still is its revision.
+    async fn mark_shown(&self, id: SourceId, revision: i64) -> Result<()>;
+    /// Removes the row; none: harmless.
+    async fn remove_source(&self, id: SourceId) -> Result<()>;
+    /// Sources that show less than their revision.
+    async fn unsettled_sources(&self, limit: usize) -> Result<Vec<Source>>;
+    /// Live sources whose upload is open, behind `after` in the order of ids.
+    async fn open_sources(&self, after: Option<SourceId>, limit: usize) -> Result<Vec<Source>>;
+    /// Sources that are dying or gone.
+    async fn dying_sources(&self, limit: usize) -> Result<Vec<Source>>;
+
+    /// Records extents of a live source in one commit; none if there is no such source or it is not live.
+    async fn record(&self, source: SourceId, extents: Vec<Extent>) -> Result<Option<Recorded>>;
+    /// Pages of records from `first` on, ascending, at most `limit`.
+    async fn pages(&self, source: SourceId, first: PageNumber, limit: usize) -> Result<Vec<RecordPage>>;
+    /// Bytes that are recorded.
+    async fn received(&self, source: SourceId) -> Result<u64>;
+    /// Removes all pages of a source.
+    async fn remove_pages(&self, source: SourceId) -> Result<()>;
+
+    /// A job.
+    async fn job(&self, id: &JobId) -> Result<Option<JobRow>>;
+    /// Inserts if absent; says whether it did.
+    async fn insert_job(&self, row: JobRow) -> Result<bool>;
+    /// Replaces if the row has the revision `expected`; says whether it did.
+    async fn replace_job(&self, row: JobRow, expected: i64) -> Result<bool>;
+    /// Leases the best queued job that is due: by priority, the classes' order, age. The lease has the next fence, no beat,
+    /// no progress. Two calls never get one job.
+    async fn lease_job(&self, classes: &[JobClass], worker: &str, now: SystemTime) -> Result<Option<JobRow>>;
+    /// Jobs, newest first, with their places in the queue.
+    async fn jobs(&self, query: JobsQuery) -> Result<Vec<Job>>;
+    /// All jobs of a source.
+    async fn jobs_of(&self, source: SourceId) -> Result<Vec<JobRow>>;
+    /// All leased jobs.
+    async fn leased_jobs(&self) -> Result<Vec<JobRow>>;
+    /// Jobs whose outcome may not have reached their source.
+    async fn unapplied_jobs(&self, limit: usize) -> Result<Vec<JobRow>>;
+    /// Classes with a queued job that is due.
+    async fn waiting_classes(&self, now: SystemTime) -> Result<Vec<JobClass>>;
+    /// Forgets finished jobs last written before `before` whose source is gone.
+    async fn forget_jobs(&self, before: SystemTime) -> Result<()>;
+
+    /// The next moment after `now` at which a video is to be purged or a queued job becomes due.
+    async fn next_due(&self, now: SystemTime) -> Result<Option<SystemTime>>;
+}

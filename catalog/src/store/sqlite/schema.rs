@@ -1,0 +1,41 @@
+//! The tables and their history.
+//!
+//! Rows are messages of the contract (`row`); beside them stand the columns that are searched by. Times are nanoseconds
+//! since 1970, ids 16 bytes.
+
+use super::super::{Result, StoreError};
+use rusqlite::Connection;
+use std::path::Path;
+use std::time::Duration;
+
+/// Each brings the tables from the version of its index to the next one. Never change one that was released.
+const MIGRATIONS: [&str; 1] = [include_str!("001_first.sql")];
+
+/// Opens a connection with our settings.
+pub(super) fn connect(path: &Path) -> Result<Connection> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(Duration::from_secs(10))?;
+    // FULL: a commit is answered only after the log is synced. The log is cut back after a burst.
+    connection.execute_batch(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 16777216;
+         PRAGMA temp_store = MEMORY;",
+    )?;
+    connection.set_prepared_statement_cache_capacity(128);
+    Ok(connection)
+}
+
+/// Brings the tables to this version's form.
+pub(super) fn migrate(connection: &mut Connection) -> Result<()> {
+    let found: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let known = MIGRATIONS.len();
+    if found as usize > known {
+        return Err(StoreError::Corrupt(format!("it has version {found}, this program knows up to {known}")));
+    }
+    for (version, migration) in (1u32..).zip(MIGRATIONS).skip(found as usize) {
+        let transaction = connection.transaction()?;
+        transaction.execute_batch(migration)?;
+        transaction.pragma_update(None, "user_version", version)?;
+        transaction.commit()?;
+    }
+    Ok(())
+}

@@ -1,0 +1,109 @@
+//! Rows of sources.
+
+use super::super::Result;
+use super::{corrupt, limit};
+use prost::Message;
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, named_params, params};
+use vidstream_proto::ids::{SourceId, UploadId};
+use vidstream_proto::pb::{self, SourceLife, UploadState};
+use vidstream_proto::source::Source;
+
+/// The row and the revision that is shown, which a column holds because noting it is no change of the source.
+fn raw(row: &Row<'_>) -> rusqlite::Result<(Vec<u8>, i64)> {
+    Ok((row.get(0)?, row.get(1)?))
+}
+
+fn decode((row, shown): (Vec<u8>, i64)) -> Result<Source> {
+    let message = pb::Source::decode(row.as_slice()).map_err(|error| corrupt("source", error))?;
+    let source = Source::try_from(message).map_err(|error| corrupt("source", error))?;
+    Ok(Source { shown_revision: shown, ..source })
+}
+
+fn encode(source: &Source) -> Vec<u8> {
+    pb::Source::from(source.clone()).encode_to_vec()
+}
+
+fn one(c: &Connection, condition: &str, values: impl rusqlite::Params) -> Result<Option<Source>> {
+    let mut get = c.prepare_cached(&format!("SELECT row, shown FROM source WHERE {condition}"))?;
+    get.query_row(values, raw).optional()?.map(decode).transpose()
+}
+
+fn many(c: &Connection, condition: &str, values: &[&dyn ToSql]) -> Result<Vec<Source>> {
+    let mut get = c.prepare_cached(&format!("SELECT row, shown FROM source WHERE {condition}"))?;
+    let rows = get.query_map(values, raw)?;
+    rows.map(|row| decode(row?)).collect()
+}
+
+pub(super) fn get(c: &Connection, id: SourceId) -> Result<Option<Source>> {
+    one(c, "id = ?", [id.as_uuid().as_bytes()])
+}
+
+pub(super) fn of_upload(c: &Connection, id: UploadId) -> Result<Option<Source>> {
+    one(c, "upload = ?", [id.as_uuid().as_bytes()])
+}
+
+pub(super) fn unsettled(c: &Connection, count: usize) -> Result<Vec<Source>> {
+    many(c, "shown < revision ORDER BY id LIMIT ?", &[&limit(count)])
+}
+
+pub(super) fn open(c: &Connection, after: Option<SourceId>, count: usize) -> Result<Vec<Source>> {
+    let after = after.map_or([0; 16], |id| *id.as_uuid().as_bytes());
+    let (life, open) = (i32::from(SourceLife::Live), i32::from(UploadState::Open));
+    let condition = "life = ? AND upload_state = ? AND id > ? ORDER BY id LIMIT ?";
+    many(c, condition, &[&life, &open, &after, &limit(count)])
+}
+
+pub(super) fn dying(c: &Connection, count: usize) -> Result<Vec<Source>> {
+    many(c, "life > ? ORDER BY life, upload_state, id LIMIT ?", &[&i32::from(SourceLife::Live), &limit(count)])
+}
+
+pub(super) fn insert(c: &Connection, source: &Source) -> Result<bool> {
+    let mut insert = c.prepare_cached(
+        "INSERT OR IGNORE INTO source (id, upload, revision, shown, life, upload_state, row)
+         VALUES (?, ?, ?, ?, ?, ?, ?)",
+    )?;
+    let inserted = insert.execute(params![
+        source.id.as_uuid().as_bytes(),
+        source.upload_id.as_uuid().as_bytes(),
+        source.revision,
+        source.shown_revision,
+        i32::from(source.life),
+        i32::from(source.upload_state),
+        encode(source),
+    ])?;
+    Ok(inserted == 1)
+}
+
+pub(super) fn replace(c: &Connection, source: &Source, expected: i64) -> Result<bool> {
+    let mut replace = c.prepare_cached(
+        "UPDATE source SET revision = :revision, life = :life, upload_state = :upload_state, row = :row
+         WHERE id = :id AND revision = :expected",
+    )?;
+    let replaced = replace.execute(named_params! {
+        ":id": source.id.as_uuid().as_bytes(),
+        ":revision": source.revision,
+        ":life": i32::from(source.life),
+        ":upload_state": i32::from(source.upload_state),
+        ":row": encode(source),
+        ":expected": expected,
+    })?;
+    Ok(replaced == 1)
+}
+
+pub(super) fn mark_shown(c: &Connection, id: SourceId, revision: i64) -> Result<()> {
+    let mut mark = c.prepare_cached("UPDATE source SET shown = ?2 WHERE id = ?1 AND revision = ?2")?;
+    mark.execute(params![id.as_uuid().as_bytes(), revision])?;
+    Ok(())
+}
+
+pub(super) fn remove(c: &Connection, id: SourceId) -> Result<()> {
+    c.prepare_cached("DELETE FROM source WHERE id = ?")?.execute([id.as_uuid().as_bytes()])?;
+    Ok(())
+}
+
+/// Life of a source, for writes that depend on it.
+pub(super) fn is_live(c: &Connection, id: SourceId) -> Result<bool> {
+    let mut life = c.prepare_cached("SELECT life FROM source WHERE id = ?")?;
+    let life: Option<i32> = life.query_row([id.as_uuid().as_bytes()], |row| row.get(0)).optional()?;
+    Ok(life == Some(SourceLife::Live.into()))
+}

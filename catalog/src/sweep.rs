@@ -1,0 +1,141 @@
+//! The loops: a pass at intervals that repairs what a crash left out, purges when their time comes, and the copies of
+//! uploads' progress.
+
+use crate::Catalog;
+use crate::leases::Observer;
+use std::time::Duration;
+use tokio::time::{Instant, sleep_until};
+use vidstream_proto::error::Problem;
+use vidstream_proto::ids::SourceId;
+
+/// Rows of one read.
+const PAGE: usize = 200;
+/// What was begun less than this ago is not taken for a crash.
+const BEGUN: Duration = Duration::from_secs(30);
+/// Between two passes that forget what is old.
+const FORGET_INTERVAL: Duration = Duration::from_mins(10);
+/// The longest sleep until something is due: a wall clock can be set.
+const LONGEST_SLEEP: Duration = Duration::from_mins(1);
+
+impl Catalog {
+    /// Sweeps, purges and notes progress until the lifecycle stops. A store that fails is waited for.
+    pub async fn run(self) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let stopping = self.lifecycle.stopping().clone();
+        let work = async { tokio::join!(self.sweep_loop(), self.due_loop(), self.arrivals_loop()) };
+        tokio::select! {
+            () = stopping.cancelled() => {}
+            _ = work => {}
+        }
+        // The rows of open uploads should not be older than they must.
+        report("note arrivals", self.note_arrivals().await);
+        Ok(())
+    }
+
+    async fn sweep_loop(&self) {
+        let mut observer = Observer::default();
+        let mut forget_at = Instant::now();
+        if self.config.free_leases_at_start {
+            report("free leases", self.free_leases().await);
+        }
+        report("note open uploads", self.note_open_uploads().await);
+        loop {
+            self.sweep(&mut observer).await;
+            if Instant::now() >= forget_at {
+                report("forget what is old", self.forget().await);
+                forget_at = Instant::now() + FORGET_INTERVAL;
+            }
+            tokio::time::sleep(self.config.sweep_interval).await;
+        }
+    }
+
+    /// One pass. A step that fails does not keep the others from being done.
+    pub(crate) async fn sweep(&self, observer: &mut Observer) {
+        report("complete creations", self.complete_creations().await);
+        report("apply outcomes", self.apply_outcomes().await);
+        report("settle sources", self.settle_sources().await);
+        report("end dead leases", self.end_dead_leases(observer).await);
+        report("resume purges", self.resume_purges().await);
+        report("ring", self.ring_for_waiting().await);
+        self.wants.forget_expired();
+    }
+
+    async fn complete_creations(&self) -> Result<(), Problem> {
+        for row in self.store.pending_requests(self.now() - BEGUN, PAGE).await? {
+            self.complete_creation(&row).await?;
+        }
+        Ok(())
+    }
+
+    async fn apply_outcomes(&self) -> Result<(), Problem> {
+        for row in self.store.unapplied_jobs(PAGE).await? {
+            self.apply(row).await?;
+        }
+        Ok(())
+    }
+
+    async fn settle_sources(&self) -> Result<(), Problem> {
+        for source in self.store.unsettled_sources(PAGE).await? {
+            self.settle(&source).await?;
+        }
+        Ok(())
+    }
+
+    async fn ring_for_waiting(&self) -> Result<(), Problem> {
+        for class in self.store.waiting_classes(self.now()).await? {
+            self.ring(class).await;
+        }
+        Ok(())
+    }
+
+    /// Copies how much of each open upload is recorded into its row: what came last before a crash is not there.
+    async fn note_open_uploads(&self) -> Result<(), Problem> {
+        let mut after: Option<SourceId> = None;
+        loop {
+            let open = self.store.open_sources(after, PAGE).await?;
+            for source in &open {
+                self.note_received(source.id).await?;
+            }
+            let Some(last) = open.last() else {
+                return Ok(());
+            };
+            after = Some(last.id);
+        }
+    }
+
+    async fn forget(&self) -> Result<(), Problem> {
+        let now = self.now();
+        self.store.forget_requests(now - self.config.requests_kept).await?;
+        self.store.forget_buried(now - self.config.tombstones_kept).await?;
+        self.store.forget_jobs(now - self.config.requests_kept).await?;
+        Ok(())
+    }
+
+    /// Purges when their time comes, and rings when jobs become due.
+    async fn due_loop(&self) {
+        loop {
+            report("purge", self.purge_due().await);
+            report("ring", self.ring_for_waiting().await);
+            let now = self.now();
+            let next = self.store.next_due(now).await.ok().flatten();
+            let delay = next.and_then(|due| due.duration_since(now).ok()).unwrap_or(LONGEST_SLEEP);
+            tokio::select! {
+                () = sleep_until(Instant::now() + delay.min(LONGEST_SLEEP)) => {}
+                () = self.due.notified() => {}
+            }
+        }
+    }
+
+    async fn arrivals_loop(&self) {
+        loop {
+            tokio::time::sleep(self.config.received_interval).await;
+            report("note arrivals", self.note_arrivals().await);
+        }
+    }
+}
+
+/// Failures of the store are nobody's answer here: the next pass tries again.
+fn report(step: &'static str, outcome: Result<(), Problem>) {
+    if let Err(problem) = outcome {
+        tracing::warn!(step, error = %problem, "a step of the sweep failed; the next one tries again");
+    }
+}

@@ -1,0 +1,147 @@
+//! One source's records, wants and state as they change.
+
+use crate::Catalog;
+use futures::{Stream, StreamExt, stream};
+use prost::Message;
+use std::time::Duration;
+use tokio::time::Instant;
+use vidstream_backends::bus::{Event, Events};
+use vidstream_proto::error::{Problem, Reason};
+use vidstream_proto::ids::SourceId;
+use vidstream_proto::pb::{self, SourceLife};
+use vidstream_proto::ranges;
+use vidstream_source::extents::{ExtentMap, PageNumber};
+
+/// Between two looks at the wants, which end by time.
+const LOOK_AT_WANTS: Duration = Duration::from_secs(1);
+/// Between two looks at the row, should a notice have been lost.
+const LOOK_AT_ROW: Duration = Duration::from_secs(5);
+
+struct Watcher {
+    catalog: Catalog,
+    id: SourceId,
+    notices: Events,
+    /// What the watcher was told last.
+    wants: Vec<pb::ByteRange>,
+    revision: i64,
+    next_row: Instant,
+    started: bool,
+    ended: bool,
+}
+
+impl Catalog {
+    /// What a source has and wants, and what comes.
+    pub(crate) async fn watch_source(
+        &self,
+        id: SourceId,
+    ) -> Result<impl Stream<Item = Result<pb::WatchSourceResponse, Problem>> + Send + use<>, Problem> {
+        // Before the first look, so that nothing falls between.
+        let notices = self.notices.source(id).await;
+        self.source(id).await?;
+        let watcher = Watcher {
+            catalog: self.clone(),
+            id,
+            notices,
+            wants: Vec::new(),
+            revision: 0,
+            next_row: Instant::now(),
+            started: false,
+            ended: false,
+        };
+        Ok(stream::unfold(watcher, |mut watcher| async {
+            let message = watcher.next().await?;
+            Some((message, watcher))
+        }))
+    }
+}
+
+impl Watcher {
+    async fn next(&mut self) -> Option<Result<pb::WatchSourceResponse, Problem>> {
+        if self.ended {
+            return None;
+        }
+        let stopping = self.catalog.lifecycle.stopping().clone();
+        let message = tokio::select! {
+            biased;
+            () = stopping.cancelled() => Err(Problem::new(Reason::Unavailable, "the catalog is stopping")),
+            message = self.message() => message,
+        };
+        match &message {
+            Ok(message) => {
+                self.wants.clone_from(&message.wants);
+                self.revision = self.revision.max(message.revision);
+                self.ended = message.dying;
+            }
+            Err(_) => self.ended = true,
+        }
+        Some(message)
+    }
+
+    async fn message(&mut self) -> Result<pb::WatchSourceResponse, Problem> {
+        if !self.started {
+            self.started = true;
+            return self.all().await;
+        }
+        loop {
+            let Ok(event) = tokio::time::timeout(LOOK_AT_WANTS, self.notices.next()).await else {
+                if let Some(message) = self.look().await? {
+                    return Ok(message);
+                }
+                continue;
+            };
+            match event {
+                Some(Event::Notice { payload, .. }) => {
+                    if let Ok(message) = pb::WatchSourceResponse::decode(payload) {
+                        return Ok(message);
+                    }
+                }
+                Some(Event::Missed) => return self.lagged().await,
+                // The bus is gone: only looking at intervals is left.
+                None => self.notices = Box::pin(stream::pending()),
+            }
+        }
+    }
+
+    /// What changed without a notice, if anything did.
+    async fn look(&mut self) -> Result<Option<pb::WatchSourceResponse>, Problem> {
+        if Instant::now() >= self.next_row {
+            let now = self.now().await?;
+            if now.revision > self.revision {
+                return Ok(Some(pb::WatchSourceResponse { lagged: true, ..now }));
+            }
+        }
+        let wants = ranges::to_wire(self.catalog.wants.of(self.id).iter());
+        if wants == self.wants {
+            return Ok(None);
+        }
+        Ok(Some(pb::WatchSourceResponse { wants, revision: self.revision, ..pb::WatchSourceResponse::default() }))
+    }
+
+    async fn lagged(&mut self) -> Result<pb::WatchSourceResponse, Problem> {
+        Ok(pb::WatchSourceResponse { lagged: true, ..self.now().await? })
+    }
+
+    /// State and wants. A source without a row is as good as dying.
+    async fn now(&mut self) -> Result<pb::WatchSourceResponse, Problem> {
+        self.next_row = Instant::now() + LOOK_AT_ROW;
+        let source = self.catalog.store.source(self.id).await?;
+        let dying = source.as_ref().is_none_or(|source| source.life != SourceLife::Live);
+        Ok(pb::WatchSourceResponse {
+            recorded: Vec::new(),
+            wants: ranges::to_wire(self.catalog.wants.of(self.id).iter()),
+            revision: source.map_or(self.revision, |source| source.revision),
+            dying,
+            lagged: false,
+        })
+    }
+
+    /// State, wants and all that is recorded.
+    async fn all(&mut self) -> Result<pb::WatchSourceResponse, Problem> {
+        let now = self.now().await?;
+        let size = self.catalog.store.source(self.id).await?.map_or(0, |source| source.size);
+        let pages = self.catalog.store.pages(self.id, PageNumber(0), usize::MAX).await?;
+        let map = ExtentMap::from_pages(size, pages);
+        let map = map.map_err(|error| Problem::new(Reason::Internal, error.to_string()))?;
+        Ok(pb::WatchSourceResponse { recorded: ranges::to_wire(map.recorded().iter()), ..now })
+    }
+}
