@@ -2,6 +2,7 @@
 
 use crate::Deps;
 use async_trait::async_trait;
+use futures::future::ready;
 use futures::stream::{self, Stream, TryStreamExt};
 use std::ops::Range;
 use std::sync::Arc;
@@ -15,11 +16,6 @@ use vidstream_source::extents::{Extent, ExtentMap, PageNumber, RecordPage};
 use vidstream_source::ranges::ByteRanges;
 use vidstream_source::records::Recorder;
 use vidstream_source::writer::SourceWriter;
-
-/// Pages asked for at once. One of single granules has half a megabyte, an ordinary one a few kilobytes.
-const PAGES: u32 = 16;
-/// What so many pages can take on the wire.
-const PAGES_BYTES: usize = 16 << 20;
 
 /// An upload whose source is alive.
 #[derive(Clone, Debug)]
@@ -119,18 +115,27 @@ impl Session {
         Ok(first.map(|now| now.wants).unwrap_or_default())
     }
 
+    /// The pages of these numbers that have records.
     fn pages(&self, numbers: Range<u32>) -> impl Stream<Item = Result<RecordPage, Problem>> {
-        let steps = numbers.clone().step_by(PAGES as usize).map(move |first| (first, PAGES.min(numbers.end - first)));
-        let batches = stream::iter(steps.map(Ok)).and_then(|(first_page, pages)| self.batch(first_page, pages));
-        batches.map_ok(|batch| stream::iter(batch.into_iter().map(Ok))).try_flatten()
+        let end = numbers.end;
+        let batches = stream::try_unfold(numbers, |left| self.batch(left));
+        let pages = batches.map_ok(|batch| stream::iter(batch.into_iter().map(Ok))).try_flatten();
+        // So many pages with records may reach further than so many pages.
+        pages.try_filter(move |page: &RecordPage| ready(page.number().0 < end))
     }
 
-    async fn batch(&self, first_page: u32, pages: u32) -> Result<Vec<RecordPage>, Problem> {
-        let call = pb::ListExtentsRequest { source_id: self.source.id.to_string(), first_page, pages };
-        let mut catalog = self.deps.catalog.clone().max_decoding_message_size(PAGES_BYTES);
-        let answer = self.deps.ask(catalog.list_extents(call)).await?;
+    /// As many pages as the catalog gives at once, and the numbers that are left.
+    async fn batch(&self, numbers: Range<u32>) -> Result<Option<(Vec<RecordPage>, Range<u32>)>, Problem> {
+        if numbers.is_empty() {
+            return Ok(None);
+        }
+        let (source_id, first_page) = (self.source.id.to_string(), numbers.start);
+        let call = pb::ListExtentsRequest { source_id, first_page, pages: numbers.end - first_page };
+        let answer = self.deps.ask(self.deps.catalog.clone().list_extents(call)).await?;
         let pages = answer.pages.iter().map(RecordPage::try_from).collect::<Result<_, _>>();
-        pages.map_err(|problem| confused(&problem))
+        // Onwards in any case, or a catalog that repeats itself would hold us for ever.
+        let next = answer.next_page.map_or(numbers.end, |next| next.max(first_page.saturating_add(1)));
+        Ok(Some((pages.map_err(|problem| confused(&problem))?, next..numbers.end)))
     }
 }
 
