@@ -14,5 +14,5 @@ pub mod records;
 #[cfg(test)]
 #[expect(clippy::cast_possible_truncation, reason = "files in tests are small")]
 mod testing;
-pub mod wants;
+mod wants;
 pub mod writer;

@@ -20,11 +20,11 @@ use vidstream_proto::{
     ids::SourceId,
 };
 
-use self::wait::Waits;
 use crate::{
     extents::{Extent, PageNumber, RecordPage},
     names,
     records::Records,
+    wants::Wants,
 };
 
 mod wait;
@@ -89,14 +89,14 @@ struct Inner {
     records: Arc<dyn Records>,
     /// Pages as they were when last read. What they have stays true; what they lack may have come.
     pages: Mutex<BTreeMap<PageNumber, Arc<RecordPage>>>,
-    waits: Waits,
+    wants: Wants,
 }
 
 impl SourceReader {
     /// A reader of `source`, a file of `size` bytes, that waits for what has not come as long as it takes.
     pub fn new(source: SourceId, size: u64, store: Arc<dyn ObjectStore>, records: Arc<dyn Records>) -> Self {
-        let (pages, waits) = (Mutex::default(), Waits::default());
-        Self { inner: Arc::new(Inner { source, size, store, records, pages, waits }), patience: None }
+        let (pages, wants) = (Mutex::default(), Wants::default());
+        Self { inner: Arc::new(Inner { source, size, store, records, pages, wants }), patience: None }
     }
 
     /// The same reader, but one that fails with [`ReadError::NotCome`] when the next byte has not come within `patience`.

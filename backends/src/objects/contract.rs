@@ -120,9 +120,11 @@ async fn deleting(store: &dyn ObjectStore) {
     for object in kept.iter().chain(&gone) {
         done("put", store.put(object, vec![pattern(10, 6)])).await;
     }
-    done("delete_prefix", store.delete_prefix(&prefix("delete/this"))).await;
-    done("delete_prefix of a part of a segment", store.delete_prefix(&prefix("delete/th"))).await;
-    done("delete_prefix of an object's name", store.delete_prefix(&prefix("delete/thin"))).await;
+    assert_eq!(done("delete_prefix", store.delete_prefix(&prefix("delete/this"))).await, 3);
+    for nothing in ["delete/this", "delete/th", "delete/thin"] {
+        let deleted = done("delete_prefix of nothing", store.delete_prefix(&prefix(nothing))).await;
+        assert_eq!(deleted, 0, "no object is below {nothing}");
+    }
     for object in &gone {
         refused("read of the deleted", store.read(object, 10), |error| matches!(error, ObjectError::NotFound { .. }))
             .await;
@@ -153,7 +155,7 @@ async fn listing(store: &dyn ObjectStore) {
     assert_eq!(listed(store, &prefix("list/3")).await.len(), 43);
     assert_eq!(listed(store, &prefix("list/3/3")).await, [], "an object is not below itself");
     assert_eq!(listed(store, &prefix("nothing")).await, []);
-    done("delete_prefix of all", store.delete_prefix(&ObjectPrefix::all())).await;
+    assert_eq!(done("delete_prefix of all", store.delete_prefix(&ObjectPrefix::all())).await, 301);
 }
 
 async fn many_at_once(store: &dyn ObjectStore) {

@@ -105,7 +105,7 @@ impl ObjectStore for FileStore {
         self.on_disk(move |inner| inner.delete(&name)).await
     }
 
-    async fn delete_prefix(&self, prefix: &ObjectPrefix) -> Result<(), ObjectError> {
+    async fn delete_prefix(&self, prefix: &ObjectPrefix) -> Result<u64, ObjectError> {
         let prefix = prefix.clone();
         self.on_disk(move |inner| {
             inner.delete_prefix(&prefix).map_err(|error| unavailable("delete objects below", prefix.to_string(), error))
@@ -137,7 +137,13 @@ impl Inner {
     }
 
     fn put(&self, name: &ObjectName, chunks: &[Bytes], existing: Existing) -> Result<(), ObjectError> {
-        self.write(&self.path(name), chunks, existing).map_err(|error| failed("write object", name, error))
+        self.write(&self.path(name), chunks, existing).map_err(|error| match error.kind() {
+            // What is not found is a directory, perhaps the store's own: no object is missing.
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+                unavailable("write object", name.to_string(), error)
+            }
+            _ => failed("write object", name, error),
+        })
     }
 
     fn write(&self, target: &Path, chunks: &[Bytes], existing: Existing) -> io::Result<()> {
@@ -197,38 +203,36 @@ impl Inner {
 
     /// Takes the whole directory out of the names at once, then removes it at leisure: a crash in between leaves it in
     /// the scratch directory, where the next start removes it.
-    fn delete_prefix(&self, prefix: &ObjectPrefix) -> io::Result<()> {
-        if prefix.as_str().is_empty() {
-            return self.delete_all();
+    fn delete_prefix(&self, prefix: &ObjectPrefix) -> io::Result<u64> {
+        if !prefix.as_str().is_empty() {
+            return self.discard(&self.root.join(prefix.as_str()));
         }
-        self.discard(&self.root.join(prefix.as_str()))
-    }
-
-    fn delete_all(&self) -> io::Result<()> {
+        let mut deleted = 0;
         for entry in fs::read_dir(&self.root)? {
             let entry = entry?;
-            if !entry.file_name().as_encoded_bytes().starts_with(b".") {
-                self.discard(&entry.path())?;
+            let path = entry.path();
+            if entry.file_name().as_encoded_bytes().starts_with(b".") {
+                continue;
             }
+            deleted +=
+                if entry.file_type()?.is_dir() { self.discard(&path)? } else { fs::remove_file(&path).map(|()| 1)? };
         }
-        Ok(())
+        Ok(deleted)
     }
 
-    fn discard(&self, path: &Path) -> io::Result<()> {
+    fn discard(&self, path: &Path) -> io::Result<u64> {
         // An object of exactly this name is not below it.
-        let metadata = match fs::metadata(path) {
-            Ok(metadata) => metadata,
-            Err(error) if is_absent(&error) => return Ok(()),
+        match fs::metadata(path) {
+            Ok(metadata) if metadata.is_dir() => {}
+            Ok(_) => return Ok(0),
+            Err(error) if is_absent(&error) => return Ok(0),
             Err(error) => return Err(error),
-        };
-        if !metadata.is_dir() {
-            return Ok(());
         }
         let trash = self.scratch.unused_path();
         self.directories.forget(path);
         match fs::rename(path, &trash) {
             Ok(()) => {}
-            Err(error) if is_absent(&error) => return Ok(()),
+            Err(error) if is_absent(&error) => return Ok(0),
             Err(error) => return Err(error),
         }
         directories::sync_if_present(path.parent().unwrap_or(&self.root))?;
@@ -237,15 +241,29 @@ impl Inner {
     }
 }
 
-/// Removes a tree in which writers that looked up their directory before it was moved may still put something.
-fn remove_tree(tree: &Path) -> io::Result<()> {
-    for _ in 1..ATTEMPTS {
+/// Removes a tree and counts its files.
+fn remove_tree(tree: &Path) -> io::Result<u64> {
+    let mut removed = 0;
+    for attempt in 1..=ATTEMPTS {
+        removed += remove_files(tree)?;
         match fs::remove_dir_all(tree) {
-            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {}
-            result => return result,
+            // A writer that looked its directory up before it was moved has just put something there.
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty && attempt < ATTEMPTS => {}
+            result => return result.map(|()| removed),
         }
     }
-    fs::remove_dir_all(tree)
+    Ok(removed)
+}
+
+fn remove_files(directory: &Path) -> io::Result<u64> {
+    let mut removed = 0;
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        let path = entry.path();
+        removed +=
+            if entry.file_type()?.is_dir() { remove_files(&path)? } else { fs::remove_file(&path).map(|()| 1)? };
+    }
+    Ok(removed)
 }
 
 /// Also when a segment of the path is an object: nothing can be below it.

@@ -69,8 +69,9 @@ pub trait ObjectStore: Send + Sync + fmt::Debug {
     /// a power loss may bring it back.
     async fn delete(&self, name: &ObjectName) -> Result<(), ObjectError>;
 
-    /// Deletes every object below `prefix` that existed when the call began. What is put meanwhile may stay.
-    async fn delete_prefix(&self, prefix: &ObjectPrefix) -> Result<(), ObjectError>;
+    /// Deletes every object below `prefix` that existed when the call began, and says how many those were. What is put
+    /// meanwhile may stay.
+    async fn delete_prefix(&self, prefix: &ObjectPrefix) -> Result<u64, ObjectError>;
 
     /// All objects below `prefix`, in no order. What is put or deleted meanwhile may or may not be seen.
     fn list(&self, prefix: &ObjectPrefix) -> BoxStream<'static, Result<ObjectInfo, ObjectError>>;

@@ -1,11 +1,6 @@
 //! Waiting for bytes that have not come.
 
-use std::{
-    collections::BTreeMap,
-    ops::Range,
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::{ops::Range, time::Duration};
 
 use futures::{StreamExt as _, future::Either, stream::BoxStream};
 use tokio::time::Instant;
@@ -21,43 +16,6 @@ use crate::{
 const RENEWAL: Duration = Duration::from_secs(5);
 /// How long a want lives without renewal; two of those may be lost.
 const TTL: Duration = Duration::from_secs(15);
-
-/// What the reads of one reader wait for.
-#[derive(Debug, Default)]
-pub(super) struct Waits {
-    waits: Mutex<BTreeMap<u64, Range<u64>>>,
-}
-
-/// One read's wait. It ends when this is dropped; whoever sends hears of that at the next renewal, or forgets it.
-struct Wait<'waits> {
-    all: &'waits Waits,
-    key: u64,
-}
-
-impl Waits {
-    fn begin(&self) -> Wait<'_> {
-        let mut waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = waits.last_key_value().map_or(0, |(last, _)| last + 1);
-        waits.insert(key, 0..0);
-        Wait { all: self, key }
-    }
-
-    fn ranges(&self) -> ByteRanges {
-        self.waits.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
-    }
-}
-
-impl Wait<'_> {
-    fn wants(&self, range: Range<u64>) {
-        self.all.waits.lock().unwrap_or_else(PoisonError::into_inner).insert(self.key, range);
-    }
-}
-
-impl Drop for Wait<'_> {
-    fn drop(&mut self) {
-        self.all.waits.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
-    }
-}
 
 type Arrivals = BoxStream<'static, Result<ByteRanges, Problem>>;
 
@@ -79,7 +37,7 @@ impl Inner {
 
     /// A catalog that can't be reached for a while is waited for like the bytes; only a refusal ends the wait.
     async fn arrival(&self, range: Range<u64>) -> Result<Extent, ReadError> {
-        let wait = self.waits.begin();
+        let want = self.wants.begin();
         let mut arrivals = None;
         loop {
             // Heard before looked at, so that nothing arrives unnoticed in between.
@@ -90,8 +48,8 @@ impl Inner {
                 if let Some(extent) = page.find(range.start) {
                     return Ok(extent.clone());
                 }
-                wait.wants(self.missing(&page, &range));
-                passing(self.records.want(&self.waits.ranges(), TTL).await)?;
+                want.set(self.missing(&page, &range));
+                passing(self.records.want(&self.wants.ranges(), TTL).await)?;
             }
             heard(&mut arrivals, range.start).await?;
         }

@@ -95,3 +95,22 @@ async fn a_shortened_file_ends_its_stream_with_an_error() {
     let error = stream.try_collect::<Vec<Bytes>>().await.unwrap_err();
     assert!(matches!(error, ObjectError::Unavailable { .. }), "{error:?}");
 }
+
+#[tokio::test]
+async fn a_store_whose_directory_was_removed_is_unavailable() {
+    let root = tempfile::tempdir().unwrap();
+    let store = store(root.path()).await;
+    fs::remove_dir_all(root.path()).unwrap();
+    let error = store.put(&"a/b".parse().unwrap(), vec![]).await.unwrap_err();
+    assert!(matches!(error, ObjectError::Unavailable { .. }), "{error:?}");
+}
+
+#[test]
+fn a_full_disk_is_told_from_other_failures() {
+    let name: ObjectName = "a".parse().unwrap();
+    for kind in [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded] {
+        assert!(matches!(failed("write object", &name, kind.into()), ObjectError::NoSpace { .. }), "{kind}");
+    }
+    let error = failed("write object", &name, io::ErrorKind::PermissionDenied.into());
+    assert_eq!(error.to_string(), "write object a");
+}
