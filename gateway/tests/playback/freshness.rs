@@ -4,7 +4,6 @@ use crate::catalog::Catalog;
 use crate::world::World;
 use bytes::Bytes;
 use http::StatusCode;
-use std::future::Future;
 use std::time::Duration;
 use tokio::task::yield_now;
 use tokio::time::advance;
@@ -140,8 +139,8 @@ async fn a_feed_goes_on_where_it_broke() {
     world.catalog.tell("7", CURRENT);
     settle().await;
     world.catalog.break_feed();
-    let opened = until(&world, 2).await;
-    assert_eq!(opened, ["", "7"]);
+    assert_eq!(world.catalog.until_watched(2).await, ["", "7"]);
+    settle().await;
     // All since position 7 was told, so what was known before is confirmed.
     pass(seconds(4)).await;
     world.catalog.tell("8", CURRENT);
@@ -227,10 +226,6 @@ async fn what_becomes_ready_is_seen_at_once() {
     world.catalog.change(|_, source| source.upload_state = pb::UploadState::Open.into());
     assert_eq!(status(&world).await, StatusCode::SERVICE_UNAVAILABLE);
     world.catalog.change(|_, source| source.upload_state = pb::UploadState::Complete.into());
+    pass(Duration::from_millis(1)).await;
     assert_eq!(status(&world).await, StatusCode::OK);
-}
-
-/// Waits, with time passing, until the feed was opened `times` times.
-fn until(world: &World, times: usize) -> impl Future<Output = Vec<String>> {
-    world.catalog.until_watched(times)
 }
