@@ -71,9 +71,9 @@ impl Plan {
         for track in &self.tracks {
             bytes.extend_from_slice(&track.timescale.get().to_be_bytes());
             bytes.extend_from_slice(&track.end.to_be_bytes());
-            bytes.extend_from_slice(&track.segments.len().to_be_bytes());
+            bytes.extend_from_slice(&(track.segments.len() as u64).to_be_bytes());
             for segment in &track.segments {
-                bytes.extend_from_slice(&segment.first.to_be_bytes());
+                bytes.extend_from_slice(&(segment.first as u64).to_be_bytes());
                 bytes.extend_from_slice(&segment.time.to_be_bytes());
                 bytes.extend_from_slice(&segment.len.to_be_bytes());
             }

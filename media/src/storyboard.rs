@@ -118,8 +118,8 @@ impl Storyboard {
             return None;
         }
         let shown = times.iter().map(|&ticks| Keyframe { sample: 0, ticks, time: timescale.duration(ticks) });
-        let tiles = tiles(&shown.collect::<Vec<_>>(), duration);
-        Some(Self { duration, tile_width: tile.0, tile_height: tile.1, columns, rows, tiles })
+        let shown: Vec<_> = shown.collect();
+        Some(Self { duration, tile_width: tile.0, tile_height: tile.1, columns, rows, tiles: tiles(&shown, duration) })
     }
 
     /// Where tile `number` (from 0) lies.

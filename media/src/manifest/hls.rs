@@ -64,7 +64,7 @@ pub fn media(presentation: &Presentation, name: TrackName) -> Option<String> {
 pub(super) fn target_duration(presentation: &Presentation) -> u64 {
     let longest = |plan: &TrackPlan| {
         let ticks = (0..plan.segments().len()).map(|i| plan.ticks(i)).max().unwrap_or(0);
-        (micros(plan.timescale, ticks) + 500_000) / 1_000_000
+        micros(plan.timescale, ticks).saturating_add(500_000) / 1_000_000
     };
     presentation.renditions().map(|r| longest(r.plan)).max().unwrap_or(0).max(1)
 }

@@ -1,9 +1,10 @@
 use super::{dash, hls, vtt};
 use crate::codec::Codec;
 use crate::made::{index, samples, sound, video};
+use crate::playable::Playability;
 use crate::presentation::{Presentation, TrackName};
 use crate::storyboard::Storyboard;
-use crate::track::{Colour, Rotation, Track, TrackKind};
+use crate::track::{Colour, Edit, Rotation, Track, TrackKind};
 
 fn named(mut track: Track, name: &str, language: &str) -> Track {
     track.name = Some(name.to_owned());
@@ -88,4 +89,29 @@ fn storyboard_files() {
     let board = Storyboard::plan(&index(vec![video(100, 30)])).unwrap();
     insta::assert_snapshot!("storyboard.vtt", vtt::vtt(&board, |n| format!("g/0f3a/s{n}.jpg")));
     insta::assert_snapshot!("storyboard.json", vtt::json(&board, |n| format!("g/0f3a/s{n}.jpg")));
+}
+
+#[test]
+fn absurd_edits_do_no_harm() {
+    let far = [i64::MIN, -1, 0, 1 << 40, i64::MAX];
+    let edits = far.iter().flat_map(|start| far.iter().map(move |delay| (*start, *delay)));
+    for (start, delay) in edits {
+        for end in [None, Some(i64::MIN), Some(100), Some(i64::MAX)] {
+            let mut tracks = vec![video(200, 50), sound(400)];
+            for track in &mut tracks {
+                track.edit = Edit { delay, start, end };
+            }
+            let presentation = Presentation::new(index(tracks));
+            hls::multivariant(&presentation, "");
+            dash::manifest(&presentation, "");
+            for rendition in presentation.renditions() {
+                assert!(hls::media(&presentation, rendition.name).is_some());
+                assert!(rendition.segment(1).is_some());
+            }
+            let _ = Playability::of(&presentation);
+            if let Ok(board) = Storyboard::plan(presentation.index()) {
+                vtt::vtt(&board, |n| n.to_string());
+            }
+        }
+    }
 }
