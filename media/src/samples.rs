@@ -1,12 +1,16 @@
 //! Samples of a track, packed: about two bytes each instead of forty, any one of them at hand.
 //!
-//! Samples lie in blocks of 128. Of each sample a block holds its size, the gap between the end of the sample before
-//! it and its own offset (zero within a chunk), its duration, the same kind of gap for its decode time (zero in every
-//! MP4), and its composition offset: five [`column`]s in this order. Where a block begins, and the offset and decode
-//! time of its first sample, are in a directory that is made when the blocks are read. Sync samples are a list.
+//! Samples lie in blocks of 128. Of each sample a block holds its size, its duration, the gap between the end of the
+//! sample before it and its own decode time (zero in every MP4), and its composition offset: four [`column`]s in this
+//! order; a fifth, kept apart, is the same kind of gap for its offset (zero within a chunk). Where a block begins, and
+//! the offset and decode time of its first sample, are in a directory. Sync samples are a list.
+//!
+//! The gaps of one track are the samples of the others, so they are not stored: the [`layout`] of the file is, which
+//! says in a few bits whose samples come next, and gives all gaps back.
 
 mod column;
-mod stored;
+pub(crate) mod layout;
+pub(crate) mod stored;
 pub(crate) mod varint;
 
 use column::BLOCK;
@@ -41,6 +45,8 @@ struct Packed {
     sync: SyncSamples,
     /// The blocks, one after the other.
     bytes: Vec<u8>,
+    /// The columns of gaps, one after the other.
+    gaps: Vec<u8>,
     directory: Vec<BlockStart>,
     totals: Totals,
 }
@@ -64,6 +70,8 @@ impl Default for SyncSamples {
 struct BlockStart {
     /// In the bytes of the table.
     at: usize,
+    /// In the gaps.
+    gaps_at: usize,
     /// Of the first sample in the file.
     offset: u64,
     /// Of the first sample.
@@ -165,7 +173,8 @@ impl SampleTable {
             SyncSamples::All => 0,
             SyncSamples::Listed(list) => list.capacity() * size_of::<u32>(),
         };
-        size_of::<Packed>() + self.0.bytes.capacity() + self.0.directory.capacity() * size_of::<BlockStart>() + sync
+        let bytes = self.0.bytes.capacity() + self.0.gaps.capacity();
+        size_of::<Packed>() + bytes + self.0.directory.capacity() * size_of::<BlockStart>() + sync
     }
 }
 
@@ -245,7 +254,10 @@ impl Packed {
         let start = self.directory[number];
         let mut columns = Columns::default();
         let mut bytes = &self.bytes[start.at..];
-        columns.unpack(&mut bytes, self.block_len(number)).expect("checked when the table was made");
+        let len = self.block_len(number);
+        columns.unpack(&mut bytes, len).expect("checked when the table was made");
+        let mut gaps = &self.gaps[start.gaps_at..];
+        column::unpack(&mut gaps, &mut columns.gap[..len]).expect("checked when the table was made");
         out.clear();
         columns.samples(start.offset, start.dts, out).expect("checked when the table was made");
     }
@@ -254,8 +266,8 @@ impl Packed {
 /// The columns of a block.
 struct Columns {
     len: usize,
-    size: [i64; BLOCK],
     gap: [i64; BLOCK],
+    size: [i64; BLOCK],
     duration: [i64; BLOCK],
     slip: [i64; BLOCK],
     cts: [i64; BLOCK],
@@ -269,19 +281,23 @@ impl Default for Columns {
 }
 
 impl Columns {
-    fn all(&mut self) -> [&mut [i64; BLOCK]; 5] {
-        [&mut self.size, &mut self.gap, &mut self.duration, &mut self.slip, &mut self.cts]
+    /// All but the gaps.
+    fn own(&mut self) -> [&mut [i64; BLOCK]; 4] {
+        [&mut self.size, &mut self.duration, &mut self.slip, &mut self.cts]
     }
 
-    fn pack(&mut self, out: &mut Vec<u8>) {
+    fn pack(&mut self, out: &mut Vec<u8>, gaps: &mut Vec<u8>) {
         let len = self.len;
-        self.all().into_iter().for_each(|values| column::pack(&values[..len], out));
+        column::pack(&self.gap[..len], gaps);
+        for values in self.own() {
+            column::pack(&values[..len], out);
+        }
     }
 
-    /// Takes a block of `len` samples off the front of `bytes`.
+    /// Takes a block of `len` samples, without its gaps, off the front of `bytes`.
     fn unpack(&mut self, bytes: &mut &[u8], len: usize) -> Option<()> {
         self.len = len;
-        self.all().into_iter().try_for_each(|values| column::unpack(bytes, &mut values[..len]))
+        self.own().into_iter().try_for_each(|values| column::unpack(bytes, &mut values[..len]))
     }
 
     /// Appends the samples, the first of which lies at `offset` and is decoded at `dts`; none if a number is
@@ -320,8 +336,8 @@ impl SampleTableBuilder {
     pub fn push(&mut self, sample: Sample) {
         let at = self.pending.len;
         if at == 0 {
-            let start = BlockStart { at: self.packed.bytes.len(), offset: sample.offset, dts: sample.dts };
-            self.packed.directory.push(start);
+            let (at, gaps_at) = (self.packed.bytes.len(), self.packed.gaps.len());
+            self.packed.directory.push(BlockStart { at, gaps_at, offset: sample.offset, dts: sample.dts });
         }
         self.pending.size[at] = sample.size.into();
         self.pending.gap[at] = sample.offset.wrapping_sub(self.expected.0).cast_signed();
@@ -357,7 +373,7 @@ impl SampleTableBuilder {
     }
 
     fn flush(&mut self) {
-        self.pending.pack(&mut self.packed.bytes);
+        self.pending.pack(&mut self.packed.bytes, &mut self.packed.gaps);
         self.pending.len = 0;
     }
 
@@ -370,6 +386,7 @@ impl SampleTableBuilder {
             self.packed.sync = SyncSamples::All;
         }
         self.packed.bytes.shrink_to_fit();
+        self.packed.gaps.shrink_to_fit();
         self.packed.directory.shrink_to_fit();
         SampleTable(Arc::new(self.packed))
     }

@@ -7,7 +7,9 @@
 //! - the number of tracks, and of each: id, timescale, language and name (options), codec (one byte by its place in
 //!   [`Codec`], from 0) and its configuration, kind (0 video: width, height, sample aspect, matrix of nine signed
 //!   numbers, quarter turns, colour as an option; 1 audio: rate, channels), edit (delay and start signed, end an
-//!   option), open GOP (one byte), the [sample table](crate::samples);
+//!   option), open GOP (one byte), the [sample table](crate::samples) without places;
+//! - the [layout](crate::samples::layout) of all tracks' samples;
+//! - the layout: whose samples lie where;
 //! - the number of ignored tracks, and of each: id, what, cause (one byte), reason;
 //! - CRC-32C of all bytes before it, four bytes, least significant first.
 //!
@@ -17,7 +19,8 @@ mod fields;
 
 use crate::codec::Codec;
 use crate::index::{Container, IgnoredCause, IgnoredTrack, MediaIndex};
-use crate::samples::SampleTable;
+use crate::samples::stored::Unplaced;
+use crate::samples::{SampleTable, layout};
 use crate::time::Timescale;
 use crate::track::{AudioFormat, Colour, Edit, Rotation, Track, TrackKind, VideoFormat};
 use fields::{Input, Output};
@@ -49,6 +52,8 @@ impl MediaIndex {
         out.number(self.file_size);
         out.number(self.tracks.len() as u64);
         self.tracks.iter().for_each(|track| put_track(&mut out, track));
+        let tables: Vec<_> = self.tracks.iter().map(|track| &track.samples).collect();
+        out.with(|bytes| layout::put(&tables, bytes));
         out.number(self.ignored.len() as u64);
         for track in &self.ignored {
             out.number(track.id.into());
@@ -71,7 +76,11 @@ impl MediaIndex {
         let mut input = Input::checked(stored, MAGIC.len() + 1)?;
         let container = container(input.byte()?)?;
         let file_size = input.number()?;
-        let tracks = input.list(|input| track(input, file_size))?;
+        let (mut tracks, tables): (Vec<_>, Vec<_>) = input.list(track)?.into_iter().unzip();
+        let tables = input.with(|bytes| layout::take(bytes, tables, file_size))?;
+        for (track, samples) in tracks.iter_mut().zip(tables) {
+            track.samples = samples;
+        }
         let ignored = input.list(|input| {
             let (id, what) = (input.narrow()?, input.text()?);
             Ok(IgnoredTrack { id, what, cause: cause(input.byte()?)?, reason: input.text()? })
@@ -128,7 +137,8 @@ fn put_video(out: &mut Output, format: &VideoFormat) {
     });
 }
 
-fn track(input: &mut Input<'_>, file_size: u64) -> Result<Track, StoredIndexError> {
+/// A track without samples, and its table, which has no places yet.
+fn track(input: &mut Input<'_>) -> Result<(Track, Unplaced), StoredIndexError> {
     let id = input.narrow()?;
     let timescale = Timescale::new(input.narrow()?).ok_or(StoredIndexError::Damaged("a timescale of zero"))?;
     let language = input.optional(Input::text)?;
@@ -142,12 +152,13 @@ fn track(input: &mut Input<'_>, file_size: u64) -> Result<Track, StoredIndexErro
     };
     let edit = Edit { delay: input.signed()?, start: input.signed()?, end: input.optional(Input::signed)? };
     let open_gop = input.flag()?;
-    let samples = input.with(|bytes| SampleTable::take(bytes, file_size))?;
-    let end = edit.end.unwrap_or_else(|| samples.end_pts());
+    let table = input.with(Unplaced::take)?;
+    let end = edit.end.unwrap_or_else(|| table.end_pts());
     if edit.delay < 0 || edit.start < 0 || end < edit.start {
         return Err(StoredIndexError::Damaged("an edit"));
     }
-    Ok(Track { id, timescale, language, name, codec, kind, edit, samples, open_gop })
+    let samples = SampleTable::default();
+    Ok((Track { id, timescale, language, name, codec, kind, edit, samples, open_gop }, table))
 }
 
 fn video(input: &mut Input<'_>) -> Result<VideoFormat, StoredIndexError> {

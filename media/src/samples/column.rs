@@ -13,14 +13,19 @@ const MASKED: u8 = 0x80;
 
 /// Appends `values`, at most [`BLOCK`] of them.
 pub(super) fn pack(values: &[i64], out: &mut Vec<u8>) {
-    let dense = Frame::of(values.iter().copied());
-    let set = values.iter().copied().filter(|&value| value != 0);
-    let sparse = Frame::of(set.clone());
+    let mut set = [0; BLOCK];
+    let mut count = 0;
+    for &value in values {
+        set[count] = value;
+        count += usize::from(value != 0);
+    }
+    let (dense, set) = (Frame::of(values), &set[..count]);
     let dense_bits = values.len() * dense.width as usize;
-    let sparse_bits = values.len().next_multiple_of(8) + set.clone().count() * sparse.width as usize;
-    if dense_bits <= sparse_bits {
+    let mask_bits = values.len().next_multiple_of(8);
+    let sparse = if dense_bits > mask_bits { Frame::of(set) } else { dense };
+    if dense_bits <= mask_bits + count * sparse.width as usize {
         dense.put(0, out);
-        dense.put_values(values.iter().copied(), out);
+        dense.put_values(values, out);
         return;
     }
     sparse.put(MASKED, out);
@@ -36,26 +41,20 @@ pub(super) fn unpack(bytes: &mut &[u8], out: &mut [i64]) -> Option<()> {
     *bytes = rest;
     let frame = Frame::take(u32::from(form & !MASKED), bytes)?;
     if form & MASKED == 0 {
-        let packed = frame.take_packed(out.len(), bytes)?;
-        if frame.width == 0 {
-            out.fill(frame.base);
-            return Some(());
-        }
-        for (at, value) in out.iter_mut().enumerate() {
-            *value = frame.value(packed, at);
-        }
-        return Some(());
+        return frame.take_values(bytes, out);
     }
     let mask = bytes.split_off(..out.len().div_ceil(8))?;
-    let is_set = |at: usize| mask[at / 8] >> (at % 8) & 1 == 1;
-    let packed = frame.take_packed((0..out.len()).filter(|&at| is_set(at)).count(), bytes)?;
+    let mut is_set = [false; BLOCK];
+    for (at, is_set) in is_set.iter_mut().enumerate().take(out.len()) {
+        *is_set = mask[at / 8] >> (at % 8) & 1 == 1;
+    }
+    let mut set = [0; BLOCK];
+    let count = is_set.iter().filter(|&&is_set| is_set).count();
+    frame.take_values(bytes, &mut set[..count])?;
     let mut next = 0;
-    for (at, value) in out.iter_mut().enumerate() {
-        *value = 0;
-        if is_set(at) {
-            *value = frame.value(packed, next);
-            next += 1;
-        }
+    for (value, is_set) in out.iter_mut().zip(is_set) {
+        *value = if is_set { set[next] } else { 0 };
+        next += usize::from(is_set);
     }
     Some(())
 }
@@ -69,11 +68,23 @@ struct Frame {
 }
 
 impl Frame {
-    fn of(values: impl Iterator<Item = i64> + Clone) -> Self {
-        let base = values.clone().min().unwrap_or(0);
-        let above = values.map(|value| value.wrapping_sub(base).cast_unsigned());
-        let divisor = above.clone().fold(0, greatest_common_divisor).max(1);
-        let largest = above.max().unwrap_or(0) / divisor;
+    fn of(values: &[i64]) -> Self {
+        let (mut base, mut most) = (i64::MAX, i64::MIN);
+        for &value in values {
+            base = base.min(value);
+            most = most.max(value);
+        }
+        if most <= base {
+            return Self { width: 0, base: if values.is_empty() { 0 } else { base }, divisor: 1 };
+        }
+        let mut divisor = 0;
+        for &value in values {
+            divisor = greatest_common_divisor(value.wrapping_sub(base).cast_unsigned(), divisor);
+            if divisor == 1 {
+                break;
+            }
+        }
+        let largest = most.wrapping_sub(base).cast_unsigned() / divisor;
         Self { width: u64::BITS - largest.leading_zeros(), base, divisor }
     }
 
@@ -94,52 +105,57 @@ impl Frame {
         Some(Self { width, base, divisor })
     }
 
-    fn put_values(self, values: impl Iterator<Item = i64>, out: &mut Vec<u8>) {
-        let (mut pending, mut bits) = (0u128, 0);
-        for value in values {
-            let scaled = value.wrapping_sub(self.base).cast_unsigned() / self.divisor;
-            pending |= u128::from(scaled) << bits;
-            bits += self.width;
-            while bits >= 8 {
-                out.push(pending.to_le_bytes()[0]);
-                pending >>= 8;
-                bits -= 8;
+    fn put_values(self, values: &[i64], out: &mut Vec<u8>) {
+        if self.width == 0 {
+            return;
+        }
+        let (mut pending, mut bits) = (0u64, 0);
+        for &value in values {
+            let above = value.wrapping_sub(self.base).cast_unsigned();
+            let scaled = if self.divisor == 1 { above } else { above / self.divisor };
+            pending |= scaled << bits;
+            let filled = bits + self.width;
+            if filled < u64::BITS {
+                bits = filled;
+                continue;
             }
+            out.extend_from_slice(&pending.to_le_bytes());
+            bits = filled - u64::BITS;
+            pending = scaled.checked_shr(self.width - bits).unwrap_or(0);
         }
-        if bits > 0 {
-            out.push(pending.to_le_bytes()[0]);
-        }
+        out.extend_from_slice(&pending.to_le_bytes()[..bits.div_ceil(8) as usize]);
     }
 
-    /// The bytes from which `count` values are read: what follows them is there too, so that loads are wide.
-    fn take_packed<'a>(self, count: usize, bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
+    fn take_values(self, bytes: &mut &[u8], out: &mut [i64]) -> Option<()> {
+        // What follows the column is there too, so that loads may be wide.
         let packed = *bytes;
-        bytes.split_off(..(count * self.width as usize).div_ceil(8))?;
-        Some(packed)
-    }
-
-    fn value(self, packed: &[u8], at: usize) -> i64 {
-        let bit = at * self.width as usize;
-        let scaled = load(packed, bit, self.width);
-        self.base.wrapping_add(scaled.wrapping_mul(self.divisor).cast_signed())
+        let width = self.width as usize;
+        bytes.split_off(..(out.len() * width).div_ceil(8))?;
+        if width == 0 {
+            out.fill(self.base);
+            return Some(());
+        }
+        let mask = u64::MAX >> (64 - width);
+        for (i, value) in out.iter_mut().enumerate() {
+            let (at, shift) = (i * width / 8, i * width % 8);
+            let scaled = match packed[at..].first_chunk() {
+                Some(word) if shift + width <= 64 => u64::from_le_bytes(*word) >> shift,
+                _ => load(&packed[at..], shift),
+            };
+            *value = self.base.wrapping_add((scaled & mask).wrapping_mul(self.divisor).cast_signed());
+        }
+        Some(())
     }
 }
 
-/// `width` bits at `bit`; bytes behind the end count as zeros.
-fn load(bytes: &[u8], bit: usize, width: u32) -> u64 {
-    let (at, shift) = (bit / 8, bit % 8);
-    let rest = bytes.get(at..).unwrap_or_default();
-    let mask = u64::MAX.checked_shr(u64::BITS - width).unwrap_or(0);
-    if shift + width as usize <= 64
-        && let Some(word) = rest.first_chunk()
-    {
-        return u64::from_le_bytes(*word) >> shift & mask;
-    }
+/// 64 bits from bit `shift` of the first byte on; bytes behind the end count as zeros.
+fn load(bytes: &[u8], shift: usize) -> u64 {
     let mut word = [0; 16];
-    let len = rest.len().min(9);
-    word[..len].copy_from_slice(&rest[..len]);
-    let masked = u128::from_le_bytes(word) >> shift & u128::from(mask);
-    u64::try_from(masked).expect("the mask has 64 bits")
+    let len = bytes.len().min(9);
+    word[..len].copy_from_slice(&bytes[..len]);
+    let [low @ .., _, _, _, _, _, _, _, _] = word;
+    let low = u64::from_le_bytes(low) >> shift;
+    if shift == 0 { low } else { low | u64::from(word[8]) << (64 - shift) }
 }
 
 fn greatest_common_divisor(mut a: u64, mut b: u64) -> u64 {

@@ -33,6 +33,7 @@ pub fn same_as_ffprobe(path: &Path) -> MediaIndex {
         assert_format(&what, track, stream);
         assert_samples(&what, track, &packets(&probed, stream));
     }
+    assert_eq!(MediaIndex::decode(&index.encode()).as_ref(), Ok(&index), "{name}: stored and opened");
     index
 }
 

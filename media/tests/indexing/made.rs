@@ -33,6 +33,16 @@ fn index_last() {
 }
 
 #[test]
+fn a_stored_index_is_compact() {
+    let picture = &["-f", "lavfi", "-i", "testsrc2=size=320x180:rate=30:duration=20"];
+    let sound = &["-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000:duration=20"];
+    let index = check("longer.mp4", &[picture, sound, H264, AAC], &["H.264", "AAC"]);
+    let samples: usize = index.tracks.iter().map(|track| track.samples.len()).sum();
+    let stored = index.encode().len();
+    assert!(stored <= 3 * samples, "{stored} bytes for {samples} samples");
+}
+
+#[test]
 fn index_first() {
     let parts = [PICTURE, SOUND, H264, AAC, &["-movflags", "+faststart"]];
     check("first.mp4", &parts, &["H.264", "AAC"]);

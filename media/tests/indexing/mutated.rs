@@ -31,6 +31,7 @@ fn clip() -> Vec<u8> {
 
 fn assert_sane(index: &MediaIndex) {
     assert!(!index.tracks.is_empty() && !index.duration.is_zero());
+    assert_eq!(MediaIndex::decode(&index.encode()).as_ref(), Ok(index));
     for track in &index.tracks {
         let samples = &track.samples;
         let mut dts = 0;
