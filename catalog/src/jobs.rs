@@ -227,11 +227,7 @@ impl Catalog {
     }
 
     /// Leases the best job of these classes, with its source.
-    pub(crate) async fn take_job(
-        &self,
-        classes: &[JobClass],
-        worker: &str,
-    ) -> Result<Option<(Job, Source)>, Problem> {
+    pub(crate) async fn take_job(&self, classes: &[JobClass], worker: &str) -> Result<Option<(Job, Source)>, Problem> {
         while let Some(row) = self.store.lease_job(classes, worker, self.now()).await? {
             let job = row.job;
             let wants = |source: &Source| derive(source).iter().any(|wanted| wanted.id == job.id);

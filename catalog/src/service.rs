@@ -64,10 +64,7 @@ impl CatalogService for Service {
         Ok(Response::new(self.catalog.list_extents(id, PageNumber(request.first_page), pages).await?))
     }
 
-    async fn complete_source(
-        &self,
-        request: Request<pb::CompleteSourceRequest>,
-    ) -> Answer<pb::CompleteSourceResponse> {
+    async fn complete_source(&self, request: Request<pb::CompleteSourceRequest>) -> Answer<pb::CompleteSourceResponse> {
         let complete = CompleteSource::try_from(request.into_inner())?;
         Ok(Response::new(self.catalog.complete_source(complete).await?))
     }

@@ -112,9 +112,8 @@ impl Catalog {
         let RecordExtents { source_id: id, extents } = record;
         let source = self.source(id).await?;
         refuse_dying(&source)?;
-        let within = |extent: Extent| {
-            extent.within(source.size).map_err(|error| Problem::field("extents", error.to_string()))
-        };
+        let within =
+            |extent: Extent| extent.within(source.size).map_err(|error| Problem::field("extents", error.to_string()));
         let extents = extents.into_iter().map(within).collect::<Result<_, _>>()?;
         let recorded = self.store.record(id, extents).await?.ok_or_else(|| dying(id))?;
         if !recorded.new.is_empty() {

@@ -86,8 +86,7 @@ impl Catalog {
                 video.tags.clone_from(update.tags.as_ref().unwrap_or(&before.tags));
                 if *video == before { Change::None } else { Change::Write }
             };
-            let entry =
-                self.asked_change(update.video_id, update.request_id, update.expected_revision, change).await?;
+            let entry = self.asked_change(update.video_id, update.request_id, update.expected_revision, change).await?;
             Ok(pb::UpdateEntryResponse { entry: Some(entry.into()) })
         })
         .await
@@ -110,8 +109,7 @@ impl Catalog {
                 video.purge_time = Some(timestamp(purge));
                 Change::Write
             };
-            let entry =
-                self.asked_change(remove.video_id, remove.request_id, remove.expected_revision, change).await?;
+            let entry = self.asked_change(remove.video_id, remove.request_id, remove.expected_revision, change).await?;
             self.due.notify_one();
             Ok(pb::RemoveEntryResponse { entry: Some(entry.into()) })
         })

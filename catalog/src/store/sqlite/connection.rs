@@ -48,8 +48,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Writer {
     pub(super) fn new(connection: Connection) -> Self {
-        let inner =
-            Inner { queue: Mutex::default(), connection: Mutex::new(connection), commits: AtomicU64::new(0) };
+        let inner = Inner { queue: Mutex::default(), connection: Mutex::new(connection), commits: AtomicU64::new(0) };
         Self { inner: Arc::new(inner), places: Arc::new(Semaphore::new(LONGEST_QUEUE)) }
     }
 

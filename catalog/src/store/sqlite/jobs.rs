@@ -23,13 +23,7 @@ struct Raw {
 }
 
 fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
-    Ok(Raw {
-        row: row.get(0)?,
-        revision: row.get(1)?,
-        lost: row.get(2)?,
-        result: row.get(3)?,
-        unapplied: row.get(4)?,
-    })
+    Ok(Raw { row: row.get(0)?, revision: row.get(1)?, lost: row.get(2)?, result: row.get(3)?, unapplied: row.get(4)? })
 }
 
 impl Raw {
@@ -151,7 +145,11 @@ pub(super) fn list(c: &Connection, query: &JobsQuery) -> Result<Vec<Job>> {
     let rows = match &query.source {
         Some(source) => {
             let source = source.as_uuid().as_bytes();
-            many(c, "source = ? AND state < ? ORDER BY created DESC, id LIMIT ?", &[source, &below, &limit(query.limit)])?
+            many(
+                c,
+                "source = ? AND state < ? ORDER BY created DESC, id LIMIT ?",
+                &[source, &below, &limit(query.limit)],
+            )?
         }
         None => many(c, "state < ? ORDER BY created DESC, id LIMIT ?", &[&below, &limit(query.limit)])?,
     };
