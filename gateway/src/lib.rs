@@ -11,6 +11,7 @@ pub mod service;
 pub mod upload;
 pub mod web;
 
+use playback::Playback;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -88,17 +89,19 @@ impl Gateway {
     /// are merged by whoever serves it.
     pub fn router(&self) -> axum::Router {
         let deps = || self.deps.clone();
-        let routes = self.grpc_routes().merge(upload::router(deps())).merge(playback::router(deps()));
+        let playback = Playback::new(deps());
+        let routes = self.grpc_routes(&playback).merge(upload::router(deps())).merge(playback.router());
         http::edge(routes.merge(http::health::router(deps())))
     }
 
     /// The public services, for gRPC and grpc-web.
-    fn grpc_routes(&self) -> axum::Router {
+    fn grpc_routes(&self, playback: &Playback) -> axum::Router {
         // Without tonic's own fallback: two routers with one can't be merged.
         let routes = Routes::from(axum::Router::new());
+        let videos = service::Videos::new(self.deps.clone(), playback.clone());
         let uploads = UploadServiceServer::new(upload::Uploads::new(self.deps.clone()));
         let routes = routes
-            .add_service(GatewayServiceServer::new(service::Videos::new(self.deps.clone())))
+            .add_service(GatewayServiceServer::new(videos))
             .add_service(uploads.max_decoding_message_size(upload::MAX_MESSAGE));
         routes.into_axum_router().layer(GrpcWebLayer::new())
     }

@@ -2,7 +2,7 @@
 
 use crate::Deps;
 use crate::live;
-use crate::playback::addresses;
+use crate::playback::{Playback, addresses};
 use futures::stream::BoxStream;
 use tonic::{Request, Response, Status};
 use vidstream_proto::error::{Problem, Reason};
@@ -15,12 +15,20 @@ use vidstream_proto::{field, pb};
 #[derive(Clone, Debug)]
 pub struct Videos {
     deps: Deps,
+    playback: Playback,
 }
 
 impl Videos {
-    /// The service over `deps`.
-    pub fn new(deps: Deps) -> Self {
-        Self { deps }
+    /// The service over `deps`, which tells `playback` of what it changes.
+    pub fn new(deps: Deps, playback: Playback) -> Self {
+        Self { deps, playback }
+    }
+
+    /// A video that was changed. Playback hears of it before the client does: what is removed is gone at once.
+    fn changed(&self, entry: Option<pb::Entry>) -> Result<Option<pb::Video>, Problem> {
+        let entry = checked(entry)?;
+        self.playback.changed(&entry);
+        Ok(Some(entry.video))
     }
 }
 
@@ -34,10 +42,6 @@ pub async fn entry(deps: &Deps, id: VideoId) -> Result<Entry, Problem> {
 fn checked(entry: Option<pb::Entry>) -> Result<Entry, Problem> {
     let entry = field::present("entry", entry).and_then(Entry::try_from);
     entry.map_err(|problem| Problem::new(Reason::Internal, format!("the catalog's answer makes no sense: {problem}")))
-}
-
-fn shown(entry: Option<pb::Entry>) -> Result<Option<pb::Video>, Problem> {
-    Ok(Some(checked(entry)?.video))
 }
 
 #[tonic::async_trait]
@@ -71,7 +75,7 @@ impl GatewayService for Videos {
     ) -> Result<Response<pb::UpdateVideoResponse>, Status> {
         let call = pb::UpdateEntryRequest::from(UpdateVideo::try_from(request.into_inner())?);
         let answer = self.deps.ask(self.deps.catalog.clone().update_entry(call)).await?;
-        Ok(Response::new(pb::UpdateVideoResponse { video: shown(answer.entry)? }))
+        Ok(Response::new(pb::UpdateVideoResponse { video: self.changed(answer.entry)? }))
     }
 
     async fn remove_video(
@@ -80,7 +84,7 @@ impl GatewayService for Videos {
     ) -> Result<Response<pb::RemoveVideoResponse>, Status> {
         let call = pb::RemoveEntryRequest::from(RemoveVideo::try_from(request.into_inner())?);
         let answer = self.deps.ask(self.deps.catalog.clone().remove_entry(call)).await?;
-        Ok(Response::new(pb::RemoveVideoResponse { video: shown(answer.entry)? }))
+        Ok(Response::new(pb::RemoveVideoResponse { video: self.changed(answer.entry)? }))
     }
 
     async fn restore_video(
@@ -89,7 +93,7 @@ impl GatewayService for Videos {
     ) -> Result<Response<pb::RestoreVideoResponse>, Status> {
         let call = pb::RestoreEntryRequest::from(RestoreVideo::try_from(request.into_inner())?);
         let answer = self.deps.ask(self.deps.catalog.clone().restore_entry(call)).await?;
-        Ok(Response::new(pb::RestoreVideoResponse { video: shown(answer.entry)? }))
+        Ok(Response::new(pb::RestoreVideoResponse { video: self.changed(answer.entry)? }))
     }
 
     async fn retry_video(
@@ -98,7 +102,7 @@ impl GatewayService for Videos {
     ) -> Result<Response<pb::RetryVideoResponse>, Status> {
         let call = pb::RetryEntryRequest::from(RetryVideo::try_from(request.into_inner())?);
         let answer = self.deps.ask(self.deps.catalog.clone().retry_entry(call)).await?;
-        Ok(Response::new(pb::RetryVideoResponse { video: shown(answer.entry)? }))
+        Ok(Response::new(pb::RetryVideoResponse { video: self.changed(answer.entry)? }))
     }
 
     async fn watch_videos(

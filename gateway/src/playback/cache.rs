@@ -72,14 +72,14 @@ impl Cache {
         Self { deps, files: files.build(), readers: readers.build() }
     }
 
-    /// The file, made by `make` unless it is held.
+    /// The file, made by `making` unless it is held.
     pub async fn file(
         &self,
         generation: &Generation,
         file: File,
-        make: impl Future<Output = Result<Made, Problem>>,
+        making: impl Future<Output = Result<Made, Problem>>,
     ) -> Result<Arc<Made>, Problem> {
-        let made = self.files.try_get_with((generation.clone(), file), async { make.await.map(Arc::new) });
+        let made = self.files.try_get_with((generation.clone(), file), async { making.await.map(Arc::new) });
         made.await.map_err(|problem: Arc<Problem>| (*problem).clone())
     }
 

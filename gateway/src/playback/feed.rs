@@ -14,9 +14,9 @@ use vidstream_mesh::lifecycle::Lifecycle;
 use vidstream_proto::error::Problem;
 use vidstream_proto::field;
 use vidstream_proto::ids::VideoId;
+use vidstream_proto::pb;
 use vidstream_proto::pb::catalog_service_client::CatalogServiceClient;
 use vidstream_proto::pb::watch_entries_response::Event;
-use vidstream_proto::pb::{self, VideoState};
 use vidstream_proto::video::Entry;
 
 /// First and longest wait before a broken feed is opened again.
@@ -122,9 +122,12 @@ impl Follower {
 
     fn hear(&mut self, message: pb::WatchEntriesResponse) {
         match message.event {
-            Some(Event::Changed(entry)) => self.changed(entry),
+            Some(Event::Changed(entry)) => match Entry::try_from(entry) {
+                Ok(entry) => self.views.changed(&entry),
+                Err(problem) => self.misheard(&problem),
+            },
             Some(Event::Purged(purged)) => match field::id::<VideoId>("video_id", &purged.video_id) {
-                Ok(id) => self.views.forget(id),
+                Ok(id) => self.views.purged(id),
                 Err(problem) => self.misheard(&problem),
             },
             Some(Event::Reset(_)) => {
@@ -141,14 +144,6 @@ impl Follower {
         }
         if self.current {
             self.views.confirmations().confirm();
-        }
-    }
-
-    fn changed(&mut self, entry: pb::Entry) {
-        match Entry::try_from(entry) {
-            Ok(entry) if entry.video.state() == VideoState::Removed => self.views.forget(entry.id),
-            Ok(entry) => self.views.doubt(entry.id),
-            Err(problem) => self.misheard(&problem),
         }
     }
 

@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn a_part_has_no_empty_range() {
-        assert_eq!(file().part(10..15), (Bytes::new(), vec![20..25]));
+        assert_eq!(file().part(10..16), (Bytes::new(), vec![20..25, 0..1]));
         assert_eq!(file().part(0..10).1, []);
         assert_eq!(file().part(14..19).1, [24..25, 0..3, 50..51]);
     }

@@ -44,11 +44,11 @@ impl Playback {
         let rendition = self.rendition(id).await?;
         let generation = &rendition.generation;
         let base = format!("g/{}/", generation.hash());
-        let make = async {
+        let making = async {
             let text = self.presentations.read(generation, &rendition.object, |p| write(p, &base)).await?;
             Ok(Made::text(text))
         };
-        let made = self.cache.file(generation, file, make).await?;
+        let made = self.cache.file(generation, file, making).await?;
         self.send(&rendition.view, &made, content_type, Caching::Checked, request).await
     }
 }

@@ -43,6 +43,7 @@ use tower::ServiceBuilder;
 use tower_http::set_header::SetResponseHeaderLayer;
 use vidstream_proto::error::{Problem, Reason};
 use vidstream_proto::ids::VideoId;
+use vidstream_proto::video::Entry;
 use view::View;
 use views::Views;
 
@@ -53,11 +54,6 @@ pub struct Playback {
     views: Views,
     cache: Cache,
     presentations: Presentations,
-}
-
-/// The routes below `/videos/{id}/`.
-pub fn router(deps: Deps) -> Router {
-    Playback::new(deps).router()
 }
 
 impl Playback {
@@ -100,14 +96,9 @@ impl Playback {
             .with_state(self.clone())
     }
 
-    /// The video was changed through this gateway: do not wait for the feed to say so.
-    pub fn changed(&self, id: VideoId) {
-        self.views.doubt(id);
-    }
-
-    /// The video was removed through this gateway: do not show it again, whatever happens.
-    pub fn removed(&self, id: VideoId) {
-        self.views.forget(id);
+    /// A video was changed through this gateway: its views do not wait for the feed to say so.
+    pub fn changed(&self, entry: &Entry) {
+        self.views.changed(entry);
     }
 
     /// Sends a file made on request.

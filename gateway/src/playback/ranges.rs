@@ -44,27 +44,22 @@ fn parse(field: &str, len: u64) -> Option<Wanted> {
     let parts = specs.map(|spec| resolve(spec, len)).collect::<Option<Vec<_>>>()?;
     match parts.as_slice() {
         [] => None,
-        [Some(part)] => Some(Wanted::Part(part.clone())),
-        parts if parts.iter().all(Option::is_none) => Some(Wanted::Unsatisfiable),
+        parts if parts.iter().all(Range::is_empty) => Some(Wanted::Unsatisfiable),
+        [part] => Some(Wanted::Part(part.clone())),
         _ => Some(Wanted::Whole),
     }
 }
 
-/// The bytes that `spec` means, none of them where it can't be satisfied; or none at all where it is not well formed.
-fn resolve(spec: &str, len: u64) -> Option<Option<Range<u64>>> {
-    let (first, last) = spec.split_once('-')?;
-    let part = match (first, last) {
-        ("", suffix) => len.saturating_sub(position(suffix)?)..len,
-        (first, "") => position(first)?..len,
+/// The bytes that `spec` means, empty where they are not there; none where it is not well formed.
+fn resolve(spec: &str, len: u64) -> Option<Range<u64>> {
+    match spec.split_once('-')? {
+        ("", suffix) => Some(len.saturating_sub(position(suffix)?)..len),
+        (first, "") => Some(position(first)?..len),
         (first, last) => {
             let (first, last) = (position(first)?, position(last)?);
-            if last < first {
-                return None;
-            }
-            first..len.min(last.saturating_add(1))
+            (first <= last).then(|| first..len.min(last.saturating_add(1)))
         }
-    };
-    Some((part.start < part.end).then_some(part))
+    }
 }
 
 /// A decimal number; larger ones than 64 bits hold are beyond every end.

@@ -38,11 +38,11 @@ pub async fn file(
         return Err(nothing_here().into());
     }
     let generation = &rendition.generation;
-    let make = async {
+    let making = async {
         let made = playback.presentations.read(generation, &rendition.object, |p| make(p, file, generation)).await?;
         made.ok_or_else(nothing_here)
     };
-    let made = playback.cache.file(generation, file, make).await?;
+    let made = playback.cache.file(generation, file, making).await?;
     playback.send(&rendition.view, &made, content_type(file), Caching::Immutable, &request).await
 }
 

@@ -71,11 +71,11 @@ impl Playback {
             .views
             .read(id, |view| Ok((Arc::clone(view), Generation::new(view.source.id, &view.storyboard()?.generation))));
         let (view, generation) = found.await?;
-        let make = async {
+        let making = async {
             let base = format!("storyboard/{}", generation.hash());
             Ok(Made::text(write(&tiles(&view)?, &|sheet| format!("{base}/{sheet}.jpg"))))
         };
-        let made = self.cache.file(&generation, file, make).await?;
+        let made = self.cache.file(&generation, file, making).await?;
         self.send(&view, &made, content_type, Caching::Checked, request).await
     }
 }

@@ -15,13 +15,13 @@ use tokio::time::{Instant, timeout};
 use vidstream_proto::error::{Problem, Reason};
 use vidstream_proto::field;
 use vidstream_proto::ids::VideoId;
-use vidstream_proto::pb::{self, get_source_request::Key};
+use vidstream_proto::pb::{self, VideoState, get_source_request::Key};
 use vidstream_proto::video::Entry;
 
 /// How long a view is believed after it was asked for or confirmed.
 pub const FRESH: Duration = Duration::from_secs(5);
 /// How much longer it is served where no catalog can be reached.
-pub const HELD: Duration = Duration::from_secs(60);
+pub const HELD: Duration = Duration::from_mins(1);
 /// A catalog that does not answer for this long can't be reached, where there is a view to serve instead.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// After asking in vain, what is held is served for this long without asking.
@@ -99,23 +99,22 @@ impl Views {
         &self.shared.confirmations
     }
 
-    /// The video changed: ask before showing it again.
-    pub fn doubt(&self, id: VideoId) {
-        if let Some(slot) = self.shared.slots.get(&id) {
-            let mut state = slot.lock();
-            state.doubts += 1;
-            if let Some(held) = &mut state.held {
-                held.doubtful = true;
-            }
-        }
+    /// A video changed: it is asked for before it is shown again, and not shown at all once it is removed.
+    pub fn changed(&self, entry: &Entry) {
+        let removed = entry.video.state() == VideoState::Removed;
+        self.doubt(entry.id, |held| held.filter(|_| !removed).map(|held| Held { doubtful: true, ..held }));
     }
 
-    /// The video was removed: never show what is held.
-    pub fn forget(&self, id: VideoId) {
+    /// A video is gone for good.
+    pub fn purged(&self, id: VideoId) {
+        self.doubt(id, |_| None);
+    }
+
+    fn doubt(&self, id: VideoId, change: impl FnOnce(Option<Held>) -> Option<Held>) {
         if let Some(slot) = self.shared.slots.get(&id) {
             let mut state = slot.lock();
             state.doubts += 1;
-            state.held = None;
+            state.held = change(state.held.take());
         }
     }
 

@@ -134,7 +134,7 @@ async fn what_is_to_come_says_so_and_what_never_comes_too() {
         assert_soon(name, &world.get(name).await);
     }
     world.catalog.change(|_, source| source.upload_state = pb::UploadState::Open.into());
-    world.playback.changed(world.video);
+    world.changed();
     for name in all.iter().chain(&["source"]) {
         assert_soon(name, &world.get(name).await);
         assert_eq!(world.head(name).await.status, StatusCode::SERVICE_UNAVAILABLE);

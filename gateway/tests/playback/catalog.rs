@@ -103,10 +103,14 @@ impl Catalog {
         self.feed.send(Some(message)).expect("somebody watches");
     }
 
+    /// The video as it is now.
+    pub fn entry(&self) -> pb::Entry {
+        self.video().entry.clone().unwrap()
+    }
+
     /// Tells of the video as it is now.
     pub fn tell_change(&self, position: &str) {
-        let entry = self.video().entry.clone().unwrap();
-        self.tell(position, Event::Changed(entry));
+        self.tell(position, Event::Changed(self.entry()));
     }
 
     pub fn break_feed(&self) {
@@ -122,7 +126,7 @@ impl Catalog {
         if self.video().away { Err(Status::unavailable("away")) } else { Ok(()) }
     }
 
-    async fn entry(&self, id: &str) -> Answer<pb::GetEntryResponse> {
+    async fn answer(&self, id: &str) -> Answer<pb::GetEntryResponse> {
         // What is answered is what was so when the question came.
         let entry = self.video().entry.clone();
         self.question().await?;
@@ -164,7 +168,7 @@ macro_rules! service {
 service! {
     {
         async fn get_entry(&self, request: Request<pb::GetEntryRequest>) -> Answer<pb::GetEntryResponse> {
-            self.entry(&request.into_inner().video_id).await
+            self.answer(&request.into_inner().video_id).await
         }
 
         async fn get_source(&self, _: Request<pb::GetSourceRequest>) -> Answer<pb::GetSourceResponse> {

@@ -108,7 +108,7 @@ async fn a_removal_through_this_gateway_needs_no_feed() {
     let world = without_feed().await;
     assert_eq!(status(&world).await, StatusCode::OK);
     remove(&world.catalog);
-    world.playback.removed(world.video);
+    world.changed();
     assert_eq!(status(&world).await, StatusCode::NOT_FOUND);
 }
 

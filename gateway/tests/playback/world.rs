@@ -107,6 +107,11 @@ impl World {
         self.objects.put(name, vec![bytes]).await.unwrap();
     }
 
+    /// Says that the video was changed through this gateway.
+    pub fn changed(&self) {
+        self.playback.changed(&self.catalog.entry().try_into().expect("a valid row"));
+    }
+
     /// The address of `rest` of the video.
     pub fn address(&self, rest: &str) -> String {
         format!("/videos/{}/{rest}", self.video)
