@@ -57,6 +57,19 @@ impl Codec {
         }
     }
 
+    /// The decoder's configuration, whichever it is.
+    pub fn configuration(&self) -> &[u8] {
+        match self {
+            Self::H264 { avcc: bytes }
+            | Self::Hevc { hvcc: bytes }
+            | Self::Vp9 { vpcc: bytes }
+            | Self::Av1 { av1c: bytes }
+            | Self::Aac { asc: bytes }
+            | Self::Opus { dops: bytes }
+            | Self::Flac { dfla: bytes } => bytes,
+        }
+    }
+
     /// The name people know it by.
     pub fn name(&self) -> &'static str {
         match self {

@@ -96,9 +96,8 @@ fn put_track(out: &mut Output, track: &Track) {
     out.number(track.timescale.get().into());
     out.optional(track.language.as_deref(), Output::text);
     out.optional(track.name.as_deref(), Output::text);
-    let (code, configuration) = codec_parts(&track.codec);
-    out.byte(code);
-    out.bytes(configuration);
+    out.byte(codec_code(&track.codec));
+    out.bytes(track.codec.configuration());
     match &track.kind {
         TrackKind::Video(format) => {
             out.byte(0);
@@ -185,15 +184,15 @@ fn video(input: &mut Input<'_>) -> Result<VideoFormat, StoredIndexError> {
     Ok(VideoFormat { width, height, sample_aspect, matrix, rotation, colour })
 }
 
-fn codec_parts(codec: &Codec) -> (u8, &[u8]) {
+fn codec_code(codec: &Codec) -> u8 {
     match codec {
-        Codec::H264 { avcc } => (0, avcc),
-        Codec::Hevc { hvcc } => (1, hvcc),
-        Codec::Vp9 { vpcc } => (2, vpcc),
-        Codec::Av1 { av1c } => (3, av1c),
-        Codec::Aac { asc } => (4, asc),
-        Codec::Opus { dops } => (5, dops),
-        Codec::Flac { dfla } => (6, dfla),
+        Codec::H264 { .. } => 0,
+        Codec::Hevc { .. } => 1,
+        Codec::Vp9 { .. } => 2,
+        Codec::Av1 { .. } => 3,
+        Codec::Aac { .. } => 4,
+        Codec::Opus { .. } => 5,
+        Codec::Flac { .. } => 6,
     }
 }
 

@@ -8,6 +8,9 @@ use crate::track::Edit;
 /// The longest time that is believed, in ticks: sums of a few such times can't overflow.
 const MAX_TICKS: i64 = 1 << 58;
 
+/// More edits than are looked at: nobody cuts one shot into so many contiguous ones.
+const MOST_EDITS: u32 = 10_000;
+
 /// What an edit list amounts to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Edits {
@@ -36,6 +39,9 @@ impl Scales {
 pub(super) fn read(elst: &Node<'_>, scales: Scales) -> Result<Edits, IndexError> {
     let (version, _, mut fields) = elst.full()?;
     let count = fields.u32()?;
+    if count > MOST_EDITS {
+        return Ok(Edits::Several);
+    }
     let entries: Vec<Entry> = match version {
         0 => fields.table::<12>(count)?.iter().map(Entry::narrow).collect(),
         1 => fields.table::<20>(count)?.iter().map(Entry::wide).collect(),

@@ -67,8 +67,20 @@ pub(super) fn entries<'a>(stsd: &Node<'a>) -> Result<Vec<RawEntry<'a>>, IndexErr
     Ok(entries)
 }
 
+/// Bytes of a decoder configuration at most: it is repeated in every init segment.
+const LONGEST_CONFIGURATION: usize = 64 << 10;
+
 /// What the samples of `entry` are.
 pub(super) fn read(entry: &RawEntry<'_>) -> Result<Entry, EntryError> {
+    let found = read_any(entry)?;
+    let (Entry::Video(codec, _) | Entry::Audio(codec, _)) = &found;
+    if codec.configuration().len() > LONGEST_CONFIGURATION {
+        return Err(entry.ignored(IgnoredCause::Configuration, "its decoder configuration is absurdly long"));
+    }
+    Ok(found)
+}
+
+fn read_any(entry: &RawEntry<'_>) -> Result<Entry, EntryError> {
     match &entry.kind.0 {
         b"avc1" | b"avc2" | b"avc3" | b"avc4" | b"hvc1" | b"hev1" | b"vp09" | b"av01" => video::read(entry),
         b"mp4a" | b"Opus" | b"fLaC" => audio::read(entry),

@@ -65,6 +65,8 @@ pub struct Indexer {
     file_size: u64,
     limits: Limits,
     container: Container,
+    /// By its brand the file is a still picture, unless a movie is found in it.
+    still: bool,
     /// What was met so far, for the error if nothing else is.
     seen: Vec<FourCc>,
     boxes: u64,
@@ -91,7 +93,15 @@ struct Movie {
 impl Indexer {
     /// An indexer for a file of `file_size` bytes.
     pub fn new(file_size: u64, limits: Limits) -> Self {
-        Self { file_size, limits, container: Container::Mov, seen: Vec::new(), boxes: 0, state: State::Start }
+        Self {
+            file_size,
+            limits,
+            container: Container::Mov,
+            still: false,
+            seen: Vec::new(),
+            boxes: 0,
+            state: State::Start,
+        }
     }
 
     /// Takes the bytes asked for by the last step (none for the first one) and says what comes next.
@@ -152,7 +162,7 @@ impl Indexer {
             let end = header.size.map_or(Some(self.file_size), |size| at.checked_add(size));
             let end = end.ok_or_else(|| self.malformed(at, format!("box {} ends beyond 2⁶⁴", header.kind)))?;
             match &header.kind.0 {
-                b"ftyp" => self.container = container(rest),
+                b"ftyp" => (self.container, self.still) = brand(rest),
                 b"moof" => return Err(IndexError::Fragmented),
                 b"moov" => return self.found_movie(Movie { start: at, header: header.header, end }, rest),
                 _ => {}
@@ -198,6 +208,9 @@ impl Indexer {
     }
 
     fn no_movie(&self) -> IndexError {
+        if self.still {
+            return IndexError::NotMp4 { found: "a still picture (HEIF or AVIF)" };
+        }
         let names: Vec<_> = self.seen.iter().map(ToString::to_string).collect();
         let found = if names.is_empty() { "no boxes".to_owned() } else { format!("only {}", names.join(", ")) };
         IndexError::NoMovie { found }
@@ -232,7 +245,10 @@ impl Indexer {
     }
 }
 
-/// By the major brand of the `ftyp` that `bytes` begin with; a file without `ftyp` is an old `QuickTime` movie.
-fn container(bytes: &[u8]) -> Container {
-    if bytes.get(8..12) == Some(b"qt  ") { Container::Mov } else { Container::Mp4 }
+/// What the major brand of the `ftyp` that `bytes` begin with says: the container, and whether it is a still picture.
+/// A file without `ftyp` is an old `QuickTime` movie.
+fn brand(bytes: &[u8]) -> (Container, bool) {
+    let brand = bytes.get(8..12).unwrap_or_default();
+    let container = if brand == b"qt  " { Container::Mov } else { Container::Mp4 };
+    (container, matches!(brand, b"heic" | b"heix" | b"heim" | b"heis" | b"mif1" | b"avif"))
 }

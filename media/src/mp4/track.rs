@@ -10,6 +10,9 @@ use crate::index::{Container, IgnoredCause};
 use crate::time::Timescale;
 use crate::track::{Edit, Rotation, Track, TrackKind, VideoFormat};
 
+/// More tracks of chapters than any file has.
+const MOST_CHAPTER_TRACKS: usize = 64;
+
 /// What kind of media a track holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Kind {
@@ -112,12 +115,12 @@ fn first_entry(mdia: &Node<'_>) -> Option<FourCc> {
     stsd.children_from(8).next()?.ok().map(|child| child.kind)
 }
 
-/// Track ids in `tref/chap`.
+/// Track ids in `tref/chap`; no more than make sense.
 fn chapters(trak: &Node<'_>) -> Result<Vec<u32>, IndexError> {
     let Some(tref) = trak.find(*b"tref")? else { return Ok(Vec::new()) };
     let Some(chap) = tref.find(*b"chap")? else { return Ok(Vec::new()) };
     let (ids, _) = chap.body.as_chunks::<4>();
-    Ok(ids.iter().map(|id| u32::from_be_bytes(*id)).collect())
+    Ok(ids.iter().take(MOST_CHAPTER_TRACKS).map(|id| u32::from_be_bytes(*id)).collect())
 }
 
 /// The title in `udta/name`. What is wrong in user data harms nobody.
@@ -166,7 +169,7 @@ pub(super) fn read(
     }
     let edit = Edit { end: edit.end.filter(|&end| end < samples.end), ..edit };
     if edit.start >= edit.end.unwrap_or(samples.end) {
-        return Err(ignored(IgnoredCause::Empty, "its edit list shows nothing of it"));
+        return Err(ignored(IgnoredCause::Empty, "nothing of it is ever shown"));
     }
     let read = Track {
         id: heading.id,

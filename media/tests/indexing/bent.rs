@@ -5,7 +5,7 @@ use crate::clips::{folder, make};
 use crate::judge;
 use std::path::PathBuf;
 use vidstream_media::index::{IgnoredCause, MediaIndex};
-use vidstream_media::mp4::IndexError;
+use vidstream_media::mp4::{IndexError, Indexer, Limits, Step, index_bytes};
 use vidstream_media::track::Edit;
 
 const STBL: &str = "trak/mdia/minf/stbl";
@@ -191,6 +191,45 @@ fn more_samples_than_anybody_reads() {
         stsz.set(8, 20_000_001);
     });
     assert!(matches!(error, Err(IndexError::OverLimit { unit: "samples", .. })), "{error:?}");
+}
+
+/// A table of a few bytes that stands for as many samples as are believed takes time, not memory.
+#[test]
+fn millions_of_samples_out_of_nothing() {
+    const COUNT: u32 = 19_000_000;
+    let clip = Clip::new();
+    let file = bend(&clip.bytes, |moov| {
+        moov.children.truncate(2);
+        let stbl = moov.at(STBL);
+        let row = |numbers: &[u32]| numbers.iter().flat_map(|n| n.to_be_bytes()).collect::<Vec<_>>();
+        stbl.children.retain(|b| &b.kind == b"stsd");
+        stbl.children.push(Boxed::new(*b"stsz", row(&[0, 1, COUNT])));
+        stbl.children.push(Boxed::new(*b"stts", row(&[0, 1, COUNT, 512])));
+        stbl.children.push(Boxed::new(*b"stsc", row(&[0, 1, 1, COUNT, 1])));
+        stbl.children.push(Boxed::new(*b"stco", row(&[0, 1, 48])));
+    });
+    let mut indexer = Indexer::new(1 << 30, Limits::default());
+    let mut bytes = Vec::new();
+    let index = loop {
+        match indexer.step(&bytes).expect("an index") {
+            Step::Need(range) => {
+                let at = |offset| usize::try_from(offset).expect("small");
+                bytes = file.get(at(range.start)..).unwrap_or_default().to_vec();
+                bytes.resize(at(range.end) - at(range.start), 0);
+            }
+            Step::Done(index) => break index,
+        }
+    };
+    let samples = &index.tracks[0].samples;
+    assert_eq!((samples.len(), samples.get(18_999_999).map(|s| s.offset)), (19_000_000, Some(48 + 18_999_999)));
+    assert!(samples.memory() < 12 << 20, "{} bytes", samples.memory());
+}
+
+#[test]
+fn a_still_picture() {
+    let file = [&b"\0\0\0\x14ftypheic\0\0\0\0mif1"[..], b"\0\0\0\x0cmeta\0\0\0\0", b"\0\0\0\x0amdat12"].concat();
+    let error = index_bytes(&file).unwrap_err().to_string();
+    assert_eq!(error, "this is a still picture (HEIF or AVIF), not an MP4 or MOV file");
 }
 
 #[test]

@@ -118,6 +118,20 @@ fn av1_with_flac() {
 fn quicktime_with_aac() {
     let index = check("sound.mov", &[PICTURE, SOUND, H264, AAC], &["H.264", "AAC"]);
     assert_eq!(index.container, Container::Mov);
+    // Above 65,535 Hz the sound description has version 2, below it has 1.
+    let high = ["-f", "lavfi", "-i", "sine=frequency=440:sample_rate=96000:duration=3"];
+    check("high.mov", &[PICTURE, &high, H264, AAC], &["H.264", "AAC"]);
+}
+
+#[test]
+fn sounds_that_players_do_not_take() {
+    for (coder, reason) in [("libmp3lame", "MP3 sound is not played"), ("ac3", "AC-3 sound is not played")] {
+        let index = check("sound.mp4", &[PICTURE, SOUND, H264, &["-c:a", coder]], &["H.264"]);
+        assert_eq!(index.ignored[0].reason, reason);
+        let folder = folder();
+        let error = judge::index(&make(folder.path(), "alone.mp4", &[SOUND, &["-c:a", coder]])).unwrap_err();
+        assert!(error.to_string().ends_with(reason), "{error}");
+    }
 }
 
 #[test]
