@@ -1,7 +1,7 @@
 //! The catalog's change feed, followed so that views stay true without asking.
 //!
-//! A message of the feed says that everything which changed before it was told. So it confirms, as of the moment it is
-//! heard, every view that was asked for since the feed's position was taken and that no change named since. Silence
+//! The feed says now and then that it is current: everything which changed until then was told. That confirms, as of the
+//! moment it is heard, every view that was asked for since the feed is followed and that no change named since. Silence
 //! confirms nothing: a feed that broke unnoticed costs questions, never truth.
 
 use super::views::Views;
@@ -76,7 +76,7 @@ impl Confirmations {
 /// Follows the feed into `views` until the process stops.
 pub async fn follow(views: Views, catalog: CatalogServiceClient<Channel>, lifecycle: Lifecycle) {
     let stopping = lifecycle.stopping().clone();
-    let mut follower = Follower { views, catalog, position: String::new(), current: false };
+    let mut follower = Follower { views, catalog, position: String::new(), heard: false };
     stopping.run_until_cancelled(follower.run()).await;
 }
 
@@ -85,8 +85,8 @@ struct Follower {
     catalog: CatalogServiceClient<Channel>,
     /// Where to go on after a break; empty before anything was heard.
     position: String,
-    /// The past was replayed on this connection.
-    current: bool,
+    /// Something came over this connection.
+    heard: bool,
 }
 
 impl Follower {
@@ -94,10 +94,9 @@ impl Follower {
         let mut wait = *RETRY.start();
         loop {
             let ended = self.watch().await;
-            if self.current {
+            if std::mem::take(&mut self.heard) {
                 wait = *RETRY.start();
             }
-            self.current = false;
             tracing::warn!(reason = ended.message(), ?wait, "the change feed broke; opening it again");
             sleep(wait).await;
             wait = (wait * 2).min(*RETRY.end());
@@ -121,6 +120,7 @@ impl Follower {
     }
 
     fn hear(&mut self, message: pb::WatchEntriesResponse) {
+        self.heard = true;
         match message.event {
             Some(Event::Changed(entry)) => match Entry::try_from(entry) {
                 Ok(entry) => self.views.changed(&entry),
@@ -132,18 +132,14 @@ impl Follower {
             },
             Some(Event::Reset(_)) => {
                 self.position.clear();
-                self.current = false;
                 self.views.confirmations().end_session();
                 return;
             }
-            Some(Event::Current(_)) => self.current = true,
+            Some(Event::Current(_)) => self.views.confirmations().confirm(),
             None => {}
         }
         if !message.position.is_empty() {
             self.position = message.position;
-        }
-        if self.current {
-            self.views.confirmations().confirm();
         }
     }
 

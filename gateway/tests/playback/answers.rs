@@ -204,7 +204,7 @@ async fn manifests_and_what_they_name() {
         let answer = world.get(&file).await;
         assert_eq!((answer.status, answer.reason().as_str()), (StatusCode::NOT_FOUND, "NOT_FOUND"), "{file}");
     }
-    assert_eq!(world.catalog.questions(), 1, "all of this is known from one question");
+    assert_eq!(world.catalog.calls(), 3, "the video, its source and its records are asked for once");
 }
 
 #[tokio::test]

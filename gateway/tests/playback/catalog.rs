@@ -2,6 +2,7 @@
 
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard};
 use tokio::sync::{Notify, broadcast, watch};
 use tokio_stream::wrappers::BroadcastStream;
@@ -20,6 +21,8 @@ pub struct Catalog {
     video: Mutex<Video>,
     /// Calls that ask for the video.
     questions: watch::Sender<usize>,
+    /// Calls of any kind.
+    calls: AtomicUsize,
     /// What watchers of the feed hear: `None` breaks it.
     feed: broadcast::Sender<Option<pb::WatchEntriesResponse>>,
     /// Positions from which the feed was opened.
@@ -39,11 +42,22 @@ struct Video {
 impl Default for Catalog {
     fn default() -> Self {
         let (questions, opened) = (watch::Sender::default(), watch::Sender::default());
-        Self { video: Mutex::default(), questions, feed: broadcast::Sender::new(64), opened }
+        Self {
+            video: Mutex::default(),
+            questions,
+            calls: AtomicUsize::default(),
+            feed: broadcast::Sender::new(64),
+            opened,
+        }
     }
 }
 
 impl Catalog {
+    /// All calls but watches of the feed.
+    pub fn calls(&self) -> usize {
+        self.calls.load(Relaxed)
+    }
+
     fn video(&self) -> MutexGuard<'_, Video> {
         self.video.lock().unwrap()
     }
@@ -118,6 +132,7 @@ impl Catalog {
     }
 
     async fn question(&self) -> Result<(), Status> {
+        self.calls.fetch_add(1, Relaxed);
         self.questions.send_modify(|asked| *asked += 1);
         let gate = self.video().held_up.clone();
         if let Some(gate) = gate {
@@ -172,6 +187,7 @@ service! {
         }
 
         async fn get_source(&self, _: Request<pb::GetSourceRequest>) -> Answer<pb::GetSourceResponse> {
+            self.calls.fetch_add(1, Relaxed);
             if self.video().away {
                 return Err(Status::unavailable("away"));
             }
@@ -179,6 +195,7 @@ service! {
         }
 
         async fn list_extents(&self, request: Request<pb::ListExtentsRequest>) -> Answer<pb::ListExtentsResponse> {
+            self.calls.fetch_add(1, Relaxed);
             let first = request.into_inner().first_page;
             let pages = self.video().pages.iter().filter(|page| page.number == first).cloned().collect();
             Ok(Response::new(pb::ListExtentsResponse { pages, ..Default::default() }))

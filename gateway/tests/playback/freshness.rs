@@ -7,6 +7,7 @@ use http::StatusCode;
 use std::time::Duration;
 use tokio::task::yield_now;
 use tokio::time::advance;
+use vidstream_proto::ids::VideoId;
 use vidstream_proto::pb;
 use vidstream_proto::pb::watch_entries_response::Event;
 
@@ -80,6 +81,20 @@ async fn a_feed_that_is_heard_spares_the_questions() {
     assert_eq!(world.catalog.questions(), 1);
     // Silence is no confirmation.
     pass(seconds(5)).await;
+    assert_eq!((status(&world).await, world.catalog.questions()), (StatusCode::OK, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn news_of_one_video_confirm_no_other() {
+    let world = world().await;
+    settle().await;
+    assert_eq!(status(&world).await, StatusCode::OK);
+    pass(seconds(4)).await;
+    // What changed besides may come in the next message.
+    let mut other = world.catalog.entry();
+    other.video.as_mut().unwrap().id = VideoId::generate().to_string();
+    world.catalog.tell("1", Event::Changed(other));
+    pass(seconds(1)).await;
     assert_eq!((status(&world).await, world.catalog.questions()), (StatusCode::OK, 2));
 }
 
