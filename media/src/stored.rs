@@ -7,8 +7,8 @@
 //! - the number of tracks, and of each: id, timescale, language and name (options), codec (one byte by its place in
 //!   [`Codec`], from 0) and its configuration, kind (0 video: width, height, sample aspect, matrix of nine signed
 //!   numbers, quarter turns, colour as an option; 1 audio: rate, channels), edit (delay and start signed, end an
-//!   option), open GOP (one byte), the [sample table](crate::samples) without places;
-//! - the [layout](crate::samples::layout) of all tracks' samples;
+//!   option), open GOP (one byte), the sample table without places (module `samples`);
+//! - the layout of all tracks' samples (module `samples::layout`);
 //! - the layout: whose samples lie where;
 //! - the number of ignored tracks, and of each: id, what, cause (one byte), reason;
 //! - CRC-32C of all bytes before it, four bytes, least significant first.

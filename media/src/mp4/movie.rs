@@ -90,7 +90,7 @@ impl Choice {
 
     fn survey<'h>(&mut self, headings: impl Iterator<Item = &'h Heading>) {
         for heading in headings {
-            self.flags_used |= heading.enabled;
+            self.flags_used |= heading.header.enabled;
             self.chapters.extend(&heading.chapters);
         }
     }
@@ -105,11 +105,11 @@ impl Choice {
             }
         };
         if let Err((what, cause, reason)) = self.admits(&heading) {
-            self.ignore(heading.id, what, cause, reason);
+            self.ignore(heading.header.id, what, cause, reason);
             return Ok(());
         }
         let is_video = heading.kind == Kind::Video;
-        let id = heading.id;
+        let id = heading.header.id;
         match track::read(trak, heading, self.movie, self.samples_left) {
             Ok(read) if read.bytes_end > self.file.size => {
                 Err(IndexError::Truncated { have: self.file.size, need: read.bytes_end })
@@ -144,16 +144,16 @@ impl Choice {
                 .map_or_else(|| format!("a track of kind {}", heading.handler), str::to_owned);
             return Err((what, IgnoredCause::NotCarried, format!("{name} is not played")));
         }
-        if self.taken_ids.contains(&heading.id) {
+        if self.taken_ids.contains(&heading.header.id) {
             return refuse(IgnoredCause::Damaged, "another track has the same id");
         }
         if heading.kind == Kind::Audio {
             return Ok(());
         }
-        if self.chapters.contains(&heading.id) {
+        if self.chapters.contains(&heading.header.id) {
             return refuse(IgnoredCause::Auxiliary, "it holds the pictures of chapters");
         }
-        if self.flags_used && !heading.enabled {
+        if self.flags_used && !heading.header.enabled {
             return refuse(IgnoredCause::Auxiliary, "the file turns it off");
         }
         if self.video.is_some() {

@@ -24,20 +24,26 @@ pub(super) enum Kind {
 /// What a track says of itself before its samples.
 #[derive(Clone, Debug)]
 pub(super) struct Heading {
-    pub id: u32,
-    pub enabled: bool,
+    pub header: TrackHeader,
     pub kind: Kind,
     pub handler: FourCc,
     /// Type of the first sample entry.
     pub entry: Option<FourCc>,
     /// Ids of the tracks that hold this one's chapters.
     pub chapters: Vec<u32>,
-    matrix: [i32; 9],
-    /// Display size in 16.16 fixed point.
-    size: (u32, u32),
     timescale: Timescale,
     language: Option<String>,
     name: Option<String>,
+}
+
+/// What `tkhd` says.
+#[derive(Clone, Debug)]
+pub(super) struct TrackHeader {
+    pub id: u32,
+    pub enabled: bool,
+    matrix: [i32; 9],
+    /// Display size in 16.16 fixed point.
+    size: (u32, u32),
 }
 
 /// A track and what its file must be for it.
@@ -60,30 +66,13 @@ pub(super) enum TrackError {
 /// Reads what `trak` says before its samples.
 pub(super) fn heading(trak: &Node<'_>, container: Container) -> Result<Heading, IndexError> {
     let quicktime = container == Container::Mov;
-    let tkhd = trak.require(*b"tkhd")?;
-    let (version, flags, mut fields) = tkhd.full()?;
-    let times = if version == 1 { 8 } else { 4 };
-    fields.skip(2 * times)?;
-    let id = fields.u32()?;
-    fields.skip(4 + times + 16)?;
-    let mut matrix = [0; 9];
-    for number in &mut matrix {
-        *number = fields.i32()?;
-    }
-    let size = (fields.u32()?, fields.u32()?);
-
+    let header = TrackHeader::read(&trak.require(*b"tkhd")?)?;
     let mdia = trak.require(*b"mdia")?;
-    let mdhd = mdia.require(*b"mdhd")?;
-    let (version, _, mut fields) = mdhd.full()?;
-    let times = if version == 1 { 8 } else { 4 };
-    fields.skip(2 * times)?;
-    let timescale =
-        Timescale::new(fields.u32()?).ok_or_else(|| mdhd.malformed(4 + 2 * times, "a timescale of zero"))?;
-    fields.skip(times)?;
-    let packed = language::from_packed(fields.u16()?, quicktime);
-    let extended =
-        mdia.find(*b"elng")?.and_then(|elng| language::from_extended(elng.body.get(4..).unwrap_or_default()));
-
+    let (timescale, packed) = media_header(&mdia.require(*b"mdhd")?)?;
+    let language = match mdia.find(*b"elng")? {
+        Some(elng) => language::from_extended(elng.body.get(4..).unwrap_or_default()),
+        None => None,
+    };
     let hdlr = mdia.require(*b"hdlr")?;
     let (_, _, mut fields) = hdlr.full()?;
     fields.skip(4)?;
@@ -95,18 +84,46 @@ pub(super) fn heading(trak: &Node<'_>, container: Container) -> Result<Heading, 
         _ => Kind::Other,
     };
     Ok(Heading {
-        id,
-        enabled: flags & 1 != 0,
         kind,
         handler,
         entry: first_entry(&mdia),
         chapters: chapters(trak)?,
-        matrix,
-        size,
         timescale,
-        language: extended.or(packed),
+        language: language.or_else(|| language::from_packed(packed, quicktime)),
         name: user_name(trak).or_else(|| names::given(fields.rest(), quicktime)),
+        header,
     })
+}
+
+impl TrackHeader {
+    fn read(tkhd: &Node<'_>) -> Result<Self, IndexError> {
+        let (version, flags, mut fields) = tkhd.full()?;
+        let times = time_bytes(version);
+        fields.skip(2 * times)?;
+        let id = fields.u32()?;
+        fields.skip(4 + times + 16)?;
+        let mut matrix = [0; 9];
+        for number in &mut matrix {
+            *number = fields.i32()?;
+        }
+        Ok(Self { id, enabled: flags & 1 != 0, matrix, size: (fields.u32()?, fields.u32()?) })
+    }
+}
+
+/// Timescale and packed language code of `mdhd`.
+fn media_header(mdhd: &Node<'_>) -> Result<(Timescale, u16), IndexError> {
+    let (version, _, mut fields) = mdhd.full()?;
+    let times = time_bytes(version);
+    fields.skip(2 * times)?;
+    let timescale =
+        Timescale::new(fields.u32()?).ok_or_else(|| mdhd.malformed(4 + 2 * times, "a timescale of zero"))?;
+    fields.skip(times)?;
+    Ok((timescale, fields.u16()?))
+}
+
+/// Bytes of a time in a header of `version`.
+fn time_bytes(version: u8) -> usize {
+    if version == 1 { 8 } else { 4 }
 }
 
 /// Type of the first sample entry, for words only: whatever is wrong on the way is met again by who needs it.
@@ -172,7 +189,7 @@ pub(super) fn read(
         return Err(ignored(IgnoredCause::Empty, "nothing of it is ever shown"));
     }
     let read = Track {
-        id: heading.id,
+        id: heading.header.id,
         timescale: heading.timescale,
         language: heading.language,
         name: heading.name,
@@ -237,13 +254,13 @@ fn edit(trak: &Node<'_>, heading: &Heading, movie: Option<Timescale>) -> Result<
 
 fn video_format(heading: &Heading, picture: Picture) -> VideoFormat {
     let Picture { width, height, sample_aspect, colour } = picture;
-    let sample_aspect = sample_aspect.or_else(|| aspect_of_size(heading.size, (width, height)));
+    let sample_aspect = sample_aspect.or_else(|| aspect_of_size(heading.header.size, (width, height)));
     VideoFormat {
         width,
         height,
         sample_aspect: sample_aspect.unwrap_or((1, 1)),
-        matrix: heading.matrix,
-        rotation: rotation(heading.matrix),
+        matrix: heading.header.matrix,
+        rotation: rotation(heading.header.matrix),
         colour,
     }
 }
