@@ -9,7 +9,6 @@
 //!   numbers, quarter turns, colour as an option; 1 audio: rate, channels), edit (delay and start signed, end an
 //!   option), open GOP (one byte), the sample table without places (module `samples`);
 //! - the layout of all tracks' samples (module `samples::layout`);
-//! - the layout: whose samples lie where;
 //! - the number of ignored tracks, and of each: id, what, cause (one byte), reason;
 //! - CRC-32C of all bytes before it, four bytes, least significant first.
 //!
