@@ -129,7 +129,7 @@ impl Watcher {
                 }
             }
             // The bus is gone: only looking at intervals is left.
-            std::future::pending().await
+            std::future::pending::<()>().await;
         };
         let _ = tokio::time::timeout(interval, heard).await;
         // One look answers all notices that came until now.

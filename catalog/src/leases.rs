@@ -121,10 +121,10 @@ mod tests {
         let mut observer = Observer::default();
         let mut look = |fence, beat| observer.dead(vec![leased(&id, source, fence, beat)], death).len();
         assert_eq!(look(1, 0), 0, "seen for the first time");
-        tokio::time::advance(death - Duration::from_secs(1)).await;
+        tokio::time::advance(death.saturating_sub(Duration::from_secs(1))).await;
         assert_eq!(look(1, 0), 0);
         assert_eq!(look(1, 1), 0, "it beat");
-        tokio::time::advance(death - Duration::from_secs(1)).await;
+        tokio::time::advance(death.saturating_sub(Duration::from_secs(1))).await;
         assert_eq!(look(2, 1), 0, "another lease");
         tokio::time::advance(death).await;
         assert_eq!(look(2, 1), 1);

@@ -18,8 +18,8 @@ const LIST: usize = 8;
 impl Catalog {
     /// One page of videos, and the feed's position before it was read.
     pub(crate) async fn list_videos(&self, list: ListVideos) -> Result<pb::ListEntriesResponse, Problem> {
-        let hash = list_hash(&list);
-        let after = read_token(&list, &hash)?;
+        let which = list_hash(&list);
+        let after = read_token(&list, which)?;
         let query = ListQuery {
             state: list.state,
             prefixes: search::prefixes(&list.search),
@@ -33,7 +33,7 @@ impl Catalog {
         if page.entries.len() > list.page_size {
             page.entries.truncate(list.page_size);
             if let Some(last) = page.entries.last() {
-                next_page_token = token(last, list.order, &hash)?;
+                next_page_token = token(last, list.order, which)?;
             }
         }
         Ok(pb::ListEntriesResponse {
@@ -53,12 +53,13 @@ fn list_hash(list: &ListVideos) -> [u8; LIST] {
 }
 
 /// A place in a list, in hexadecimal: which list, the entry's id, what it is sorted by.
-fn token(last: &Entry, order: VideoOrder, list: &[u8; LIST]) -> Result<String, Problem> {
-    let mut bytes = [list.as_slice(), last.id.as_uuid().as_bytes()].concat();
+fn token(entry: &Entry, order: VideoOrder, which: [u8; LIST]) -> Result<String, Problem> {
+    let mut bytes = [which.as_slice(), entry.id.as_uuid().as_bytes()].concat();
     match order {
-        VideoOrder::Title => bytes.extend(search::title_key(&last.video.title).as_bytes()),
+        VideoOrder::Title => bytes.extend(search::title_key(&entry.video.title).as_bytes()),
         VideoOrder::Created | VideoOrder::Unspecified => {
-            let created = last.video.create_time.as_ref().map(|stamp| system_time("create_time", stamp)).transpose()?;
+            let created =
+                entry.video.create_time.as_ref().map(|stamp| system_time("create_time", stamp)).transpose()?;
             let since = created.and_then(|created| created.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
             bytes.extend(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX).to_be_bytes());
         }
@@ -69,13 +70,13 @@ fn token(last: &Entry, order: VideoOrder, list: &[u8; LIST]) -> Result<String, P
     }))
 }
 
-fn read_token(list: &ListVideos, hash: &[u8; LIST]) -> Result<Option<ListKey>, Problem> {
+fn read_token(list: &ListVideos, which: [u8; LIST]) -> Result<Option<ListKey>, Problem> {
     if list.page_token.is_empty() {
         return Ok(None);
     }
     let wrong = || Problem::field("page_token", "is not one of this list; start with its first page");
     let bytes = unhex(&list.page_token).ok_or_else(wrong)?;
-    let rest = bytes.strip_prefix(hash).ok_or_else(wrong)?;
+    let rest = bytes.strip_prefix(&which).ok_or_else(wrong)?;
     let (id, key) = rest.split_first_chunk().ok_or_else(wrong)?;
     let id = VideoId::from_uuid(Uuid::from_bytes(*id));
     let key = match list.order {
@@ -119,13 +120,13 @@ mod tests {
             for order in [VideoOrder::Created, VideoOrder::Title] {
                 let mut list = list(order, "sea");
                 let hash = list_hash(&list);
-                list.page_token = token(&entry, order, &hash).unwrap();
+                list.page_token = token(&entry, order, hash).unwrap();
                 prop_assert!(list.page_token.len() <= 2000, "the contract's limit");
                 let expected = match order {
                     VideoOrder::Title => ListKey::Title(search::title_key(&title), entry.id),
                     _ => ListKey::Created(UNIX_EPOCH + Duration::new(1_700_000_000, nanos), entry.id),
                 };
-                prop_assert_eq!(read_token(&list, &hash).unwrap(), Some(expected));
+                prop_assert_eq!(read_token(&list, hash).unwrap(), Some(expected));
             }
         }
 
@@ -133,7 +134,7 @@ mod tests {
         fn no_token_makes_it_panic(text in "\\PC{0,80}", hex in "[0-9a-f]{48,80}") {
             for token in [text, hex] {
                 let list = ListVideos { page_token: token, ..list(VideoOrder::Title, "") };
-                let _ = read_token(&list, &[0; LIST]);
+                let _ = read_token(&list, [0; LIST]);
             }
         }
     }
@@ -141,9 +142,9 @@ mod tests {
     #[test]
     fn another_lists_token_is_refused() {
         let first = list(VideoOrder::Created, "sea");
-        let page_token = token(&entry("x", 0), VideoOrder::Created, &list_hash(&first)).unwrap();
+        let page_token = token(&entry("x", 0), VideoOrder::Created, list_hash(&first)).unwrap();
         let with_token = |list: ListVideos| ListVideos { page_token: page_token.clone(), ..list };
-        let read = |list: ListVideos| read_token(&list, &list_hash(&list));
+        let read = |list: ListVideos| read_token(&list, list_hash(&list));
         assert!(read(with_token(list(VideoOrder::Created, "SEA"))).is_ok(), "the same words");
         assert!(read(with_token(list(VideoOrder::Created, "lake"))).is_err());
         assert!(read(with_token(list(VideoOrder::Title, "sea"))).is_err());

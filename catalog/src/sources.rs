@@ -50,14 +50,12 @@ impl Catalog {
     pub(crate) async fn create_source(&self, create: CreateUpload, owner: &str) -> Result<Source, Problem> {
         let id = create.request_id;
         let fingerprint = fingerprint("CreateSource", &pb::CreateSourceRequest::from(create.clone()));
-        let row = match self.earlier(id, fingerprint).await? {
-            Some(row) => row,
-            None => {
-                let answer = self.creation(create, owner).encode_to_vec();
-                self.remember(RequestRow { id, fingerprint, answer, pending: true, made: self.now() }).await?
-            }
-        };
-        self.complete_creation(&row).await
+        if let Some(row) = self.earlier(id, fingerprint).await? {
+            return self.complete_creation(&row).await;
+        }
+        let answer = self.creation(create, owner).encode_to_vec();
+        let row = RequestRow { id, fingerprint, answer, pending: true, made: self.now() };
+        self.complete_creation(&self.remember(row).await?).await
     }
 
     fn creation(&self, create: CreateUpload, owner: &str) -> Creation {

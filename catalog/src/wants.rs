@@ -57,8 +57,8 @@ impl Wants {
     /// Nobody waits any more for what has come.
     pub(crate) fn satisfy(&self, source: SourceId, recorded: &[Range<u64>]) {
         if let Some(waiters) = self.lock().get_mut(&source) {
-            for range in recorded {
-                waiters.values_mut().for_each(|want| want.ranges.remove(range.clone()));
+            for want in waiters.values_mut() {
+                recorded.iter().cloned().for_each(|range| want.ranges.remove(range));
             }
         }
     }

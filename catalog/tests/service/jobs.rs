@@ -141,7 +141,7 @@ async fn attempts_are_counted_and_backed_off() {
     assert_eq!((shown.state(), shown.failure.as_str()), (VideoState::Failed, "out of memory"));
     let pending = |part: Option<pb::Part>| matches!(part.unwrap().state(), PartState::Waiting | PartState::Running);
     assert!(!pending(shown.storyboard) && !pending(shown.poster), "nothing is still to come");
-    tokio::time::sleep(Duration::from_secs(600)).await;
+    tokio::time::sleep(Duration::from_mins(10)).await;
     assert!(world.take().await.is_none());
 }
 

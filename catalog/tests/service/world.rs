@@ -43,7 +43,6 @@ pub struct World {
     pub catalog: Catalog,
     pub life: Lifecycle,
     pub queue: Arc<LocalQueue>,
-    pub bus: Arc<LocalBus>,
     pub config: Config,
     clock: Arc<TokioClock>,
     folder: Arc<TempDir>,
@@ -74,12 +73,12 @@ impl World {
     ) -> Self {
         let store = store::open(&StoreUrl::Sqlite(folder.path().join("catalog.db"))).await.unwrap();
         let (queue, bus, life) = (Arc::new(LocalQueue::default()), Arc::new(LocalBus::default()), Lifecycle::new());
-        let (bells, notices): (Arc<dyn JobQueue>, Arc<dyn EventBus>) = (queue.clone(), bus.clone());
+        let (bells, notices): (Arc<dyn JobQueue>, Arc<dyn EventBus>) = (queue.clone(), bus);
         let builder = Catalog::builder(wrap(store), bells, notices);
         let builder = builder.config(config.clone()).clock(clock.clone()).lifecycle(life.clone());
         let catalog = builder.build();
         let client = Client::new(in_process::channel(catalog.service()));
-        Self { client, catalog, life, queue, bus, config, clock, folder }
+        Self { client, catalog, life, queue, config, clock, folder }
     }
 
     pub fn run(self) -> Self {

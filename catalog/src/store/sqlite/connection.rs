@@ -121,7 +121,9 @@ impl Inner {
             let _ = connection.execute_batch("ROLLBACK");
         }
         self.commits.fetch_add(1, Ordering::Relaxed);
-        answers.into_iter().for_each(|answer| answer(failure.as_ref()));
+        for answer in answers {
+            answer(failure.as_ref());
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use super::super::{Recorded, Result};
 use super::{corrupt, limit, sources};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use vidstream_proto::ids::SourceId;
 use vidstream_source::extents::{Extent, Insertion, PageNumber, RecordPage};
 
@@ -15,10 +16,10 @@ pub(super) fn record(c: &Connection, source: SourceId, extents: Vec<Extent>) -> 
     let mut recorded = Recorded::default();
     for extent in extents {
         let number = extent.page();
-        if !pages.contains_key(&number) {
-            pages.insert(number, page(c, source, number)?.unwrap_or_else(|| RecordPage::new(number)));
-        }
-        let page = pages.entry(number).or_insert_with(|| RecordPage::new(number));
+        let page = match pages.entry(number) {
+            Entry::Occupied(page) => page.into_mut(),
+            Entry::Vacant(place) => place.insert(page(c, source, number)?),
+        };
         let range = extent.range();
         match page.insert(extent) {
             Insertion::New => recorded.new.push(range),
@@ -34,11 +35,11 @@ pub(super) fn record(c: &Connection, source: SourceId, extents: Vec<Extent>) -> 
     Ok(Some(recorded))
 }
 
-fn page(c: &Connection, source: SourceId, number: PageNumber) -> Result<Option<RecordPage>> {
+fn page(c: &Connection, source: SourceId, number: PageNumber) -> Result<RecordPage> {
     let mut get = c.prepare_cached("SELECT row FROM page WHERE source = ? AND number = ?")?;
     let row: Option<Vec<u8>> =
         get.query_row(params![source.as_uuid().as_bytes(), number.0], |row| row.get(0)).optional()?;
-    row.map(|row| decode(number, &row)).transpose()
+    row.map_or_else(|| Ok(RecordPage::new(number)), |row| decode(number, &row))
 }
 
 fn decode(number: PageNumber, row: &[u8]) -> Result<RecordPage> {
