@@ -1,6 +1,23 @@
 //! Takes jobs from the catalog and does them: reads media indexes, drives ffmpeg for pictures, deletes what is removed;
 //! streams progress. Owns no database and knows nothing of HTTP.
 
-pub mod ffmpeg;
-pub mod jpeg;
-pub mod picture;
+mod beat;
+mod catalog;
+mod config;
+mod ffmpeg;
+mod jobs;
+mod jpeg;
+mod pace;
+mod picture;
+mod place;
+mod progress;
+mod records;
+mod service;
+mod worker;
+
+pub use config::{Builder, Config, Transcoder};
+pub use ffmpeg::program::{Limits, ProgramError};
+pub use service::Service;
+
+#[cfg(test)]
+mod testing;

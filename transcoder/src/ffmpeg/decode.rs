@@ -8,6 +8,7 @@ use crate::picture::Picture;
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _};
 use std::pin::pin;
+use tokio::sync::mpsc;
 
 /// Why keyframes did not become pictures.
 #[derive(Debug, thiserror::Error)]
@@ -40,40 +41,39 @@ pub struct Pictures<'a> {
 }
 
 impl Pictures<'_> {
-    /// Feeds what `feed` gives (fragmented MP4 with one keyframe a fragment) and hands each picture to `take` with its
-    /// number, from 0, as it comes.
+    /// Feeds what `feed` gives (fragmented MP4 with one keyframe a fragment) and sends each picture as it comes, in the
+    /// order of the keyframes. Only when this ends well there was one for each.
     pub async fn decode<E>(
         &self,
         feed: impl Stream<Item = Result<Bytes, E>>,
-        mut take: impl FnMut(usize, Picture),
+        pictures: mpsc::Sender<Picture>,
     ) -> Result<(), DecodeError<E>> {
         let time = self.program.limits().time;
-        let work = self.run(feed, &mut take);
+        let work = self.run(feed, pictures);
         tokio::time::timeout(time, work).await.unwrap_or(Err(DecodeError::Child(ChildError::TooSlow(time))))
     }
 
     async fn run<E>(
         &self,
         feed: impl Stream<Item = Result<Bytes, E>>,
-        take: &mut impl FnMut(usize, Picture),
+        pictures: mpsc::Sender<Picture>,
     ) -> Result<(), DecodeError<E>> {
         let Child { feed: stdin, output, mut process } =
             self.program.start(args::decode(&self.plan), self.plan.size.bytes());
         let fed = async { write(stdin, feed).await.map_err(DecodeError::Read) };
-        let ((), found) = futures::try_join!(fed, async { Ok(self.read(output, take).await) })?;
+        let ((), found) = futures::try_join!(fed, async { Ok(self.read(output, pictures).await) })?;
         process.wait().await.map_err(DecodeError::Child)?;
         if found == self.count { Ok(()) } else { Err(DecodeError::Count { found, wanted: self.count }) }
     }
 
-    async fn read(&self, mut output: Output, take: &mut impl FnMut(usize, Picture)) -> usize {
+    async fn read(&self, mut output: Output, pictures: mpsc::Sender<Picture>) -> usize {
         let mut found = 0;
         while let Some(bytes) = output.next().await {
             // A part of a picture at the end is none.
             let Some(picture) = Picture::new(self.plan.size, bytes) else { break };
-            if found < self.count {
-                take(found, picture);
-            }
             found += 1;
+            // Nobody may want more than there should be.
+            let _ = pictures.send(picture).await;
         }
         found
     }

@@ -8,7 +8,7 @@ mod grip;
 pub mod plan;
 pub mod program;
 
-pub use child::{Child, ChildError};
+pub use child::ChildError;
 pub use decode::{DecodeError, Pictures};
 pub use plan::Decode;
-pub use program::{Program, ProgramError};
+pub use program::Program;

@@ -1,0 +1,135 @@
+//! Settings, and how a transcoder is put together.
+
+use crate::catalog::Catalog;
+use crate::ffmpeg::Program;
+use crate::ffmpeg::program::{Limits, ProgramError};
+use crate::service::Service;
+use crate::worker::Worker;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use vidstream_backends::bus::EventBus;
+use vidstream_backends::objects::ObjectStore;
+use vidstream_backends::queue::JobQueue;
+use vidstream_mesh::channel::Channel;
+use vidstream_mesh::lifecycle::Lifecycle;
+use vidstream_proto::pb::transcoder_service_server::TranscoderServiceServer;
+
+/// Settings of a transcoder.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Config {
+    /// Where ffmpeg is; a name without a slash is looked up in `PATH`.
+    pub ffmpeg: PathBuf,
+    /// What one ffmpeg may use.
+    pub limits: Limits,
+    /// Light jobs at once: indexes, posters, deletions.
+    pub light_places: usize,
+    /// Storyboards at once.
+    pub picture_places: usize,
+    /// Jobs that may wait without a place: for bytes of an upload, or for a write deadline.
+    pub waiting_places: usize,
+    /// Between two looks for work when no bell rings, at the most; at least half of it.
+    pub poll: Duration,
+    /// Between two beats of a lease.
+    pub beat: Duration,
+    /// A worker that could not beat for so long stops what it does. Shorter than a lease takes to die.
+    pub lost_after: Duration,
+    /// Between the two passes of a deletion: by then every write that was under way has ended.
+    pub write_deadline: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            ffmpeg: PathBuf::from("ffmpeg"),
+            limits: Limits::default(),
+            light_places: 4,
+            picture_places: std::thread::available_parallelism().map_or(1, usize::from),
+            waiting_places: 64,
+            poll: Duration::from_secs(30),
+            beat: Duration::from_secs(5),
+            lost_after: Duration::from_secs(20),
+            write_deadline: Duration::from_secs(60),
+        }
+    }
+}
+
+/// Puts a [`Transcoder`] together.
+#[derive(Debug)]
+pub struct Builder {
+    catalog: Channel,
+    objects: Arc<dyn ObjectStore>,
+    queue: Arc<dyn JobQueue>,
+    bus: Arc<dyn EventBus>,
+    config: Config,
+    lifecycle: Lifecycle,
+}
+
+impl Builder {
+    /// Other settings than the usual ones.
+    #[must_use]
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// The life it is part of.
+    #[must_use]
+    pub fn lifecycle(mut self, lifecycle: Lifecycle) -> Self {
+        self.lifecycle = lifecycle;
+        self
+    }
+
+    /// The transcoder, which does nothing yet.
+    pub fn build(self) -> Transcoder {
+        let Self { catalog, objects, queue, bus, config, lifecycle } = self;
+        Transcoder { catalog: Catalog::new(catalog), objects, queue, bus, config, lifecycle }
+    }
+}
+
+/// Takes jobs and streams progress.
+#[derive(Clone, Debug)]
+pub struct Transcoder {
+    catalog: Catalog,
+    objects: Arc<dyn ObjectStore>,
+    queue: Arc<dyn JobQueue>,
+    bus: Arc<dyn EventBus>,
+    config: Config,
+    lifecycle: Lifecycle,
+}
+
+impl Transcoder {
+    /// A transcoder that takes its jobs from the catalog behind this channel.
+    pub fn builder(
+        catalog: Channel,
+        objects: Arc<dyn ObjectStore>,
+        queue: Arc<dyn JobQueue>,
+        bus: Arc<dyn EventBus>,
+    ) -> Builder {
+        Builder { catalog, objects, queue, bus, config: Config::default(), lifecycle: Lifecycle::default() }
+    }
+
+    /// The gRPC service.
+    pub fn service(&self) -> TranscoderServiceServer<Service> {
+        let service = Service::new(self.catalog.clone(), Arc::clone(&self.bus), self.lifecycle.clone());
+        TranscoderServiceServer::new(service)
+    }
+
+    /// Checks that there is an ffmpeg that can be used, and says its version. [`run`](Self::run) does the same; this is for
+    /// saying so before anything is announced.
+    pub async fn check(&self) -> Result<String, ProgramError> {
+        Ok(self.program().await?.version().to_owned())
+    }
+
+    /// Takes jobs and does them until the life's stopping token; then hands back what it holds and returns.
+    pub async fn run(self) -> Result<(), ProgramError> {
+        let program = self.program().await?;
+        let Self { catalog, objects, queue, bus, config, lifecycle } = self;
+        Worker::new(catalog, objects, queue, bus, config, lifecycle, program).run().await;
+        Ok(())
+    }
+
+    async fn program(&self) -> Result<Program, ProgramError> {
+        Program::find(&self.config.ffmpeg, self.config.limits).await
+    }
+}

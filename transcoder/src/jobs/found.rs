@@ -1,0 +1,125 @@
+//! What an index says, in the contract's words.
+
+use std::time::Duration;
+use vidstream_media::codec::Codec;
+use vidstream_media::index::{Container, MediaIndex};
+use vidstream_media::picture::display_size;
+use vidstream_media::playable::{Offer, Playability, Support, Warning, Way, support};
+use vidstream_media::presentation::Presentation;
+use vidstream_media::storyboard::Storyboard;
+use vidstream_media::track::{Rotation, Track, TrackKind};
+use vidstream_proto::pb;
+use vidstream_proto::time::proto_duration;
+
+/// All but where the index is stored, and its generation.
+pub(super) fn result(presentation: &Presentation) -> pb::IndexResult {
+    let playability = Playability::of(presentation);
+    let index = presentation.index();
+    pb::IndexResult {
+        object: String::new(),
+        media: Some(media(index, playability.offer)),
+        warnings: playability.warnings.iter().map(warning).collect(),
+        segmented: playability.offer == Offer::Packaged,
+        generation: String::new(),
+        no_pictures_reason: Storyboard::plan(index).err().map(|why| why.to_string()).unwrap_or_default(),
+    }
+}
+
+fn media(index: &MediaIndex, offer: Offer) -> pb::Media {
+    let ignored = index.ignored.iter().map(|track| pb::IgnoredTrack {
+        id: track.id,
+        what: track.what.clone(),
+        reason: track.reason.clone(),
+    });
+    pb::Media {
+        container: match index.container {
+            Container::Mp4 => "mp4",
+            Container::Mov => "mov",
+        }
+        .to_owned(),
+        duration: Some(proto_duration(index.duration)),
+        tracks: index.tracks.iter().map(track).collect(),
+        ignored: ignored.collect(),
+        plays_in: players(index, offer).into_iter().map(Into::into).collect(),
+    }
+}
+
+/// Where every track plays, at least for some; warnings say where it does not.
+fn players(index: &MediaIndex, offer: Offer) -> Vec<pb::Player> {
+    let ways: &[(Way, pb::Player)] = match offer {
+        Offer::Packaged => &[
+            (Way::MseInMp4, pb::Player::Mse),
+            (Way::Progressive, pb::Player::Progressive),
+            (Way::AvPlayer, pb::Player::Avplayer),
+        ],
+        Offer::Progressive => &[(Way::Progressive, pb::Player::Progressive)],
+        Offer::Nothing => &[],
+    };
+    let plays = |codec: &Codec, way: Way| !matches!(support(codec, way), Support::Nowhere(_));
+    let everywhere = |way: Way| index.tracks.iter().all(|track| plays(&track.codec, way));
+    ways.iter().filter(|(way, _)| everywhere(*way)).map(|(_, player)| *player).collect()
+}
+
+fn track(track: &Track) -> pb::MediaTrack {
+    let common = pb::MediaTrack {
+        id: track.id,
+        codec: track.codec.codec_string(),
+        language: track.language.clone().unwrap_or_default(),
+        name: track.name.clone().unwrap_or_default(),
+        bit_rate: bit_rate(track),
+        ..pb::MediaTrack::default()
+    };
+    match &track.kind {
+        TrackKind::Video(format) => {
+            let (width, height) = display_size(format);
+            pb::MediaTrack {
+                kind: pb::TrackKind::Video.into(),
+                width,
+                height,
+                rotation_degrees: match format.rotation {
+                    Rotation::None => 0,
+                    Rotation::Quarter => 90,
+                    Rotation::Half => 180,
+                    Rotation::ThreeQuarters => 270,
+                },
+                frame_rate: frame_rate(track),
+                ..common
+            }
+        }
+        TrackKind::Audio(format) => pb::MediaTrack {
+            kind: pb::TrackKind::Audio.into(),
+            sample_rate: format.sample_rate,
+            channels: format.channels.into(),
+            ..common
+        },
+    }
+}
+
+/// Time that the track's samples take.
+fn decoded(track: &Track) -> Duration {
+    track.timescale.duration(track.samples.end_dts())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a mean for people")]
+fn frame_rate(track: &Track) -> f64 {
+    let seconds = decoded(track).as_secs_f64();
+    if seconds > 0.0 { track.samples.len() as f64 / seconds } else { 0.0 }
+}
+
+fn bit_rate(track: &Track) -> u64 {
+    let bytes: u64 = track.samples.range(0..track.samples.len()).map(|sample| u64::from(sample.size)).sum();
+    let rate = u128::from(bytes) * 8 * 1_000_000_000 / decoded(track).as_nanos().max(1);
+    if decoded(track).is_zero() { 0 } else { u64::try_from(rate).unwrap_or(u64::MAX) }
+}
+
+fn warning(warning: &Warning) -> pb::Warning {
+    let code = match warning {
+        Warning::OpenGop => "OPEN_GOP",
+        Warning::LongSegment(_) => "KEYFRAMES_FAR_APART",
+        Warning::LargeSegment(_) => "SEGMENTS_TOO_LARGE",
+        Warning::Codec { .. } => "CODEC_NOT_EVERYWHERE",
+        Warning::StartsBetweenKeyframes => "STARTS_BETWEEN_KEYFRAMES",
+        Warning::Turned => "TURNED",
+    };
+    pb::Warning { code: code.to_owned(), message: warning.to_string() }
+}

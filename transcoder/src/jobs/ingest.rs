@@ -1,0 +1,81 @@
+//! Reads a file's own tables into a media index, while the file is still on its way.
+
+use super::{Failure, Task, found, generation};
+use bytes::Bytes;
+use std::ops::Range;
+use std::time::Duration;
+use vidstream_media::mp4::{IndexError, Indexer, Limits, Step};
+use vidstream_media::presentation::Presentation;
+use vidstream_proto::pb;
+use vidstream_source::names;
+use vidstream_source::reader::SourceReader;
+
+/// Bytes that take longer to come are waited for without a place.
+const PROMPT: Duration = Duration::from_millis(500);
+
+pub(super) async fn run(mut task: Task<'_>) -> Result<pb::IndexResult, Failure> {
+    let indexed = index(&mut task).await?;
+    let name = names::media_index(task.lease.source.id, task.lease.job.fence);
+    task.tools.objects.put(&name, vec![indexed.stored]).await?;
+    Ok(pb::IndexResult { object: name.to_string(), ..indexed.result })
+}
+
+/// What is stored, and what is said of it.
+struct Indexed {
+    stored: Bytes,
+    result: pb::IndexResult,
+}
+
+async fn index(task: &mut Task<'_>) -> Result<Indexed, Failure> {
+    let (reader, size) = (task.reader(), task.lease.source.size);
+    // How far into the file the walk is: it goes forward, and the file's size is known.
+    let mut meter = task.gauge.measure(to_float(size.max(1)));
+    let mut indexer = Indexer::new(size, Limits::default());
+    let mut bytes = Bytes::new();
+    loop {
+        // Tables of a long film take a moment, and this thread serves others.
+        let (back, step) = tokio::task::spawn_blocking(move || {
+            let step = indexer.step(&bytes);
+            (indexer, step)
+        })
+        .await?;
+        indexer = back;
+        match step.map_err(|error| refused(&error))? {
+            Step::Need(range) => {
+                meter.done(to_float(range.start));
+                bytes = read(task, &reader, range).await?;
+            }
+            Step::Done(index) => {
+                return Ok(tokio::task::spawn_blocking(move || describe(Presentation::new(*index))).await?);
+            }
+        }
+    }
+}
+
+/// The bytes of `range`. While they do not come, others work in this place.
+async fn read(task: &mut Task<'_>, reader: &SourceReader, range: Range<u64>) -> Result<Bytes, Failure> {
+    let mut reading = Box::pin(reader.read_exact(range));
+    if let Ok(read) = tokio::time::timeout(PROMPT, &mut reading).await {
+        return Ok(read?);
+    }
+    let waited = task.place.lend(reading).await;
+    let full =
+        |_| Failure::new(pb::FailureKind::Infrastructure, "too many uploads are waited for; it will be tried again");
+    Ok(waited.map_err(full)??)
+}
+
+fn describe(presentation: Presentation) -> Indexed {
+    let stored = presentation.index().encode();
+    let generation = generation([stored.as_slice(), &presentation.plan().fingerprint_bytes()]);
+    Indexed { stored: stored.into(), result: pb::IndexResult { generation, ..found::result(&presentation) } }
+}
+
+/// The file's fault, in words that begin a sentence of their own.
+fn refused(error: &IndexError) -> Failure {
+    Failure::input(error.to_string())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a share of a file; 2^53 bytes are exact")]
+fn to_float(bytes: u64) -> f64 {
+    bytes as f64
+}

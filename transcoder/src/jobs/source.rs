@@ -1,0 +1,103 @@
+//! What jobs need of a source: its reader, its index, and keyframes as pictures.
+
+use super::{Failure, Task};
+use crate::ffmpeg::plan::Decoder;
+use crate::ffmpeg::{Decode, Pictures};
+use crate::picture::{Picture, Size};
+use crate::records;
+use bytes::{Bytes, BytesMut};
+use futures::stream::{self, BoxStream};
+use futures::{Stream, StreamExt as _, TryStreamExt as _};
+use tokio::sync::mpsc;
+use vidstream_media::cmaf::SegmentLayout;
+use vidstream_media::index::MediaIndex;
+use vidstream_media::storyboard::{Feed, Keyframe, NoStoryboard};
+use vidstream_media::track::{Track, TrackKind, VideoFormat};
+use vidstream_proto::pb::FailureKind;
+use vidstream_source::reader::{ReadError, SourceReader};
+
+/// The largest stored index that is read; one of 20 million samples has about 60 MB.
+const LARGEST_INDEX: u64 = 1 << 30;
+/// Keyframes that are read while the one before is decoded.
+const READ_AHEAD: usize = 3;
+/// A keyframe up to this size is read ahead whole; a larger one passes through in pieces.
+const READ_WHOLE: u64 = 4 << 20;
+/// Pictures that wait to be looked at.
+const PICTURES_AHEAD: usize = 2;
+
+impl Task<'_> {
+    /// A reader of the job's source.
+    pub(super) fn reader(&self) -> SourceReader {
+        let waiter = format!("{}/{}", self.lease.job.id, self.lease.job.fence);
+        records::reader(&self.tools.catalog, &self.tools.objects, &self.lease.source, waiter)
+    }
+
+    /// The source's media index, as it is stored.
+    pub(super) async fn index(&self) -> Result<(MediaIndex, &str), Failure> {
+        let missing = || Failure::new(FailureKind::Attempt, "the source has no media index");
+        let result = self.lease.source.index_result.as_ref().ok_or_else(missing)?;
+        let name = result.object.parse().map_err(|error| Failure::ours(&error))?;
+        let stored = self.tools.objects.read(&name, LARGEST_INDEX).await?;
+        let index = tokio::task::spawn_blocking(move || MediaIndex::decode(&stored)).await??;
+        Ok((index, &result.generation))
+    }
+
+    /// Decodes `keyframes` to pictures of `size` and sends each as it comes.
+    pub(super) async fn decode(
+        &self,
+        index: &MediaIndex,
+        keyframes: &[Keyframe],
+        size: Size,
+        pictures: mpsc::Sender<Picture>,
+    ) -> Result<(), Failure> {
+        let (track, format) = video(index)?;
+        let decoder = Decoder::of(&track.codec).ok_or(NoStoryboard::NoVideo)?;
+        let feed = Feed::new(index, keyframes.iter().copied())?;
+        let program = &self.tools.program;
+        let made = Pictures { program, plan: Decode::new(decoder, format, size), count: keyframes.len() };
+        Ok(made.decode(fed(self.reader(), &feed), pictures).await?)
+    }
+}
+
+/// A channel for pictures on their way.
+pub(super) fn pictures() -> (mpsc::Sender<Picture>, mpsc::Receiver<Picture>) {
+    mpsc::channel(PICTURES_AHEAD)
+}
+
+/// The video of `index`.
+pub(super) fn video<'index>(index: &'index MediaIndex) -> Result<(&'index Track, &'index VideoFormat), Failure> {
+    let format = |track: &'index Track| match &track.kind {
+        TrackKind::Video(format) => Some((track, format)),
+        TrackKind::Audio(_) => None,
+    };
+    index.tracks.iter().find_map(format).ok_or_else(|| NoStoryboard::NoVideo.into())
+}
+
+/// The bytes of `feed`: what is written here, and exactly the keyframes' own bytes of the source.
+fn fed<'a>(reader: SourceReader, feed: &'a Feed<'_>) -> impl Stream<Item = Result<Bytes, ReadError>> + use<'a> {
+    let init = stream::iter([Ok(Bytes::from(feed.init()))]);
+    let fragments = stream::iter(feed.fragments())
+        .map(move |layout| fragment(reader.clone(), layout))
+        .buffered(READ_AHEAD)
+        .try_flatten();
+    init.chain(fragments)
+}
+
+async fn fragment(
+    reader: SourceReader,
+    layout: SegmentLayout,
+) -> Result<BoxStream<'static, Result<Bytes, ReadError>>, ReadError> {
+    let SegmentLayout { header, ranges, total_len } = layout;
+    if total_len > READ_WHOLE {
+        let bytes = stream::iter(ranges).flat_map(move |range| reader.read(range));
+        return Ok(stream::iter([Ok(Bytes::from(header))]).chain(bytes).boxed());
+    }
+    let mut whole = BytesMut::from(header.as_slice());
+    for range in ranges {
+        let mut bytes = reader.read(range);
+        while let Some(piece) = bytes.try_next().await? {
+            whole.extend_from_slice(&piece);
+        }
+    }
+    Ok(stream::iter([Ok(whole.freeze())]).boxed())
+}
