@@ -4,5 +4,6 @@
 
 pub mod clips;
 pub mod judges;
+pub mod proxy;
 pub mod server;
 pub mod vidctl;

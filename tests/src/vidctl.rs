@@ -15,12 +15,12 @@ pub struct Person {
 impl Person {
     /// Somebody who uses `server`.
     pub fn of(server: &Server) -> Self {
-        Self { home: TempDir::new().expect("a temporary folder"), server: server.address.clone() }
+        Self::at(&server.address)
     }
 
-    /// The same person after the server moved to another port.
-    pub fn moved(self, server: &Server) -> Self {
-        Self { server: server.address.clone(), ..self }
+    /// Somebody who uses the server at `address`.
+    pub fn at(address: &str) -> Self {
+        Self { home: TempDir::new().expect("a temporary folder"), server: address.to_owned() }
     }
 
     /// A command of theirs.

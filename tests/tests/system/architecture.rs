@@ -10,7 +10,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("vidstream-media", &[]),
     ("vidstream-backends", &[]),
     ("vidstream-mesh", &["vidstream-proto"]),
-    ("vidstream-source", &["vidstream-proto", "vidstream-media", "vidstream-backends"]),
+    ("vidstream-source", &["vidstream-proto", "vidstream-backends"]),
     ("vidstream-catalog", &["vidstream-proto", "vidstream-mesh", "vidstream-source", "vidstream-backends"]),
     (
         "vidstream-transcoder",
