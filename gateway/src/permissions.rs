@@ -40,12 +40,13 @@ pub fn needed(route: Option<&str>, path: &str) -> Option<Permission> {
     rpc.or_else(|| ROUTES.iter().find(|(pattern, _)| fits(pattern))).map(|(_, permission)| *permission)
 }
 
-/// Refuses what `caller` may not do.
+/// Refuses what `caller` may not do, and what the table does not know.
 pub fn check(caller: &Caller, route: Option<&str>, path: &str) -> Result<(), Problem> {
     match needed(route, path) {
         Some(Permission::Public) => Ok(()),
         Some(permission) if caller.may(permission) => Ok(()),
-        _ => Err(Problem::new(Reason::PermissionDenied, format!("you may not use {path}"))),
+        Some(_) => Err(Problem::new(Reason::PermissionDenied, format!("you may not use {path}"))),
+        None => Err(Problem::new(Reason::Unimplemented, format!("there is no {path}"))),
     }
 }
 
