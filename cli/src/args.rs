@@ -19,6 +19,7 @@ pub struct Arguments {
     #[arg(
         long,
         global = true,
+        help_heading = "Everywhere",
         value_name = "URL",
         env = "VIDCTL_SERVER",
         hide_env_values = true,
@@ -27,7 +28,7 @@ pub struct Arguments {
     pub server: Server,
 
     /// What is printed: tables for people, or JSON (one object a line) for programs
-    #[arg(long, global = true, value_name = "FORMAT", default_value = "table")]
+    #[arg(long, global = true, help_heading = "Everywhere", value_name = "FORMAT", default_value = "table")]
     pub output: Output,
 
     /// What to do.
@@ -163,12 +164,24 @@ pub struct Several {
 
 /// `update`
 #[derive(Args, Debug)]
-#[group(id = "change", required = true, multiple = true, args = ["title", "description", "tags", "clear_tags"])]
 pub struct Update {
     /// ID of the video
     #[arg(value_name = "ID")]
     pub id: String,
 
+    /// What changes.
+    #[command(flatten)]
+    pub changes: Changes,
+
+    /// Change nothing unless the video still has this revision
+    #[arg(long, value_name = "REVISION")]
+    pub if_revision: Option<i64>,
+}
+
+/// What `update` changes; at least one of them.
+#[derive(Args, Debug)]
+#[group(required = true, multiple = true)]
+pub struct Changes {
     /// New title
     #[arg(long)]
     pub title: Option<String>,
@@ -184,10 +197,6 @@ pub struct Update {
     /// Take all tags away
     #[arg(long, conflicts_with = "tags")]
     pub clear_tags: bool,
-
-    /// Change nothing unless the video still has this revision
-    #[arg(long, value_name = "REVISION")]
-    pub if_revision: Option<i64>,
 }
 
 /// `rm`

@@ -15,21 +15,21 @@ pub async fn run(context: &Context, args: Update) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn request(args: Update) -> Result<pb::UpdateVideoRequest, Failure> {
+fn request(Update { id, changes, if_revision }: Update) -> Result<pb::UpdateVideoRequest, Failure> {
     let named = [
-        ("title", args.title.is_some()),
-        ("description", args.description.is_some()),
-        ("tags", args.clear_tags || !args.tags.is_empty()),
+        ("title", changes.title.is_some()),
+        ("description", changes.description.is_some()),
+        ("tags", changes.clear_tags || !changes.tags.is_empty()),
     ];
     let paths = named.into_iter().filter(|(_, changes)| *changes).map(|(name, _)| name.to_owned()).collect();
     Ok(pb::UpdateVideoRequest {
         request_id: request_id(),
-        video_id: video_id(&args.id)?.to_string(),
+        video_id: video_id(&id)?.to_string(),
         update_mask: Some(prost_types::FieldMask { paths }),
-        title: args.title.unwrap_or_default(),
-        description: args.description.unwrap_or_default(),
-        tags: args.tags,
-        expected_revision: args.if_revision,
+        title: changes.title.unwrap_or_default(),
+        description: changes.description.unwrap_or_default(),
+        tags: changes.tags,
+        expected_revision: if_revision,
     })
 }
 
