@@ -12,6 +12,7 @@ use axum::response::Response;
 use http::request::Parts;
 use std::sync::Arc;
 use vidstream_media::manifest::{address, hls};
+use vidstream_media::plan::PACKAGER_VERSION;
 use vidstream_media::presentation::{Presentation, TrackName};
 use vidstream_proto::error::Problem;
 use vidstream_proto::ids::VideoId;
@@ -52,9 +53,11 @@ impl Playback {
         self.views
             .read(id, |view| {
                 let index = view.rendition()?;
+                // Files are made here, whoever planned them first: another packager's files have other addresses.
+                let generation = format!("{}-{PACKAGER_VERSION}", index.generation);
                 Ok(SourceRendition {
                     view: Arc::clone(view),
-                    generation: Generation::new(view.source.id, &index.generation),
+                    generation: Generation::new(view.source.id, &generation),
                     object: index.object.clone(),
                 })
             })

@@ -4,6 +4,7 @@ use crate::judges::clip;
 use crate::world::{Answer, GENERATION, World, part};
 use bytes::Bytes;
 use http::StatusCode;
+use vidstream_media::plan::PACKAGER_VERSION;
 use vidstream_proto::job::Fence;
 use vidstream_proto::pb;
 use vidstream_source::names;
@@ -163,8 +164,8 @@ async fn manifests_and_what_they_name() {
     let content = clip(4).await;
     let world = World::indexed("clip.mp4", &content).await;
     for (name, content_type, names) in [
-        ("master.m3u8", "application/vnd.apple.mpegurl", format!("g/{GENERATION}/v1/playlist.m3u8")),
-        ("manifest.mpd", "application/dash+xml", format!("g/{GENERATION}/a1/$Number$.m4s")),
+        ("master.m3u8", "application/vnd.apple.mpegurl", format!("g/{GENERATION}-{PACKAGER_VERSION}/v1/playlist.m3u8")),
+        ("manifest.mpd", "application/dash+xml", format!("g/{GENERATION}-{PACKAGER_VERSION}/a1/$Number$.m4s")),
     ] {
         let answer = world.get(name).await;
         assert_eq!(answer.status, StatusCode::OK);
@@ -183,7 +184,7 @@ async fn manifests_and_what_they_name() {
         ("a1/init.mp4", "audio/mp4"),
         ("a1/1.m4s", "audio/mp4"),
     ] {
-        let rest = format!("g/{GENERATION}/{file}");
+        let rest = format!("g/{GENERATION}-{PACKAGER_VERSION}/{file}");
         let answer = world.get(&rest).await;
         assert_eq!(answer.status, StatusCode::OK, "{file}");
         assert_media(&answer, content_type, FOREVER);
@@ -192,14 +193,15 @@ async fn manifests_and_what_they_name() {
         assert_eq!((part.status, &part.body[..]), (StatusCode::PARTIAL_CONTENT, &answer.body[20..100]), "{file}");
     }
     for file in [
-        format!("g/{GENERATION}/v1/999.m4s"),
-        format!("g/{GENERATION}/v1/0.m4s"),
-        format!("g/{GENERATION}/v1/01.m4s"),
-        format!("g/{GENERATION}/v1/other"),
-        format!("g/{GENERATION}/a2/init.mp4"),
-        format!("g/{GENERATION}/x/init.mp4"),
-        "g/beef/v1/init.mp4".into(),
-        "g/beef/v1/1.m4s".into(),
+        format!("g/{GENERATION}-{PACKAGER_VERSION}/v1/999.m4s"),
+        format!("g/{GENERATION}-{PACKAGER_VERSION}/v1/0.m4s"),
+        format!("g/{GENERATION}-{PACKAGER_VERSION}/v1/01.m4s"),
+        format!("g/{GENERATION}-{PACKAGER_VERSION}/v1/other"),
+        format!("g/{GENERATION}-{PACKAGER_VERSION}/a2/init.mp4"),
+        format!("g/{GENERATION}-{PACKAGER_VERSION}/x/init.mp4"),
+        format!("g/beef-{PACKAGER_VERSION}/v1/init.mp4"),
+        format!("g/beef-{PACKAGER_VERSION}/v1/1.m4s"),
+        format!("g/{GENERATION}-{}/v1/1.m4s", PACKAGER_VERSION + 1),
     ] {
         let answer = world.get(&file).await;
         assert_eq!((answer.status, answer.reason().as_str()), (StatusCode::NOT_FOUND, "NOT_FOUND"), "{file}");
@@ -211,7 +213,7 @@ async fn manifests_and_what_they_name() {
 async fn a_segment_in_parts_is_the_segment() {
     let content = clip(4).await;
     let world = World::indexed("clip.mp4", &content).await;
-    let rest = format!("g/{GENERATION}/a1/1.m4s");
+    let rest = format!("g/{GENERATION}-{PACKAGER_VERSION}/a1/1.m4s");
     let whole = world.get(&rest).await.body;
     let address = world.address(&rest);
     let mut joined = Vec::new();
