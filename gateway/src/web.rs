@@ -27,6 +27,8 @@ pub async fn answer(request: &Parts) -> Option<Response> {
     }
     let name = match request.uri.path().strip_prefix('/')? {
         "" => "index.html",
+        // The page finds its way by its own address.
+        name if name.starts_with("watch/") => "index.html",
         name => name,
     };
     match Dist::get(name) {
@@ -93,6 +95,7 @@ mod tests {
         let response = answer(&get("/")).await.expect("a page");
         assert_eq!(response.status(), StatusCode::OK);
         assert_eq!(response.headers()[CONTENT_TYPE], "text/html; charset=utf-8");
+        assert!(answer(&get("/watch/0197a000-0000-7000-8000-000000000001")).await.is_some());
         assert!(answer(&get("/no/such.file")).await.is_none());
         assert!(answer(&get("/../Cargo.toml")).await.is_none());
         let mut post = get("/");

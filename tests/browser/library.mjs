@@ -19,10 +19,10 @@ print(await withPage(async (page, problems) => {
   const box = await bar.boundingBox();
   await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
   await page.waitForFunction(() => {
-    const preview = document.querySelector("media-preview-thumbnail");
+    const preview = document.querySelector("media-preview-thumbnail[slot=preview]");
     return preview?.shadowRoot?.querySelector("img")?.naturalWidth > 0;
   }, undefined, { timeout: 10_000 });
-  const preview = await page.locator("media-preview-thumbnail").evaluate((element) => ({
+  const preview = await page.locator("media-preview-thumbnail[slot=preview]").evaluate((element) => ({
     src: element.shadowRoot.querySelector("img").src,
     coords: element.getAttribute("mediapreviewcoords"),
   }));

@@ -1,5 +1,6 @@
 //! The commands of `vidctl` against a real server.
 
+use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 use vidstream_tests::clips;
 use vidstream_tests::judges::curl;
@@ -61,7 +62,7 @@ fn the_highest_exit_code_that_occurred_is_given() {
     let person = Person::of(&server);
     let video = person.upload(&clips::clip("first.mp4"), "--wait");
     assert_eq!(person.run(&["get", NOBODY]).0, 3);
-    assert_eq!(person.run(&["get", "no-id"]).0, 1);
+    assert_eq!(person.run(&["get", "no-id"]).0, 2);
     assert_eq!(person.run(&["frobnicate"]).0, 2);
     let (code, out, _) = person.run(&["--output", "json", "rm", NOBODY, id(&video)]);
     assert_eq!(code, 3);
@@ -92,7 +93,7 @@ fn watching_all_shows_what_happens() {
     let person = Person::of(&server);
     let mut watch =
         person.command(&["--output", "json", "watch"]).stdout(Stdio::piped()).spawn().expect("vidctl starts");
-    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(watch.stdout.take().expect("piped")));
+    let mut lines = BufReader::new(watch.stdout.take().expect("piped")).lines();
     let video = person.upload(&clips::clip("first.mp4"), "--wait");
     let shown = lines
         .find(|line| line.as_ref().is_ok_and(|line| line.contains(id(&video)) && line.contains("VIDEO_STATE_READY")));
@@ -131,17 +132,17 @@ fn a_changed_file_is_not_mixed_with_what_was_sent() {
     let server = Server::start();
     let person = Person::of(&server);
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let file = clips::noise(folder.path(), "file.bin", 60 << 20);
+    let file = clips::noise(folder.path(), "file.bin", 200 << 20);
     let path = file.to_str().expect("text");
-    let mut upload = person.command(&["upload", path]).stderr(Stdio::null()).spawn().expect("vidctl starts");
-    while person.json(&["list"]).is_empty() {
-        assert!(upload.try_wait().expect("asked").is_none(), "it was not quick enough to be caught");
-    }
+    let mut upload = person.command(&["upload", path]).stderr(Stdio::piped()).spawn().expect("vidctl starts");
+    let mut lines = BufReader::new(upload.stderr.take().expect("piped")).lines();
+    lines
+        .find(|line| line.as_ref().is_ok_and(|line| line.contains(" 10 %") || line.contains(" 20 %")))
+        .expect("it says how far it is");
     drop(upload.kill());
     upload.wait().expect("it ends");
     let video = person.json(&["list"]).remove(0);
     assert_eq!(video["state"], "VIDEO_STATE_UPLOADING");
-    clips::noise(folder.path(), "other", 1);
     let mut bytes = std::fs::read(&file).expect("readable");
     bytes[100] ^= 1;
     std::fs::write(&file, &bytes).expect("written");
