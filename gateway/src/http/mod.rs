@@ -6,8 +6,8 @@ pub mod problem;
 use crate::{permissions, web};
 use axum::Router;
 use axum::extract::{MatchedPath, Request};
-use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use problem::{HttpProblem, answer_with};
@@ -33,8 +33,9 @@ async fn authorise(mut request: Request, next: Next) -> Response {
 
 /// What no route takes is a file of the web app, or nothing.
 async fn unrouted(request: Request) -> Response {
-    if is_grpc(&request) {
-        return Status::unimplemented(format!("there is no rpc {}", request.uri().path())).into_http();
+    if grpc_kind(&request).is_some() {
+        let text = format!("there is no rpc {}", request.uri().path());
+        return refusal(&request, Problem::new(Reason::Unimplemented, text));
     }
     let (request, _) = request.into_parts();
     if let Some(file) = web::answer(&request).await {
@@ -48,12 +49,14 @@ async fn wrong_method(request: Request) -> Response {
     answer_with(StatusCode::METHOD_NOT_ALLOWED, &Problem::new(Reason::Unimplemented, text))
 }
 
-/// gRPC and grpc-web clients read problems as statuses, all others as JSON.
+/// gRPC and grpc-web clients read problems as statuses, in the kind of message they sent; all others as JSON.
 fn refusal(request: &Request, problem: Problem) -> Response {
-    if is_grpc(request) { Status::from(problem).into_http() } else { HttpProblem::from(problem).into_response() }
+    let Some(kind) = grpc_kind(request) else { return HttpProblem::from(problem).into_response() };
+    let mut response: Response = Status::from(problem).into_http();
+    response.headers_mut().insert(CONTENT_TYPE, kind.clone());
+    response
 }
 
-fn is_grpc(request: &Request) -> bool {
-    let kind = request.headers().get(CONTENT_TYPE).map_or(&b""[..], |kind| kind.as_bytes());
-    kind.starts_with(b"application/grpc")
+fn grpc_kind(request: &Request) -> Option<&HeaderValue> {
+    request.headers().get(CONTENT_TYPE).filter(|kind| kind.as_bytes().starts_with(b"application/grpc"))
 }

@@ -1,6 +1,6 @@
 //! Errors as `application/problem+json` (RFC 9457).
 
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -54,6 +54,8 @@ pub fn answer_with(status: StatusCode, problem: &Problem) -> Response {
     let mut response = (status, json).into_response();
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    // A cache may otherwise keep a 404 (RFC 9110 §15.1) beyond the moment the thing is there.
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if let Some(delay) = problem.retry_after.or_else(|| default_delay(problem.reason)) {
         headers.insert(RETRY_AFTER, HeaderValue::from(delay.as_secs().max(1)));
     }
@@ -93,6 +95,7 @@ mod tests {
             let response = HttpProblem::from(Problem::new(*reason, "no luck")).into_response();
             assert_eq!(response.status().as_u16(), reason.http_status());
             assert_eq!(response.headers()[CONTENT_TYPE], "application/problem+json");
+            assert_eq!(response.headers()[CACHE_CONTROL], "no-store");
             let body = json(response).await;
             assert_eq!(body["status"], reason.http_status());
             assert_eq!(body["reason"], reason.as_str());

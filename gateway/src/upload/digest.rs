@@ -43,9 +43,9 @@ mod tests {
 
     fn parse(values: &[&'static str]) -> Result<u32, Problem> {
         let mut headers = HeaderMap::new();
-        values.iter().for_each(|value| {
+        for value in values {
             headers.append(CONTENT_DIGEST, HeaderValue::from_static(value));
-        });
+        }
         crc32c(&headers)
     }
 

@@ -108,8 +108,11 @@ impl Session {
         self.deps.ask(self.deps.catalog.clone().watch_source(call)).await
     }
 
-    /// Ranges somebody is waiting for now.
+    /// Ranges somebody is waiting for now; nobody waits once all is there.
     pub async fn wants(&self) -> Result<Vec<pb::ByteRange>, Problem> {
+        if self.source.upload_state == UploadState::Complete {
+            return Ok(Vec::new());
+        }
         let mut watch = self.watch().await?;
         let first = self.deps.ask(async { Ok(tonic::Response::new(watch.message().await?)) }).await?;
         Ok(first.map(|now| now.wants).unwrap_or_default())
@@ -140,7 +143,7 @@ impl Session {
 }
 
 /// What is wrong with an answer of the catalog is not the client's mistake.
-fn confused(error: &dyn std::fmt::Display) -> Problem {
+pub fn confused(error: &dyn std::fmt::Display) -> Problem {
     Problem::new(Reason::Internal, format!("the catalog's answer makes no sense: {error}"))
 }
 

@@ -4,10 +4,11 @@
 //! gathered: what is here need not be sent again. It takes the next piece only while the writer has room, so a slow disk
 //! slows the client down, and merges answers that the client does not read.
 
-use super::session::Session;
+use super::session::{Session, confused};
 use crate::{Deps, live};
 use futures::StreamExt;
 use futures::stream::BoxStream;
+use std::ops::Range;
 use std::pin::pin;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -181,18 +182,18 @@ impl Upload {
         let arrived: ByteRanges = if notice.lagged {
             self.session.durable().await?
         } else {
-            ranges::from_wire(notice.recorded)?.into_iter().collect()
+            from_catalog(notice.recorded)?.into_iter().collect()
         };
         // What this stream recorded itself comes back here, and was told already.
         let fresh: ByteRanges = arrived.iter().flat_map(|range| unknown(&self.known, range)).collect();
         if !fresh.is_empty() {
             self.tell(&fresh);
         }
-        self.want(ranges::from_wire(notice.wants)?);
+        self.want(from_catalog(notice.wants)?);
         Ok(())
     }
 
-    fn want(&mut self, ranges: Vec<std::ops::Range<u64>>) {
+    fn want(&mut self, ranges: Vec<Range<u64>>) {
         let wants: ByteRanges = ranges.into_iter().flat_map(|range| unknown(&self.known, range)).collect();
         let wire = ranges::to_wire(wants.iter());
         if wire != self.wants {
@@ -218,7 +219,11 @@ impl Upload {
     }
 }
 
+fn from_catalog(wire: Vec<pb::ByteRange>) -> Result<Vec<Range<u64>>, Problem> {
+    ranges::from_wire(wire).map_err(|problem| confused(&problem))
+}
+
 /// The parts of `range` that are not in `known`.
-fn unknown(known: &ByteRanges, range: std::ops::Range<u64>) -> Vec<std::ops::Range<u64>> {
+fn unknown(known: &ByteRanges, range: Range<u64>) -> Vec<Range<u64>> {
     known.missing_from(range).iter().collect()
 }

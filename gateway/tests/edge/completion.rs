@@ -2,6 +2,7 @@
 
 use crate::world::{MIB, Stream, World, cut, pattern};
 use bytes::Bytes;
+use std::iter::once;
 use tonic::Code;
 use vidstream_proto::error::{Problem, Reason};
 use vidstream_proto::ids::{RequestId, UploadId};
@@ -80,7 +81,7 @@ async fn missing_bytes_are_named() {
     let content = pattern(CELL + 5);
     let upload = world.create(&content).await;
     let stream = Stream::open(world.uploads(), &upload).await;
-    stream.send_all(&content, vec![MIB..2 * MIB]).await.expect("no problem");
+    stream.send_all(&content, once(MIB..2 * MIB)).await.expect("no problem");
     let problem = world.complete(&upload, &[]).await.expect_err("bytes are missing");
     assert_eq!((problem.reason, problem.reason.code()), (Reason::BytesMissing, Code::FailedPrecondition));
     let named: Vec<&str> = problem.fields.iter().map(|field| field.description.as_str()).collect();

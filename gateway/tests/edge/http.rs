@@ -29,11 +29,11 @@ async fn readiness_names_what_is_missing() {
         (response.status(), serde_json::from_str::<serde_json::Value>(&body).expect("JSON"))
     };
     assert_eq!(ready().await, (StatusCode::OK, serde_json::json!({"ready": true, "missing": []})));
-    *world.catalog.failure.lock().unwrap() = Some(Problem::new(Reason::Unavailable, "the disk is gone"));
+    *world.catalog.failure.lock().expect("not poisoned") = Some(Problem::new(Reason::Unavailable, "the disk is gone"));
     let (status, body) = ready().await;
     assert_eq!((status, &body["ready"]), (StatusCode::SERVICE_UNAVAILABLE, &false.into()));
     assert_eq!(body["missing"][0], "the catalog answers: the disk is gone");
-    *world.catalog.failure.lock().unwrap() = None;
+    *world.catalog.failure.lock().expect("not poisoned") = None;
     world.deps.lifecycle.stopping().cancel();
     assert_eq!(ready().await.1["missing"][0], "the server is stopping");
 }
@@ -54,10 +54,13 @@ async fn unknown_addresses_are_problems() {
 async fn unknown_rpcs_are_unimplemented() {
     let world = World::new().await;
     for path in ["/vidstream.v1.GatewayService/Unheard", "/vidstream.v1.CatalogService/TakeJob", "/x.Y/Z"] {
-        let request = Request::post(path).header(CONTENT_TYPE, "application/grpc").body(Body::empty());
-        let response = world.router().oneshot(request.expect("a request")).await.expect("infallible");
-        assert_eq!(response.status(), StatusCode::OK, "gRPC says it in its own status");
-        assert_eq!(response.headers()["grpc-status"], "12", "{path}");
+        for kind in ["application/grpc", "application/grpc-web+proto"] {
+            let request = Request::post(path).header(CONTENT_TYPE, kind).body(Body::empty());
+            let response = world.router().oneshot(request.expect("a request")).await.expect("infallible");
+            assert_eq!(response.status(), StatusCode::OK, "gRPC says it in its own status");
+            assert_eq!(response.headers()["grpc-status"], "12", "{path}");
+            assert_eq!(response.headers()[CONTENT_TYPE], kind);
+        }
     }
 }
 

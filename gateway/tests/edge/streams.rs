@@ -5,14 +5,16 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::BoxStream;
+use std::iter::once;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tonic::Code;
 use vidstream_backends::objects::{ByteStream, ObjectError, ObjectInfo, ObjectName, ObjectPrefix, ObjectStore};
-use vidstream_proto::error::Reason;
+use vidstream_proto::error::{Problem, Reason};
 use vidstream_proto::ids::UploadId;
 use vidstream_proto::pb;
 use vidstream_proto::pb::stream_pieces_request::Message;
@@ -56,6 +58,30 @@ async fn it_works_over_a_socket() {
     world.assert_whole(&upload, &content).await;
 }
 
+/// Whoever is refused while they still send must hear why, not that the stream was reset.
+#[tokio::test]
+async fn a_mistake_is_heard_over_a_socket_while_the_client_still_sends() {
+    let world = World::new().await;
+    let content = pattern(CELL);
+    let upload = world.create(&content).await;
+    let mut client = world.remote().await;
+    let good = Message::Piece(piece(&content, 0..MIB));
+    let bad = Message::Piece(pb::Piece { crc32c: 1, ..piece(&content, MIB..2 * MIB) });
+    let messages = [open(&upload), good.clone(), bad].into_iter().chain(std::iter::repeat(good));
+    let requests = messages.map(|message| pb::StreamPiecesRequest { message: Some(message) });
+    let mut answers = client.stream_pieces(tokio_stream::iter(requests)).await.expect("a stream").into_inner();
+    let mut durable = ByteRanges::new();
+    let status = loop {
+        match answers.message().await {
+            Ok(Some(answer)) => durable.extend(answer.durable.iter().map(|range| range.start..range.end)),
+            Ok(None) => panic!("the stream ended as if all were well"),
+            Err(status) => break status,
+        }
+    };
+    assert_eq!(Problem::from(status).reason, Reason::ChecksumMismatch);
+    assert_eq!(durable, (0..MIB).into());
+}
+
 #[tokio::test]
 async fn a_stream_begins_with_what_is_durable_and_another_gateway_goes_on() {
     let world = World::new().await;
@@ -67,20 +93,18 @@ async fn a_stream_begins_with_what_is_durable_and_another_gateway_goes_on() {
     let mut second = Stream::open(world.uploads(), &upload).await;
     second.hear().await.expect("a first answer").expect("no problem");
     assert_eq!(second.durable, sent);
-    let rest = sent.missing_from(0..2 * CELL).iter().collect();
-    // One piece of what is missing is too long to be one.
-    let rest: Vec<Range<u64>> = rest_in_pieces(rest);
+    let rest = missing(&sent, 2 * CELL);
     assert_eq!(second.send_all(&content, rest).await.expect("no problem"), all(&content));
     world.assert_whole(&upload, &content).await;
 }
 
-fn rest_in_pieces(ranges: Vec<Range<u64>>) -> Vec<Range<u64>> {
+/// What is left to send of a file of `size` bytes, in pieces.
+fn missing(durable: &ByteRanges, size: u64) -> Vec<Range<u64>> {
     let pieces = |range: Range<u64>| {
-        cut(range.end - range.start, MIB)
-            .into_iter()
-            .map(move |piece| range.start + piece.start..range.start + piece.end)
+        let piece = move |piece: Range<u64>| range.start + piece.start..range.start + piece.end;
+        cut(range.end - range.start, MIB).into_iter().map(piece)
     };
-    ranges.into_iter().flat_map(pieces).collect()
+    durable.missing_from(0..size).iter().flat_map(pieces).collect()
 }
 
 #[tokio::test]
@@ -126,7 +150,7 @@ async fn what_a_killed_client_had_sent_stays() {
     witness.until_durable(0..CELL + 2 * MIB).await;
     let durable = world.durable(&upload).await;
     assert!(durable.contains(0..CELL + 2 * MIB), "{durable:?}");
-    let rest = rest_in_pieces(durable.missing_from(0..3 * CELL).iter().collect());
+    let rest = missing(&durable, 3 * CELL);
     witness.send_all(&content, rest).await.expect("no problem");
     world.assert_whole(&upload, &content).await;
 }
@@ -146,7 +170,7 @@ async fn wanted_bytes_are_asked_for_and_stored_at_once() {
     stream.send_piece(&content, tail.clone()).await;
     stream.until_durable(tail.clone()).await;
     // Later answers do not ask for what is there, and those who open later hear of what is wanted.
-    world.catalog.want(&upload.id, vec![tail.start - GRANULE..tail.end].into_iter().map(Into::into).collect());
+    world.catalog.want(&upload.id, once(tail.start - GRANULE..tail.end).map(Into::into).collect());
     while stream.wants != (tail.start - GRANULE..tail.start).into() {
         stream.hear().await.expect("the stream goes on").expect("no problem");
     }
@@ -171,10 +195,11 @@ async fn arrivals_from_others_are_told_even_if_notices_were_lost() {
     let content = pattern(CELL);
     let upload = world.create(&content).await;
     let mut stream = Stream::open(world.uploads(), &upload).await;
-    Stream::open(world.uploads(), &upload).await.send_all(&content, vec![0..MIB]).await.expect("no problem");
+    Stream::open(world.uploads(), &upload).await.send_all(&content, once(0..MIB)).await.expect("no problem");
     stream.until_durable(0..MIB).await;
+    world.catalog.quiet.store(true, Ordering::Relaxed);
+    Stream::open(world.uploads(), &upload).await.send_all(&content, once(MIB..2 * MIB)).await.expect("no problem");
     world.catalog.lag(&upload.id);
-    Stream::open(world.uploads(), &upload).await.send_all(&content, vec![MIB..2 * MIB]).await.expect("no problem");
     stream.until_durable(MIB..2 * MIB).await;
 }
 
@@ -227,7 +252,7 @@ async fn other_bytes_for_a_range_are_refused_and_the_same_are_not() {
     let content = pattern(CELL);
     let upload = world.create(&content).await;
     let send = async |content: &Bytes, range| {
-        Stream::open(world.uploads(), &upload).await.send_all(content, vec![range]).await
+        Stream::open(world.uploads(), &upload).await.send_all(content, once(range)).await
     };
     send(&content, granules(0..8)).await.expect("no problem");
     send(&content, granules(0..8)).await.expect("the same again");
@@ -258,7 +283,7 @@ async fn a_complete_upload_takes_no_more_bytes() {
     let world = World::new().await;
     let content = pattern(GRANULE);
     let upload = world.create(&content).await;
-    Stream::open(world.uploads(), &upload).await.send_all(&content, vec![0..GRANULE]).await.expect("no problem");
+    Stream::open(world.uploads(), &upload).await.send_all(&content, once(0..GRANULE)).await.expect("no problem");
     world.assert_whole(&upload, &content).await;
     let refused = refused(&world, open(&upload), vec![Message::Piece(piece(&content, 0..GRANULE))]).await;
     assert_eq!(refused, (Reason::UploadComplete, Code::FailedPrecondition));

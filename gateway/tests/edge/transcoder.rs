@@ -33,7 +33,7 @@ impl TranscoderService for Transcoder {
         request: Request<pb::WatchSourceProgressRequest>,
     ) -> Result<Response<Self::WatchSourceProgressStream>, Status> {
         let video_id = request.into_inner().video_id;
-        let stages = self.stages.lock().unwrap().clone();
+        let stages = self.stages.lock().expect("not poisoned").clone();
         let answer = move |stage| {
             let progress = Some(pb::Progress { video_id: video_id.clone(), ..stage });
             Ok(pb::WatchSourceProgressResponse { progress })

@@ -86,8 +86,8 @@ async fn playback_is_where_the_parts_say() {
     assert_eq!(playback().await.expect_err("removed").code(), Code::NotFound);
 }
 
-fn change(position: &str, event: Change) -> Result<pb::WatchEntriesResponse, Status> {
-    Ok(pb::WatchEntriesResponse { position: position.into(), event: Some(event) })
+fn change(position: &str, event: Change) -> pb::WatchEntriesResponse {
+    pb::WatchEntriesResponse { position: position.into(), event: Some(event) }
 }
 
 #[tokio::test]
@@ -99,7 +99,7 @@ async fn changes_come_as_they_happen() {
     let gone = pb::PurgedEntry { video_id: video.id.clone(), revision: 5 };
     let entry = pb::Entry { video: Some(video.clone()), source_id: "hidden".into() };
     for event in [Change::Changed(entry), Change::Purged(gone), Change::Reset(pb::FeedReset {})] {
-        world.catalog.feed.send(change("4", event)).expect("somebody watches");
+        world.catalog.feed.send(Ok(change("4", event))).expect("somebody watches");
     }
     let mut next = async || watch.message().await.expect("no problem").expect("an event");
     let first = next().await;
@@ -155,7 +155,7 @@ async fn progress_comes_with_changes_for_the_videos_asked_for() {
     // Where progress breaks off, changes go on, and progress is opened again.
     world.transcoder.all.send(Err(Status::unavailable("away"))).expect("one watches");
     let current = Change::Current(pb::FeedCurrent {});
-    world.catalog.feed.send(change("5", current)).expect("one watches");
+    world.catalog.feed.send(Ok(change("5", current))).expect("one watches");
     assert_eq!(one.message().await.expect("no problem").expect("an event").position, "5");
     while world.transcoder.all.receiver_count() == 0 {
         tokio::select! {
@@ -189,7 +189,7 @@ async fn watches_end_when_the_server_stops_or_the_feed_is_lost() {
 async fn progress_of_one_video_ends_when_all_is_done() {
     let world = World::new().await;
     let video_id = world.create(&pattern(5)).await.video_id;
-    *world.transcoder.stages.lock().unwrap() = vec![stage(0.0), stage(100.0)];
+    *world.transcoder.stages.lock().expect("not poisoned") = vec![stage(0.0), stage(100.0)];
     let request = pb::WatchProgressRequest { video_id: video_id.clone() };
     let mut watch = world.videos().watch_progress(request).await.expect("a watch").into_inner();
     let mut heard = Vec::new();

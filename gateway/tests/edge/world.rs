@@ -241,7 +241,10 @@ impl Stream {
     }
 
     /// Sends pieces, ends the client's side, and hears answers all the while.
-    pub async fn send_all(mut self, content: &Bytes, ranges: Vec<Range<u64>>) -> Result<ByteRanges, Problem> {
+    pub async fn send_all<R>(mut self, content: &Bytes, ranges: R) -> Result<ByteRanges, Problem>
+    where
+        R: IntoIterator<Item = Range<u64>, IntoIter: Send> + Send + 'static,
+    {
         let (pieces, content) = (self.pieces.take().expect("the client has not ended its side"), content.clone());
         tokio::spawn(async move {
             for range in ranges {
