@@ -1,11 +1,14 @@
 //! The whole service through the contract's client, on files that are closed and opened again.
 #![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
+mod crashes;
+mod dying;
 mod feed;
 mod jobs;
 mod lists;
 mod removal;
 mod requests;
+mod scale;
 mod uploads;
 mod wants;
 mod world;

@@ -43,6 +43,7 @@ pub struct World {
     pub catalog: Catalog,
     pub life: Lifecycle,
     pub queue: Arc<LocalQueue>,
+    pub store: Arc<dyn Store>,
     pub config: Config,
     clock: Arc<TokioClock>,
     folder: Arc<TempDir>,
@@ -74,11 +75,11 @@ impl World {
         let store = store::open(&StoreUrl::Sqlite(folder.path().join("catalog.db"))).await.unwrap();
         let (queue, bus, life) = (Arc::new(LocalQueue::default()), Arc::new(LocalBus::default()), Lifecycle::new());
         let (bells, notices): (Arc<dyn JobQueue>, Arc<dyn EventBus>) = (queue.clone(), bus);
-        let builder = Catalog::builder(wrap(store), bells, notices);
+        let builder = Catalog::builder(wrap(store.clone()), bells, notices);
         let builder = builder.config(config.clone()).clock(clock.clone()).lifecycle(life.clone());
         let catalog = builder.build();
         let client = Client::new(in_process::channel(catalog.service()));
-        Self { client, catalog, life, queue, config, clock, folder }
+        Self { client, catalog, life, queue, store, config, clock, folder }
     }
 
     pub fn run(self) -> Self {

@@ -51,3 +51,50 @@ fn statement(query: &ListQuery) -> (String, Vec<Value>) {
     values.push(Value::from(limit(query.limit)));
     (sql, values)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::schema;
+    use super::*;
+    use std::time::UNIX_EPOCH;
+    use vidstream_proto::ids::VideoId;
+    use vidstream_proto::pb::VideoState;
+
+    fn plan(query: &ListQuery) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let mut connection = schema::connect(&folder.path().join("x.db")).unwrap();
+        schema::migrate(&mut connection).unwrap();
+        let (sql, values) = statement(query);
+        let mut explain = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let steps = explain.query_map(params_from_iter(values), |row| row.get::<_, String>(3)).unwrap();
+        steps.map(|step| step.unwrap()).collect::<Vec<_>>().join("; ")
+    }
+
+    #[test]
+    fn a_page_is_read_from_an_index_in_its_order() {
+        let id = VideoId::generate();
+        let keys = [
+            (VideoOrder::Created, ListKey::Created(UNIX_EPOCH, id)),
+            (VideoOrder::Title, ListKey::Title("a".into(), id)),
+        ];
+        for (order, key) in keys {
+            for state in [None, Some(VideoState::Removed)] {
+                for after in [None, Some(key.clone())] {
+                    let plan = plan(&ListQuery { state, prefixes: vec![], after, order, limit: 50 });
+                    assert!(plan.starts_with("SEARCH v USING INDEX video_s"), "{plan}");
+                    assert!(!plan.contains("TEMP B-TREE") && !plan.contains("SCAN"), "{plan}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_word_is_a_range_of_an_index() {
+        let prefixes = vec!["sea".to_owned(), "boat".to_owned()];
+        for order in [VideoOrder::Created, VideoOrder::Title] {
+            let plan = plan(&ListQuery { state: None, prefixes: prefixes.clone(), after: None, order, limit: 50 });
+            assert_eq!(plan.matches("SEARCH word USING PRIMARY KEY (word>? AND word<?)").count(), 2, "{plan}");
+            assert!(!plan.contains("SCAN v") && !plan.contains("SCAN word"), "{plan}");
+        }
+    }
+}

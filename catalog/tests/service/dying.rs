@@ -1,0 +1,115 @@
+//! A store that dies at a chosen write, as a killed process does: nothing answers after it.
+
+use async_trait::async_trait;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::SystemTime;
+use vidstream_catalog::Position;
+use vidstream_catalog::store::{
+    Changes, JobRow, JobsQuery, ListPage, ListQuery, Recorded, RequestRow, Result, Store, StoreError, VideoRow,
+};
+use vidstream_proto::ids::{RequestId, SourceId, UploadId, VideoId};
+use vidstream_proto::job::{Job, JobClass, JobId};
+use vidstream_proto::source::Source;
+use vidstream_source::extents::{Extent, PageNumber, RecordPage};
+
+/// Whether the last write still happens.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Death {
+    /// It dies instead of writing.
+    Before,
+    /// It writes and dies before it answers.
+    After,
+}
+
+/// Dies at a write.
+#[derive(Debug)]
+pub struct Dying {
+    store: Arc<dyn Store>,
+    death: Death,
+    left: AtomicI64,
+}
+
+impl Dying {
+    pub fn new(store: Arc<dyn Store>, writes: i64, death: Death) -> Self {
+        Self { store, death, left: AtomicI64::new(writes) }
+    }
+
+    fn dead() -> StoreError {
+        StoreError::Unavailable(Arc::from(Box::<dyn std::error::Error + Send + Sync>::from("killed")))
+    }
+
+    fn read(&self) -> Result<()> {
+        if self.left.load(Ordering::SeqCst) < 0 { Err(Self::dead()) } else { Ok(()) }
+    }
+
+    async fn write<T: Send>(&self, write: impl Future<Output = Result<T>> + Send) -> Result<T> {
+        match self.left.fetch_sub(1, Ordering::SeqCst) {
+            1.. => write.await,
+            0 if self.death == Death::After => write.await.and(Err(Self::dead())),
+            _ => Err(Self::dead()),
+        }
+    }
+}
+
+macro_rules! store {
+    (reads { $($read:ident($($ra:ident: $rt:ty),*) -> $ro:ty;)* } writes { $($write:ident($($wa:ident: $wt:ty),*) -> $wo:ty;)* }) => {
+        #[async_trait]
+        impl Store for Dying {
+            $(async fn $read(&self, $($ra: $rt),*) -> Result<$ro> {
+                self.read()?;
+                self.store.$read($($ra),*).await
+            })*
+            $(async fn $write(&self, $($wa: $wt),*) -> Result<$wo> {
+                self.write(self.store.$write($($wa),*)).await
+            })*
+        }
+    };
+}
+
+store! {
+    reads {
+        request(id: RequestId) -> Option<RequestRow>;
+        pending_requests(before: SystemTime, limit: usize) -> Vec<RequestRow>;
+        video(id: VideoId) -> Option<VideoRow>;
+        list_videos(query: ListQuery) -> ListPage;
+        videos_of(source: SourceId) -> Vec<VideoRow>;
+        due_videos(now: SystemTime, limit: usize) -> Vec<VideoRow>;
+        purging_videos(limit: usize) -> Vec<VideoRow>;
+        changes(after: Position, video: Option<VideoId>, limit: usize) -> Option<Changes>;
+        position() -> Position;
+        source(id: SourceId) -> Option<Source>;
+        source_of_upload(id: UploadId) -> Option<Source>;
+        unsettled_sources(limit: usize) -> Vec<Source>;
+        open_sources(after: Option<SourceId>, limit: usize) -> Vec<Source>;
+        dying_sources(limit: usize) -> Vec<Source>;
+        pages(source: SourceId, first: PageNumber, limit: usize) -> Vec<RecordPage>;
+        received(source: SourceId) -> u64;
+        job(id: &JobId) -> Option<JobRow>;
+        jobs(query: JobsQuery) -> Vec<Job>;
+        jobs_of(source: SourceId) -> Vec<JobRow>;
+        leased_jobs() -> Vec<JobRow>;
+        unapplied_jobs(limit: usize) -> Vec<JobRow>;
+        waiting_classes(now: SystemTime) -> Vec<JobClass>;
+        next_due(now: SystemTime) -> Option<SystemTime>;
+    }
+    writes {
+        insert_request(row: RequestRow) -> RequestRow;
+        finish_request(id: RequestId) -> ();
+        forget_requests(before: SystemTime) -> ();
+        insert_video(row: VideoRow) -> bool;
+        replace_video(row: VideoRow, expected: i64) -> bool;
+        bury_video(id: VideoId, expected: i64, now: SystemTime) -> bool;
+        forget_buried(before: SystemTime) -> ();
+        insert_source(source: Source) -> bool;
+        replace_source(source: Source, expected: i64) -> bool;
+        mark_shown(id: SourceId, revision: i64) -> ();
+        remove_source(id: SourceId) -> ();
+        record(source: SourceId, extents: Vec<Extent>) -> Option<Recorded>;
+        remove_pages(source: SourceId) -> ();
+        insert_job(row: JobRow) -> bool;
+        replace_job(row: JobRow, expected: i64) -> bool;
+        lease_job(classes: &[JobClass], worker: &str, now: SystemTime) -> Option<JobRow>;
+        forget_jobs(before: SystemTime) -> ();
+    }
+}
