@@ -29,7 +29,7 @@ impl Printer {
     /// Several videos at once.
     pub fn videos(&self, videos: &[pb::Video]) -> Result<(), Failure> {
         match self.output {
-            Output::Table => out(&render::table(videos, terminal_width())),
+            Output::Table => out(&render::table(videos)),
             Output::Json => videos.iter().try_for_each(|video| self.video(video)),
         }
     }
@@ -92,12 +92,6 @@ impl Printer {
     pub fn work(&self, what: &str) -> Progress {
         Progress::work(what, io::stderr().is_terminal())
     }
-}
-
-/// Columns of the terminal that stdout is; none in a pipe.
-fn terminal_width() -> Option<u16> {
-    let terminal = console::Term::stdout();
-    if terminal.is_term() { terminal.size_checked().map(|(_, columns)| columns) } else { None }
 }
 
 fn out(text: &str) -> Result<(), Failure> {

@@ -1,17 +1,14 @@
 //! Videos and events as text for people: a table of many, a sheet of one, a line for what happens.
 
 use crate::text::{self, clean};
-use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::{Cell, CellAlignment, Table, presets};
 use vidstream_proto::pb;
 use vidstream_proto::pb::watch_videos_response::Event;
 
-/// A table of videos; no wider than `width` if there is one.
-pub fn table(videos: &[pb::Video], width: Option<u16>) -> String {
+/// A table of videos. The title, which may be long, stands last; nothing is broken into lines, so ids can be copied.
+pub fn table(videos: &[pb::Video]) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(["ID", "STATE", "LENGTH", "SIZE", "CREATED", "TITLE"]);
-    if let Some(width) = width {
-        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
-    }
     for video in videos {
         let right = |text: String| Cell::new(text).set_alignment(CellAlignment::Right);
         table.add_row([

@@ -205,6 +205,7 @@ impl Teller {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures::{FutureExt as _, StreamExt as _};
 
     #[tokio::test(start_paused = true)]
     async fn percent_never_falls_and_never_passes_a_hundred() {
@@ -248,6 +249,31 @@ mod tests {
         }
         let (least, most) = shown.borrow().left.expect("known by now");
         assert!(most > least * 4, "{least:?} to {most:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn at_most_four_messages_a_second_are_told() {
+        let bus: Arc<dyn EventBus> = Arc::new(vidstream_backends::bus::LocalBus::default());
+        let mut heard = bus.subscribe(&all()).await.expect("a bus");
+        let teller = Teller::new(bus, Arc::new(crate::testing::lease(vidstream_proto::job::JobKind::Ingest)));
+        let gauge = Gauge::default();
+        let mut meter = gauge.measure(10_000.0);
+        let work = async {
+            for step in 0..1000_u32 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                meter.done(f64::from(step));
+            }
+        };
+        tokio::select! {
+            () = work => {}
+            () = teller.follow(gauge.read()) => {}
+        }
+        teller.tell(JobProgress::default(), PartState::Ready).await;
+        let mut told = 0;
+        while let Some(Some(_)) = heard.next().now_or_never() {
+            told += 1;
+        }
+        assert!((25..=40).contains(&told), "{told} in ten seconds");
     }
 
     #[test]

@@ -85,6 +85,3 @@ impl TranscoderService for Service {
         Ok(Response::new(self.until_stopping(heard.chain(ended))))
     }
 }
-
-#[cfg(test)]
-mod tests;

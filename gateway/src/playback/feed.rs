@@ -97,8 +97,9 @@ impl Follower {
             if std::mem::take(&mut self.heard) {
                 wait = *RETRY.start();
             }
-            tracing::warn!(reason = ended.message(), ?wait, "the change feed broke; opening it again");
+            // Said after the wait: a process that stops breaks its feed, and has nothing to say of it.
             sleep(wait).await;
+            tracing::warn!(reason = ended.message(), "the change feed broke; opening it again");
             wait = (wait * 2).min(*RETRY.end());
         }
     }

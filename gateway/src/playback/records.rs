@@ -1,5 +1,6 @@
 //! A source's records, read from the catalog.
 
+use super::views::senseless;
 use crate::Deps;
 use async_trait::async_trait;
 use futures::stream::BoxStream;
@@ -35,7 +36,7 @@ impl Records for CompleteRecords {
         let request = pb::ListExtentsRequest { source_id: self.source.to_string(), first_page: number.0, pages: 1 };
         let answer = self.deps.ask(self.deps.catalog.clone().list_extents(request)).await?;
         let page = answer.pages.iter().find(|page| page.number == number.0);
-        page.map_or_else(|| Ok(RecordPage::new(number)), RecordPage::try_from)
+        page.map_or_else(|| Ok(RecordPage::new(number)), |page| RecordPage::try_from(page).map_err(senseless))
     }
 
     async fn arrivals(&self) -> Result<BoxStream<'static, Result<ByteRanges, Problem>>, Problem> {

@@ -14,7 +14,6 @@ use vidstream_media::manifest::vtt;
 use vidstream_media::storyboard::Storyboard;
 use vidstream_media::time::Timescale;
 use vidstream_proto::error::{Problem, Reason};
-use vidstream_proto::field::present;
 use vidstream_proto::ids::VideoId;
 use vidstream_proto::time::std_duration;
 
@@ -83,10 +82,9 @@ impl Playback {
 /// The storyboard as its job made it.
 fn tiles(view: &View) -> Result<Storyboard, Problem> {
     let made = view.storyboard()?;
-    let media = view.index()?.media.as_ref();
-    let duration = media.and_then(|media| media.duration.as_ref());
-    let duration = std_duration("media.duration", &present("media.duration", duration.copied())?)?;
     let senseless = || Problem::new(Reason::Internal, "the storyboard's result makes no sense");
+    let duration = view.index()?.media.as_ref().and_then(|media| media.duration.as_ref()).ok_or_else(senseless)?;
+    let duration = std_duration("duration", duration).map_err(|_| senseless())?;
     let timescale = Timescale::new(made.timescale).ok_or_else(senseless)?;
     let (tile, grid) = ((made.tile_width, made.tile_height), (made.columns, made.rows));
     let storyboard = Storyboard::of_pictures(duration, tile, grid, timescale, &made.times);

@@ -182,7 +182,7 @@ impl Views {
         let mut catalog = deps.catalog.clone();
         let asked = deps.ask(catalog.get_entry(pb::GetEntryRequest { video_id: id.to_string() })).await;
         let entry = match asked {
-            Ok(answer) => Entry::try_from(field::present("entry", answer.entry)?)?,
+            Ok(answer) => field::present("entry", answer.entry).and_then(Entry::try_from).map_err(senseless)?,
             Err(problem) if problem.reason == Reason::NotFound => return Ok(None),
             Err(problem) => return Err(problem),
         };
@@ -190,8 +190,8 @@ impl Views {
         let asked = deps.ask(catalog.get_source(pb::GetSourceRequest { key: Some(key) })).await;
         match asked {
             Ok(answer) => {
-                let source = field::present("source", answer.source)?.try_into()?;
-                Ok(View::shown(entry, source))
+                let source = field::present("source", answer.source).and_then(TryInto::try_into);
+                Ok(View::shown(entry, source.map_err(senseless)?))
             }
             Err(problem) if problem.reason == Reason::NotFound => Ok(None),
             Err(problem) => Err(problem),
@@ -207,6 +207,11 @@ impl Slot {
     fn asked_in_vain(&self) -> bool {
         self.lock().in_vain.is_some_and(|then| then.elapsed() < PAUSE)
     }
+}
+
+/// What is wrong with an answer of the catalog is not the client's mistake.
+pub fn senseless(problem: Problem) -> Problem {
+    Problem::new(Reason::Internal, format!("the catalog's answer makes no sense: {problem}"))
 }
 
 fn silent_catalog() -> Problem {

@@ -3,13 +3,12 @@
 
 use super::{Failure, Task};
 use futures::TryStreamExt as _;
-use std::time::Duration;
 use tokio::time::Instant;
 use vidstream_proto::pb;
 use vidstream_source::names;
 
-/// Between two messages of progress while nothing but time passes.
-const STEP: Duration = Duration::from_secs(1);
+/// Steps of progress while nothing but time passes.
+const STEPS: u32 = 60;
 
 pub(super) async fn run(mut task: Task<'_>) -> Result<pb::DeleteResult, Failure> {
     let deadline = task.tools.config.write_deadline;
@@ -18,7 +17,7 @@ pub(super) async fn run(mut task: Task<'_>) -> Result<pb::DeleteResult, Failure>
     let begun = Instant::now();
     let mut waiting = async || {
         while begun.elapsed() < deadline {
-            tokio::time::sleep(STEP.min(deadline.saturating_sub(begun.elapsed()))).await;
+            tokio::time::sleep(deadline / STEPS).await;
             meter.done(begun.elapsed().as_secs_f64());
         }
     };
