@@ -13,7 +13,7 @@ use vidstream_proto::pb::upload_service_client::UploadServiceClient;
 /// A server that does not accept within this time is not there.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest a unary call may take.
-const CALL_TIMEOUT: Duration = Duration::from_secs(60);
+const CALL_TIMEOUT: Duration = Duration::from_mins(1);
 /// Connections that are cut without a word are noticed after these two.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);

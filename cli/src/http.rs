@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use vidstream_proto::error::{Problem, Reason};
 
 /// A body of which nothing comes for so long has stopped.
-const STALL: Duration = Duration::from_secs(60);
+const STALL: Duration = Duration::from_mins(1);
 /// The longest text of an error that is read.
 const MAX_ERROR: usize = 64 * 1024;
 

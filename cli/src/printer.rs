@@ -22,12 +22,12 @@ impl Printer {
     }
 
     /// Whether programs read it.
-    pub fn is_json(&self) -> bool {
+    pub fn is_json(self) -> bool {
         self.output == Output::Json
     }
 
     /// Several videos at once.
-    pub fn videos(&self, videos: &[pb::Video]) -> Result<(), Failure> {
+    pub fn videos(self, videos: &[pb::Video]) -> Result<(), Failure> {
         match self.output {
             Output::Table => out(&render::table(videos)),
             Output::Json => videos.iter().try_for_each(|video| self.video(video)),
@@ -35,7 +35,7 @@ impl Printer {
     }
 
     /// A video that something was done with.
-    pub fn video(&self, video: &pb::Video) -> Result<(), Failure> {
+    pub fn video(self, video: &pb::Video) -> Result<(), Failure> {
         match self.output {
             Output::Table => self.line(&render::line(video)),
             Output::Json => self.line(&json::to_string("Video", video)),
@@ -43,7 +43,7 @@ impl Printer {
     }
 
     /// Everything about one video.
-    pub fn sheet(&self, video: &pb::Video) -> Result<(), Failure> {
+    pub fn sheet(self, video: &pb::Video) -> Result<(), Failure> {
         match self.output {
             Output::Table => out(&render::sheet(video)),
             Output::Json => self.video(video),
@@ -51,7 +51,7 @@ impl Printer {
     }
 
     /// Something that happened. Silence is not printed.
-    pub fn event(&self, message: &pb::WatchVideosResponse) -> Result<(), Failure> {
+    pub fn event(self, message: &pb::WatchVideosResponse) -> Result<(), Failure> {
         let Some(line) = message.event.as_ref().and_then(render::event) else { return Ok(()) };
         match self.output {
             Output::Table => self.line(&line),
@@ -60,22 +60,22 @@ impl Printer {
     }
 
     /// A line of data.
-    pub fn line(&self, line: &str) -> Result<(), Failure> {
+    pub fn line(self, line: &str) -> Result<(), Failure> {
         out(&format!("{line}\n"))
     }
 
     /// A sentence beside the data.
-    pub fn note(&self, text: &str) {
+    pub fn note(self, text: &str) {
         say(text);
     }
 
     /// Something people should know though the command goes on.
-    pub fn warning(&self, text: &str) {
+    pub fn warning(self, text: &str) {
         say_labelled("warning", AnsiColor::Yellow, text);
     }
 
     /// What went wrong.
-    pub fn failure(&self, failure: &Failure) {
+    pub fn failure(self, failure: &Failure) {
         let Failure::Told { message, hint, .. } = failure else { return };
         say_labelled("error", AnsiColor::Red, message);
         if let Some(hint) = hint {
@@ -84,12 +84,12 @@ impl Printer {
     }
 
     /// Bytes on their way.
-    pub fn transfer(&self, what: &str, total: u64) -> Progress {
+    pub fn transfer(self, what: &str, total: u64) -> Progress {
         Progress::transfer(what, total, io::stderr().is_terminal())
     }
 
     /// Work on a video.
-    pub fn work(&self, what: &str) -> Progress {
+    pub fn work(self, what: &str) -> Progress {
         Progress::work(what, io::stderr().is_terminal())
     }
 }

@@ -20,13 +20,13 @@ pub struct Progress {
 impl Progress {
     /// Bytes on their way, `total` of them.
     pub fn transfer(what: &str, total: u64, on_terminal: bool) -> Self {
-        let template = "{prefix} {bar:30} {bytes}/{total_bytes}, {binary_bytes_per_sec}, {eta} left {msg}";
+        let template = "{prefix} {wide_bar} {bytes}/{total_bytes}, {binary_bytes_per_sec}, {eta} left";
         Self::new(what, on_terminal.then(|| bar(total, template)))
     }
 
     /// Work on a video, in stages of 100 %.
     pub fn work(what: &str, on_terminal: bool) -> Self {
-        let bar = on_terminal.then(|| bar(100, "{prefix} {spinner} {bar:30} {msg}"));
+        let bar = on_terminal.then(|| bar(100, "{prefix} {spinner} {bar:20} {msg}"));
         if let Some(bar) = &bar {
             bar.enable_steady_tick(Duration::from_millis(200));
         }
@@ -36,7 +36,8 @@ impl Progress {
     fn new(what: &str, bar: Option<ProgressBar>) -> Self {
         let what = text::clean(what);
         if let Some(bar) = &bar {
-            bar.set_prefix(what.clone());
+            // So much of a long name that the rest of the line still has room.
+            bar.set_prefix(what.chars().take(30).collect::<String>());
         }
         Self { what, bar, said: String::new(), sequence: 0 }
     }
@@ -68,7 +69,7 @@ impl Progress {
             pb::PartState::Running | pb::PartState::Unspecified => {
                 self.say(format!("{stage} {:.0} %", (progress.percent.clamp(0.0, 100.0) / 10.0).floor() * 10.0));
             }
-            state => self.say(format!("{stage} {}", text::part_state(state))),
+            settled => self.say(format!("{stage} {}", text::part_state(settled))),
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// How long nothing may get better before it is given up.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// The first delay; each further one is twice as long.
 const FIRST_DELAY: Duration = Duration::from_millis(100);
 /// The longest delay.

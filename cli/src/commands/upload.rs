@@ -84,21 +84,46 @@ async fn known(context: &Context, made: &Made) -> Result<Option<pb::Upload>, Cal
     Ok(upload.filter(|_| is_shown))
 }
 
-/// Makes an upload. What is needed to find it again is durable before the server is asked, and before the first byte.
+/// Makes an upload, or the one whose answer was lost with an earlier command, unless that one is gone by now.
 async fn create(context: &Context, slot: &Slot, file: &SourceFile, title: &str) -> Result<pb::Upload, Failure> {
     let unheard = slot.load()?.filter(|e| e.upload.is_none() && e.file == file.fingerprint && e.title == title);
-    let mut entry = unheard.unwrap_or_else(|| slot.entry(request_id(), title, &file.fingerprint));
+    if let Some(entry) = unheard {
+        let repeated = match ask(context, slot, file, entry).await? {
+            Some(upload) => {
+                let made = Made { upload_id: upload.id, video_id: upload.video_id };
+                known(context, &made).await.map_err(|error| context.gateway.told(error))?
+            }
+            None => None,
+        };
+        if let Some(upload) = repeated {
+            return Ok(upload);
+        }
+    }
+    let entry = slot.entry(request_id(), title, &file.fingerprint);
+    let made = ask(context, slot, file, entry).await?;
+    made.ok_or_else(|| Failure::failed("the server removed the upload while it was made".to_owned()))
+}
+
+/// Asks for an upload; none if the request was answered before and what was made then is gone. What is needed to find
+/// it again is durable before the server is asked, and before the first byte.
+async fn ask(
+    context: &Context,
+    slot: &Slot,
+    file: &SourceFile,
+    mut entry: Entry,
+) -> Result<Option<pb::Upload>, Failure> {
     slot.save(&entry)?;
     let request = unary(pb::CreateUploadRequest {
         request_id: entry.request_id.clone(),
         file_name: file.name(),
         size: file.size(),
-        title: title.to_owned(),
+        title: entry.title.clone(),
         blake3: vec![],
     });
     let created = answer(context.gateway.uploads.clone().create_upload(request).await);
     let upload = match created {
         Ok(created) => created.upload.unwrap_or_default(),
+        Err(error) if error.is_not_found() => return Ok(None),
         Err(error) => {
             if !error.is_transient() {
                 slot.clear()?;
@@ -108,5 +133,5 @@ async fn create(context: &Context, slot: &Slot, file: &SourceFile, title: &str) 
     };
     entry.upload = Some(Made { upload_id: upload.id.clone(), video_id: upload.video_id.clone() });
     slot.save(&entry)?;
-    Ok(upload)
+    Ok(Some(upload))
 }

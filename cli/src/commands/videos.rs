@@ -3,7 +3,7 @@
 use super::{Context, each, video_id};
 use crate::args::{Remove, Several};
 use crate::connect::{request_id, unary, video};
-use crate::errors::Failure;
+use crate::errors::{CallError, Failure};
 use crate::state::State;
 use vidstream_proto::error::Exit;
 use vidstream_proto::pb;
@@ -29,7 +29,7 @@ pub async fn remove(context: &Context, args: Remove) -> Result<Exit, Failure> {
         let removed = context.gateway.videos.clone().remove_video(unary(request)).await;
         let removed = video(removed.map(|r| r.into_inner().video));
         // Whatever was being uploaded to it can't go on.
-        if removed.as_ref().map_or_else(|error| error.is_not_found(), |_| true) {
+        if removed.as_ref().map_or_else(CallError::is_not_found, |_| true) {
             State::of_user().map_or(Ok(()), |state| state.forget(&context.gateway.server, id))?;
         }
         context.printer.video(&removed.map_err(|error| context.gateway.told(error))?)

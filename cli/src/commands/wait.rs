@@ -79,8 +79,8 @@ fn is_pending(part: Option<&pb::Part>) -> bool {
 mod tests {
     use super::*;
 
-    fn part(state: pb::PartState) -> Option<pb::Part> {
-        Some(pb::Part { state: state.into(), reason: "why".into(), generation: String::new() })
+    fn part(state: pb::PartState) -> pb::Part {
+        pb::Part { state: state.into(), reason: "why".into(), generation: String::new() }
     }
 
     fn video(state: pb::VideoState, storyboard: pb::PartState, poster: pb::PartState) -> pb::Video {
@@ -88,8 +88,8 @@ mod tests {
             title: "sea".into(),
             failure: "no pictures".into(),
             state: state.into(),
-            storyboard: part(storyboard),
-            poster: part(poster),
+            storyboard: Some(part(storyboard)),
+            poster: Some(part(poster)),
             ..Default::default()
         }
     }

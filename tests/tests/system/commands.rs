@@ -67,7 +67,7 @@ fn the_highest_exit_code_that_occurred_is_given() {
     let (code, out, _) = person.run(&["--output", "json", "rm", NOBODY, id(&video)]);
     assert_eq!(code, 3);
     assert!(out.contains("VIDEO_STATE_REMOVED"), "the other one was still removed: {out}");
-    assert_eq!(person.run(&["upload", "/does/not/exist.mp4"]).0, 1);
+    assert_eq!(person.run(&["upload", "/does/not/exist.mp4"]).0, 3);
     let nowhere = person.run(&["--server", "http://127.0.0.1:9", "list"]);
     assert_eq!(nowhere.0, 4, "{}", nowhere.2);
 }
