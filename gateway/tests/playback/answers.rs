@@ -112,7 +112,7 @@ async fn a_video_that_does_not_play_can_still_be_downloaded() {
     let world = World::new("odd.bin", &content).await;
     world.catalog.change(|video, source| {
         video.state = pb::VideoState::Failed.into();
-        source.index = part(pb::PartState::Failed, "nothing in it plays");
+        source.index = Some(part(pb::PartState::Failed, "nothing in it plays"));
     });
     assert_eq!(world.get("source").await.body, content);
     for name in ["master.m3u8", "manifest.mpd", "storyboard.vtt", "storyboard.json", "poster.jpg"] {
@@ -247,7 +247,7 @@ async fn storyboard_and_poster_are_served_as_their_jobs_made_them() {
         world.put(name, Bytes::from(vec![u8::try_from(number).unwrap(); 300])).await;
     }
     world.catalog.change(|_, source| {
-        source.storyboard = part(pb::PartState::Ready, "");
+        source.storyboard = Some(part(pb::PartState::Ready, ""));
         source.storyboard_result = Some(pb::StoryboardResult {
             sheets: sheets.iter().map(ToString::to_string).collect(),
             tile_width: 320,
@@ -258,7 +258,7 @@ async fn storyboard_and_poster_are_served_as_their_jobs_made_them() {
             times: vec![40, 1000, 1800],
             generation: GENERATION.into(),
         });
-        source.poster = part(pb::PartState::Ready, "");
+        source.poster = Some(part(pb::PartState::Ready, ""));
         let generation = GENERATION.into();
         source.poster_result = Some(pb::PosterResult { object: poster.to_string(), generation, ..Default::default() });
     });

@@ -97,7 +97,7 @@ impl World {
             ..Default::default()
         };
         world.catalog.change(|_, source| {
-            source.index = part(pb::PartState::Ready, "");
+            source.index = Some(part(pb::PartState::Ready, ""));
             source.index_result = Some(result);
         });
         world
@@ -161,8 +161,8 @@ impl Answer {
     }
 }
 
-pub fn part(state: pb::PartState, reason: &str) -> Option<pb::Part> {
-    Some(pb::Part { state: state.into(), reason: reason.into(), ..Default::default() })
+pub fn part(state: pb::PartState, reason: &str) -> pb::Part {
+    pb::Part { state: state.into(), reason: reason.into(), ..Default::default() }
 }
 
 /// Stores the content in extents of one to three granules, as an upload of many hands may leave it.
@@ -173,7 +173,7 @@ async fn store(objects: &dyn ObjectStore, source: SourceId, content: &Bytes) -> 
     while start < size {
         let end = (start + granules * GRANULE).min(size);
         let bytes = content.slice(usize::try_from(start).unwrap()..usize::try_from(end).unwrap());
-        let tree = Tree::of(start, &[bytes.clone()], size);
+        let tree = Tree::of(start, std::slice::from_ref(&bytes), size);
         let extent = Extent::new(start..end, crc32c(&bytes), tree).expect("inside of one cell");
         objects.put(&names::extent(source, &extent), vec![bytes]).await.unwrap();
         page.insert(extent);
@@ -208,9 +208,9 @@ fn row(source: SourceId, video: VideoId, file_name: &str, content: &Bytes) -> pb
         blake3: blake3::hash(content).as_bytes().to_vec(),
         create_time: now,
         receive_time: now,
-        index: part(pb::PartState::Waiting, ""),
-        storyboard: part(pb::PartState::Waiting, ""),
-        poster: part(pb::PartState::Waiting, ""),
+        index: Some(part(pb::PartState::Waiting, "")),
+        storyboard: Some(part(pb::PartState::Waiting, "")),
+        poster: Some(part(pb::PartState::Waiting, "")),
         ..Default::default()
     }
 }
