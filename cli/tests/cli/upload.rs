@@ -89,9 +89,9 @@ async fn what_is_wanted_is_sent_first() {
     assert_eq!(machine.run(&["upload", "a.mp4"]).await.code, 0);
     let pieces = fake.world().heard.pieces.clone();
     let granule = 64 * 1024;
-    let (mib, size) = (MIB as u64, size as u64);
-    assert_eq!(pieces[..3], [5 * mib - granule..5 * mib, 5 * mib..size, 0..mib]);
-    sent_once(&pieces, size as usize);
+    let mib = MIB as u64;
+    assert_eq!(pieces[..3], [5 * mib - granule..5 * mib, 5 * mib..size as u64, 0..mib]);
+    sent_once(&pieces, size);
 }
 
 #[tokio::test]
@@ -177,19 +177,34 @@ async fn an_upload_that_the_server_lost_is_made_anew() {
     }
 }
 
-#[tokio::test]
-async fn an_answer_that_was_not_heard_makes_no_second_upload() {
-    let (fake, machine) = place().await;
+/// Leaves on disk what is there when the server has made an upload and vidctl has not heard of it.
+async fn unheard(fake: &Fake, machine: &Machine) {
     machine.file("a.mp4", 6 * MIB);
-    let mut child = paused(&fake, &machine, &["upload", "a.mp4"]).await;
+    let mut child = paused(fake, machine, &["upload", "a.mp4"]).await;
     child.kill().await.expect("killed");
-    // As it was on disk when the server had made the upload and vidctl had not heard of it.
     let entry = machine.entries().into_iter().find(|file| file.extension() == Some("json".as_ref())).expect("one");
     let mut json: serde_json::Value = serde_json::from_slice(&std::fs::read(&entry).expect("there")).expect("JSON");
     json["upload"] = serde_json::Value::Null;
     std::fs::write(&entry, json.to_string()).expect("written");
+}
+
+#[tokio::test]
+async fn an_answer_that_was_not_heard_makes_no_second_upload() {
+    let (fake, machine) = place().await;
+    unheard(&fake, &machine).await;
     assert_eq!(machine.run(&["upload", "a.mp4"]).await.code, 0);
     only_video(&fake);
+}
+
+#[tokio::test]
+async fn what_an_unheard_answer_was_about_may_be_gone_by_now() {
+    let (fake, machine) = place().await;
+    unheard(&fake, &machine).await;
+    let old = only_video(&fake);
+    fake.change(&old, |video| video.set_state(pb::VideoState::Removed));
+    let ran = machine.run(&["upload", "a.mp4", "--output=json"]).await;
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert_ne!(json_lines(&ran.stdout)[0]["id"].as_str(), Some(old.as_str()));
 }
 
 #[tokio::test]
