@@ -15,6 +15,8 @@ pub struct Config {
     pub tombstones_kept: Duration,
     /// How long the first answer of a request is remembered.
     pub requests_kept: Duration,
+    /// An open upload that brought no byte for so long is given up: its video is removed.
+    pub upload_expiry: Duration,
     /// Between two looks at the feed when no notice came.
     pub feed_interval: Duration,
     /// Between two copies of an upload's progress into its row.
@@ -31,6 +33,7 @@ impl Default for Config {
             lease_death: Duration::from_secs(30),
             tombstones_kept: Duration::from_hours(24),
             requests_kept: Duration::from_hours(48),
+            upload_expiry: Duration::from_hours(7 * 24),
             feed_interval: Duration::from_secs(2),
             received_interval: Duration::from_secs(1),
             free_leases_at_start: false,

@@ -206,11 +206,17 @@ impl Catalog {
         }
     }
 
-    /// Cancels what a dying source does not want any more.
-    pub(crate) async fn cancel_jobs(&self, source: SourceId) -> Result<(), Problem> {
-        let rows = self.store.jobs_of(source).await?;
-        for row in rows.iter().filter(|row| row.job.kind != JobKind::Delete && is_unfinished(&row.job)) {
-            self.cancel(&row.job.id).await?;
+    /// Cancels what a source that goes does not want any more.
+    pub(crate) async fn cancel_unwanted(&self, source: &Source) -> Result<(), Problem> {
+        if source.life == SourceLife::Live && source.upload_state != UploadState::Expired {
+            return Ok(());
+        }
+        let wanted = derive(source);
+        let is_wanted = |job: &Job| wanted.iter().any(|wanted| wanted.id == job.id);
+        for row in self.store.jobs_of(source.id).await? {
+            if is_unfinished(&row.job) && !is_wanted(&row.job) {
+                self.cancel(&row.job.id).await?;
+            }
         }
         Ok(())
     }

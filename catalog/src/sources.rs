@@ -5,6 +5,7 @@ use crate::requests::{answer, fingerprint};
 use crate::show::show;
 use crate::store::{RequestRow, VideoRow};
 use crate::{jobs, videos};
+use futures::future::{try_join, try_join_all, try_join3};
 use prost::Message;
 use vidstream_proto::error::{Problem, Reason};
 use vidstream_proto::ids::{SourceId, UploadId, VideoId};
@@ -112,7 +113,10 @@ impl Catalog {
         if self.store.video(video_id).await?.is_some() {
             self.store.insert_source(source.clone()).await?;
             self.notices.video_changed(video_id).await;
-            self.settle(&source).await?;
+            // Once the source is there, the sweep settles it.
+            let finished = async { Ok(self.store.finish_request(row.id).await?) };
+            try_join(self.settle(&source), finished).await?;
+            return Ok(source);
         }
         self.store.finish_request(row.id).await?;
         Ok(source)
@@ -170,15 +174,10 @@ impl Catalog {
 
     /// Derives all that follows from a source's row. Harmless to repeat, and with an old row.
     pub(crate) async fn settle(&self, source: &Source) -> Result<(), Problem> {
-        for wanted in jobs::derive(source) {
-            self.ensure_job(source.id, wanted).await?;
-        }
-        if source.life != SourceLife::Live {
-            self.cancel_jobs(source.id).await?;
-        }
-        for id in &source.video_ids {
-            self.refresh_video(*id, source).await?;
-        }
+        // Side by side, because writes that wait together share a commit.
+        let jobs = jobs::derive(source).into_iter().map(|wanted| self.ensure_job(source.id, wanted));
+        let videos = source.video_ids.iter().map(|id| self.refresh_video(*id, source));
+        try_join3(try_join_all(jobs), self.cancel_unwanted(source), try_join_all(videos)).await?;
         self.store.mark_shown(source.id, source.revision).await?;
         self.tell_source(source, Vec::new()).await;
         Ok(())

@@ -37,10 +37,10 @@ impl Catalog {
         if self.config.free_leases_at_start {
             report("free leases", self.free_leases().await);
         }
-        report("note open uploads", self.note_open_uploads().await);
         loop {
             self.sweep(&mut observer).await;
             if Instant::now() >= forget_at {
+                report("look at open uploads", self.look_at_open_uploads().await);
                 report("forget what is old", self.forget().await);
                 forget_at = Instant::now() + FORGET_INTERVAL;
             }
@@ -87,13 +87,15 @@ impl Catalog {
         Ok(())
     }
 
-    /// Copies how much of each open upload is recorded into its row: what came last before a crash is not there.
-    async fn note_open_uploads(&self) -> Result<(), Problem> {
+    /// Copies how much of each open upload is recorded into its row, where what came last before a crash is missing, and
+    /// gives up those that brought nothing for long.
+    async fn look_at_open_uploads(&self) -> Result<(), Problem> {
         let mut after: Option<SourceId> = None;
         loop {
             let open = self.store.open_sources(after, PAGE).await?;
             for source in &open {
                 self.note_received(source.id).await?;
+                self.expire_upload(source.id).await?;
             }
             let Some(last) = open.last() else {
                 return Ok(());

@@ -3,7 +3,7 @@
 use crate::Catalog;
 use std::ops::Range;
 use std::sync::PoisonError;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use vidstream_proto::error::{Problem, Reason};
 use vidstream_proto::ids::SourceId;
 use vidstream_proto::pb::{self, SourceLife, UploadState};
@@ -152,6 +152,26 @@ impl Catalog {
             Err(problem) if problem.reason != Reason::NotFound => Err(problem),
             _ => Ok(()),
         }
+    }
+
+    /// Gives up an open upload that brought nothing for long: its videos are removed, and purged as others are.
+    pub(crate) async fn expire_upload(&self, id: SourceId) -> Result<(), Problem> {
+        let now = self.now();
+        let is_old = |time: SystemTime| now.duration_since(time).is_ok_and(|age| age >= self.config.upload_expiry);
+        let source = self
+            .update_source(id, |source| {
+                if source.upload_state == UploadState::Open && is_old(source.receive_time) {
+                    source.upload_state = UploadState::Expired;
+                }
+                Ok(())
+            })
+            .await?;
+        if source.upload_state == UploadState::Expired && source.life == SourceLife::Live {
+            for video in &source.video_ids {
+                self.hide_video(*video, now + self.config.purge_after).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Pages of records from `first` on, and where to go on if the answer was cut.

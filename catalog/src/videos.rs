@@ -5,6 +5,7 @@ use crate::jobs;
 use crate::show::show;
 use crate::sources::contended;
 use crate::store::VideoRow;
+use std::time::SystemTime;
 use vidstream_proto::error::{Problem, Reason};
 use vidstream_proto::ids::{RequestId, VideoId};
 use vidstream_proto::pb;
@@ -98,22 +99,22 @@ impl Catalog {
         self.once(remove.request_id, "RemoveEntry", &request, async {
             let now = self.now();
             let purge = now + remove.purge_after.unwrap_or(self.config.purge_after);
-            let change = |row: &mut VideoRow| {
-                if row.purging {
-                    return Change::None;
-                }
-                let video = &mut row.entry.video;
-                video.set_state(pb::VideoState::Removed);
-                video.failure.clear();
-                video.remove_time.get_or_insert(timestamp(now));
-                video.purge_time = Some(timestamp(purge));
-                Change::Write
-            };
+            let change = |row: &mut VideoRow| hide(row, now, purge);
             let entry = self.asked_change(remove.video_id, remove.request_id, remove.expected_revision, change).await?;
             self.due.notify_one();
             Ok(pb::RemoveEntryResponse { entry: Some(entry.into()) })
         })
         .await
+    }
+
+    /// Hides a video that nobody asked to remove, unless it is hidden.
+    pub(crate) async fn hide_video(&self, id: VideoId, purge: SystemTime) -> Result<(), Problem> {
+        let now = self.now();
+        let hidden = self.change_video(id, |row| {
+            let shown = row.entry.video.remove_time.is_none();
+            Ok(if shown { hide(row, now, purge) } else { Change::None })
+        });
+        hidden.await.map(|_| self.due.notify_one())
     }
 
     /// Shows a removed video again.
@@ -176,6 +177,18 @@ impl Catalog {
         }
         Ok(row)
     }
+}
+
+fn hide(row: &mut VideoRow, now: SystemTime, purge: SystemTime) -> Change {
+    if row.purging {
+        return Change::None;
+    }
+    let video = &mut row.entry.video;
+    video.set_state(pb::VideoState::Removed);
+    video.failure.clear();
+    video.remove_time.get_or_insert(timestamp(now));
+    video.purge_time = Some(timestamp(purge));
+    Change::Write
 }
 
 fn check_revision(row: &VideoRow, expected: Option<i64>) -> Result<(), Problem> {

@@ -27,12 +27,18 @@ pub enum Death {
 pub struct Dying {
     store: Arc<dyn Store>,
     death: Death,
+    limit: i64,
     left: AtomicI64,
 }
 
 impl Dying {
     pub fn new(store: Arc<dyn Store>, writes: i64, death: Death) -> Self {
-        Self { store, death, left: AtomicI64::new(writes) }
+        Self { store, death, limit: writes, left: AtomicI64::new(writes) }
+    }
+
+    /// Writes so far.
+    pub fn writes(&self) -> i64 {
+        self.limit - self.left.load(Ordering::SeqCst)
     }
 
     fn dead() -> StoreError {

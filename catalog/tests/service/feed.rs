@@ -29,11 +29,13 @@ async fn until_current(feed: &mut Feed) -> (Vec<Event>, String) {
 }
 
 fn ids(events: &[Event]) -> Vec<&str> {
-    let id = |event| match event {
-        &Event::Changed(ref entry) => entry.video.as_ref().unwrap().id.as_str(),
-        Event::Purged(purged) => purged.video_id.as_str(),
-        other => panic!("{other:?}"),
-    };
+    fn id(event: &Event) -> &str {
+        match event {
+            Event::Changed(entry) => entry.video.as_ref().unwrap().id.as_str(),
+            Event::Purged(purged) => purged.video_id.as_str(),
+            other => panic!("{other:?}"),
+        }
+    }
     events.iter().map(id).collect()
 }
 

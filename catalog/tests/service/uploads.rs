@@ -1,7 +1,9 @@
 //! Creating, recording, completing.
 
-use crate::world::{File, World, reason, request_id};
+use crate::world::{File, World, outcome, reason, request_id};
 use futures::future::join_all;
+use std::time::Duration;
+use vidstream_catalog::Config;
 use vidstream_proto::error::{Problem, Reason};
 use vidstream_proto::pb::{self, get_source_request::Key};
 use vidstream_source::extents::{CELL, GRANULE, PAGE};
@@ -200,4 +202,28 @@ async fn many_record_at_once() {
         answer.unwrap();
     }
     world.complete(&source.id, file.blake3()).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upload_that_nobody_continues_is_given_up() {
+    let config = Config { upload_expiry: Duration::from_hours(3), ..Config::default() };
+    let mut world = World::with(config).await;
+    let file = File::new(usize::try_from(2 * GRANULE).unwrap());
+    let source = world.create(file.size()).await;
+    let video = &source.video_ids[0];
+    let ingest = world.take().await.unwrap();
+    tokio::time::sleep(Duration::from_hours(2)).await;
+    world.beat(&ingest, 1).await.unwrap_err();
+    world.record(&source.id, vec![file.extent(0..GRANULE)]).await.unwrap();
+    tokio::time::sleep(Duration::from_hours(2)).await;
+    assert_eq!(world.video(video).await.state(), pb::VideoState::Uploading, "it was continued");
+    let ingest = world.take().await.unwrap();
+    tokio::time::sleep(Duration::from_hours(2)).await;
+    let removed = world.video(video).await;
+    assert_eq!((removed.state(), removed.upload.unwrap().state()), (pb::VideoState::Removed, pb::UploadState::Expired));
+    assert_eq!(reason(world.record(&source.id, file.cells()).await), Reason::SourceDying);
+    assert!(world.take().await.is_none());
+    assert_eq!(reason(world.finish(&ingest, outcome(ingest.kind())).await), Reason::SourceDying);
+    let restored = world.restore(video).await.unwrap();
+    assert_eq!((restored.state(), restored.failure.as_str()), (pb::VideoState::Failed, "its bytes never came"));
 }

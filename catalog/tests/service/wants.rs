@@ -2,7 +2,6 @@
 
 use crate::world::{File, World, reason};
 use futures::StreamExt;
-use std::ops::Range;
 use std::time::Duration;
 use tonic::Streaming;
 use vidstream_proto::error::Reason;
@@ -16,18 +15,18 @@ async fn watch(world: &mut World, source: &str) -> Feed {
     world.client.watch_source(request).await.unwrap().into_inner()
 }
 
-async fn want(world: &mut World, source: &str, waiter: &str, ranges: &[Range<u64>], ttl: Duration) {
+async fn want(world: &mut World, source: &str, waiter: &str, ranges: &[(u64, u64)], ttl: Duration) {
     let request = pb::WantRangesRequest {
         source_id: source.into(),
         waiter: waiter.into(),
-        ranges: ranges.iter().cloned().map(Into::into).collect(),
+        ranges: ranges.iter().map(|(start, end)| pb::ByteRange { start: *start, end: *end }).collect(),
         ttl: Some(vidstream_proto::time::proto_duration(ttl)),
     };
     world.client.want_ranges(request).await.unwrap();
 }
 
-fn plain(ranges: &[pb::ByteRange]) -> Vec<Range<u64>> {
-    ranges.iter().map(|range| range.start..range.end).collect()
+fn plain(ranges: &[pb::ByteRange]) -> Vec<(u64, u64)> {
+    ranges.iter().map(|range| (range.start, range.end)).collect()
 }
 
 async fn next(feed: &mut Feed) -> pb::WatchSourceResponse {
@@ -50,21 +49,21 @@ async fn a_watcher_hears_records_and_wants() {
     let file = File::new(usize::try_from(8 * GRANULE).unwrap());
     let source = world.create(file.size()).await;
     world.record(&source.id, vec![file.extent(0..GRANULE), file.extent(GRANULE..2 * GRANULE)]).await.unwrap();
-    want(&mut world, &source.id, "a", &[7 * GRANULE..u64::MAX], Duration::from_secs(10)).await;
+    want(&mut world, &source.id, "a", &[(7 * GRANULE, u64::MAX)], Duration::from_secs(10)).await;
 
     let mut feed = watch(&mut world, &source.id).await;
     let first = next(&mut feed).await;
-    assert_eq!(plain(&first.recorded), [0..2 * GRANULE]);
-    assert_eq!(plain(&first.wants), [7 * GRANULE..8 * GRANULE], "cut at the file's end");
+    assert_eq!(plain(&first.recorded), [(0, 2 * GRANULE)]);
+    assert_eq!(plain(&first.wants), [(7 * GRANULE, 8 * GRANULE)], "cut at the file's end");
 
-    want(&mut world, &source.id, "b", &[3 * GRANULE..4 * GRANULE], Duration::from_secs(1000)).await;
+    want(&mut world, &source.id, "b", &[(3 * GRANULE, 4 * GRANULE)], Duration::from_secs(1000)).await;
     let wants = until(&mut feed, |m| m.wants.len() == 2).await;
-    assert_eq!(plain(&wants.wants), [3 * GRANULE..4 * GRANULE, 7 * GRANULE..8 * GRANULE]);
+    assert_eq!(plain(&wants.wants), [(3 * GRANULE, 4 * GRANULE), (7 * GRANULE, 8 * GRANULE)]);
 
     let answer = world.record(&source.id, vec![file.extent(3 * GRANULE..4 * GRANULE)]).await.unwrap();
-    assert_eq!(plain(&answer.wants), [7 * GRANULE..8 * GRANULE], "what came is not wanted any more");
+    assert_eq!(plain(&answer.wants), [(7 * GRANULE, 8 * GRANULE)], "what came is not wanted any more");
     let recorded = until(&mut feed, |m| !m.recorded.is_empty()).await;
-    assert_eq!(plain(&recorded.recorded), [3 * GRANULE..4 * GRANULE]);
+    assert_eq!(plain(&recorded.recorded), [(3 * GRANULE, 4 * GRANULE)]);
 
     let none = until(&mut feed, |m| m.wants.is_empty()).await;
     assert!(!none.lagged, "wants end by time");

@@ -164,13 +164,19 @@ impl Readers {
         let task = tokio::task::spawn_blocking(move || {
             let _place = place;
             let idle = lock(&readers.idle).pop();
-            let connection = idle.map_or_else(|| super::schema::connect(&readers.path), Ok)?;
+            let connection = idle.map_or_else(|| open_reader(&readers.path), Ok)?;
             let outcome = in_snapshot(&connection, read);
             lock(&readers.idle).push(connection);
             outcome
         });
         task.await.map_err(unavailable)?
     }
+}
+
+fn open_reader(path: &Path) -> Result<Connection> {
+    let connection = super::schema::connect(path)?;
+    connection.pragma_update(None, "query_only", true)?;
+    Ok(connection)
 }
 
 fn in_snapshot<T>(connection: &Connection, read: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
