@@ -20,16 +20,14 @@ mod upload;
 use args::{Arguments, Command};
 use clap::Parser;
 use errors::Failure;
-use printer::Printer;
 use std::process::ExitCode;
 use vidstream_proto::error::Exit;
 
 fn main() -> ExitCode {
     // Help, version and usage errors end here, before anything else is set up.
     let arguments = Arguments::parse();
-    let printer = Printer::new(arguments.output);
     let exit = run(arguments).unwrap_or_else(|failure| {
-        printer.failure(&failure);
+        printer::failure(&failure);
         failure.exit()
     });
     ExitCode::from(exit as u8)

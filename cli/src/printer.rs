@@ -2,11 +2,10 @@
 //! `NO_COLOR` is heeded.
 
 use crate::errors::Failure;
-use crate::progress::Progress;
 use crate::render;
 use crate::settings::Output;
 use anstyle::{AnsiColor, Style};
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use vidstream_proto::{json, pb};
 
 /// Prints in the format that was asked for.
@@ -37,8 +36,8 @@ impl Printer {
     /// A video that something was done with.
     pub fn video(self, video: &pb::Video) -> Result<(), Failure> {
         match self.output {
-            Output::Table => self.line(&render::line(video)),
-            Output::Json => self.line(&json::to_string("Video", video)),
+            Output::Table => line(&render::line(video)),
+            Output::Json => line(&json::to_string("Video", video)),
         }
     }
 
@@ -52,45 +51,36 @@ impl Printer {
 
     /// Something that happened. Silence is not printed.
     pub fn event(self, message: &pb::WatchVideosResponse) -> Result<(), Failure> {
-        let Some(line) = message.event.as_ref().and_then(render::event) else { return Ok(()) };
+        let Some(text) = message.event.as_ref().and_then(render::event) else { return Ok(()) };
         match self.output {
-            Output::Table => self.line(&line),
-            Output::Json => self.line(&json::to_string("WatchVideosResponse", message)),
+            Output::Table => line(&text),
+            Output::Json => line(&json::to_string("WatchVideosResponse", message)),
         }
     }
+}
 
-    /// A line of data.
-    pub fn line(self, line: &str) -> Result<(), Failure> {
-        out(&format!("{line}\n"))
-    }
+/// Prints a line of data.
+pub fn line(line: &str) -> Result<(), Failure> {
+    out(&format!("{line}\n"))
+}
 
-    /// A sentence beside the data.
-    pub fn note(self, text: &str) {
-        say(text);
-    }
+/// Says something beside the data.
+pub fn note(text: &str) {
+    // Where stderr is gone there is nobody to tell.
+    let _ = writeln!(anstream::stderr().lock(), "{text}");
+}
 
-    /// Something people should know though the command goes on.
-    pub fn warning(self, text: &str) {
-        say_labelled("warning", AnsiColor::Yellow, text);
-    }
+/// Says something people should know though the command goes on.
+pub fn warning(text: &str) {
+    labelled("warning", AnsiColor::Yellow, text);
+}
 
-    /// What went wrong.
-    pub fn failure(self, failure: &Failure) {
-        let Failure::Told { message, hint, .. } = failure else { return };
-        say_labelled("error", AnsiColor::Red, message);
-        if let Some(hint) = hint {
-            say_labelled("hint", AnsiColor::Cyan, hint);
-        }
-    }
-
-    /// Bytes on their way.
-    pub fn transfer(self, what: &str, total: u64) -> Progress {
-        Progress::transfer(what, total, io::stderr().is_terminal())
-    }
-
-    /// Work on a video.
-    pub fn work(self, what: &str) -> Progress {
-        Progress::work(what, io::stderr().is_terminal())
+/// Says what went wrong.
+pub fn failure(failure: &Failure) {
+    let Failure::Told { message, hint, .. } = failure else { return };
+    labelled("error", AnsiColor::Red, message);
+    if let Some(hint) = hint {
+        labelled("hint", AnsiColor::Cyan, hint);
     }
 }
 
@@ -99,12 +89,7 @@ fn out(text: &str) -> Result<(), Failure> {
     stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(|error| Failure::stdout(&error))
 }
 
-/// Says `text` on stderr. Where stderr is gone there is nobody to tell.
-pub fn say(text: &str) {
-    let _ = writeln!(anstream::stderr().lock(), "{text}");
-}
-
-fn say_labelled(label: &str, color: AnsiColor, text: &str) {
+fn labelled(label: &str, color: AnsiColor, text: &str) {
     let style = Style::new().bold().fg_color(Some(color.into()));
-    say(&format!("{style}{label}{style:#}: {text}"));
+    note(&format!("{style}{label}{style:#}: {text}"));
 }

@@ -2,6 +2,7 @@
 
 use crate::{printer, text};
 use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
+use std::io::IsTerminal;
 use std::time::Duration;
 use vidstream_proto::pb;
 
@@ -11,7 +12,7 @@ pub struct Progress {
     what: String,
     /// On a terminal.
     bar: Option<ProgressBar>,
-    /// Last line said in a pipe.
+    /// Last step of which a line was said in a pipe.
     said: String,
     /// Of the last stage heard of.
     sequence: u64,
@@ -19,14 +20,14 @@ pub struct Progress {
 
 impl Progress {
     /// Bytes on their way, `total` of them.
-    pub fn transfer(what: &str, total: u64, on_terminal: bool) -> Self {
+    pub fn transfer(what: &str, total: u64) -> Self {
         let template = "{prefix} {wide_bar} {bytes}/{total_bytes}, {binary_bytes_per_sec}, {eta} left";
-        Self::new(what, on_terminal.then(|| bar(total, template)))
+        Self::new(what, bar(total, template))
     }
 
     /// Work on a video, in stages of 100 %.
-    pub fn work(what: &str, on_terminal: bool) -> Self {
-        let bar = on_terminal.then(|| bar(100, "{prefix} {spinner} {bar:20} {msg}"));
+    pub fn work(what: &str) -> Self {
+        let bar = bar(100, "{prefix} {spinner} {bar:20} {msg}");
         if let Some(bar) = &bar {
             bar.enable_steady_tick(Duration::from_millis(200));
         }
@@ -49,7 +50,8 @@ impl Progress {
             return;
         }
         let tenths = u128::from(done) * 10 / u128::from(total.max(1));
-        self.say(format!("{} % of {}", tenths * 10, text::size(total)));
+        let text = format!("{} % of {}", tenths * 10, text::size(total));
+        self.say(text.clone(), &text);
     }
 
     /// A new stage or a step of one. What is older than the last is not shown.
@@ -65,32 +67,33 @@ impl Progress {
             bar.set_message(format!("{stage}: {}", text::progress(progress)));
             return;
         }
-        match progress.state() {
-            pb::PartState::Running | pb::PartState::Unspecified => {
-                self.say(format!("{stage} {:.0} %", (progress.percent.clamp(0.0, 100.0) / 10.0).floor() * 10.0));
-            }
-            settled => self.say(format!("{stage} {}", text::part_state(settled))),
-        }
+        let tenths = (progress.percent.clamp(0.0, 100.0) / 10.0).floor();
+        let step = format!("{stage} {:?} {} {tenths}", progress.state(), progress.queue_position);
+        self.say(step, &format!("{stage}: {}", text::progress(progress)));
     }
 
     /// Something to know while it goes on.
     pub fn note(&self, note: &str) {
         match &self.bar {
-            Some(bar) => bar.suspend(|| printer::say(&format!("{}: {note}", self.what))),
-            None => printer::say(&format!("{}: {note}", self.what)),
+            Some(bar) => bar.suspend(|| printer::note(&format!("{}: {note}", self.what))),
+            None => printer::note(&format!("{}: {note}", self.what)),
         }
     }
 
-    /// A line for a pipe, if it is not what was said last.
-    fn say(&mut self, line: String) {
-        if line != self.said {
-            printer::say(&format!("{}: {line}", self.what));
-            self.said = line;
+    /// A line for a pipe, if `step` is not the last one again.
+    fn say(&mut self, step: String, line: &str) {
+        if step != self.said {
+            printer::note(&format!("{}: {line}", self.what));
+            self.said = step;
         }
     }
 }
 
-fn bar(total: u64, template: &str) -> ProgressBar {
+/// A bar; none in a pipe.
+fn bar(total: u64, template: &str) -> Option<ProgressBar> {
+    if !std::io::stderr().is_terminal() {
+        return None;
+    }
     let style = ProgressStyle::with_template(template).expect("a template that was tried");
-    ProgressBar::new(total).with_style(style.progress_chars("━━╌")).with_finish(ProgressFinish::AndClear)
+    Some(ProgressBar::new(total).with_style(style.progress_chars("━━╌")).with_finish(ProgressFinish::AndClear))
 }

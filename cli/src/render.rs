@@ -33,11 +33,11 @@ fn length(video: &pb::Video) -> String {
 
 /// A video in one line.
 pub fn line(video: &pb::Video) -> String {
-    let mut line = row(&video.id, text::state(video.state()), &video.title);
-    if video.state() == pb::VideoState::Failed {
-        line += &format!(": {}", clean(&video.failure));
-    }
-    line
+    let what = match video.state() {
+        pb::VideoState::Failed => format!("{}: {}", video.title, video.failure),
+        _ => video.title.clone(),
+    };
+    row(&video.id, text::state(video.state()), &what)
 }
 
 /// An event in one line; none where nothing happened.

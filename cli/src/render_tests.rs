@@ -1,7 +1,7 @@
 use super::*;
 
-fn stamp(seconds: i64) -> Option<prost_types::Timestamp> {
-    Some(prost_types::Timestamp { seconds, nanos: 123_456_789 })
+fn stamp(seconds: i64) -> prost_types::Timestamp {
+    prost_types::Timestamp { seconds, nanos: 123_456_789 }
 }
 
 fn ready() -> pb::Video {
@@ -17,8 +17,8 @@ fn ready() -> pb::Video {
         state: pb::VideoState::Ready.into(),
         warnings: vec![pb::Warning { code: "NOT_IN_CHROME".into(), message: "HEVC plays in Safari".into() }],
         revision: 12,
-        create_time: stamp(1_763_805_600),
-        update_time: stamp(1_763_805_660),
+        create_time: Some(stamp(1_763_805_600)),
+        update_time: Some(stamp(1_763_805_660)),
         file_name: "sea.mp4".into(),
         upload: Some(pb::UploadPart {
             state: pb::UploadState::Complete.into(),

@@ -73,8 +73,8 @@ impl State {
         Ok(Slot { file, lock_file, server: server.to_string(), path: path.to_owned(), _lock: lock })
     }
 
-    /// Forgets the uploads of a video.
-    pub fn forget(&self, server: &Server, video: VideoId) -> Result<(), Failure> {
+    /// Forgets the uploads of `videos`.
+    pub fn forget(&self, server: &Server, videos: &[VideoId]) -> Result<(), Failure> {
         let entries = match fs::read_dir(&self.folder) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             entries => entries.map_err(|error| Failure::file("read", &self.folder, &error))?,
@@ -82,8 +82,8 @@ impl State {
         for file in entries.flatten().map(|entry| entry.path()).filter(|p| p.extension() == Some(OsStr::new("json"))) {
             // What can't be read is somebody else's business: the upload it belongs to will say so.
             let Ok(Some(entry)) = read(&file) else { continue };
-            let is_it = entry.upload.is_some_and(|made| made.video_id == video.to_string());
-            if is_it && entry.server == server.to_string() {
+            let video = entry.upload.and_then(|made| made.video_id.parse().ok());
+            if video.is_some_and(|video| videos.contains(&video)) && entry.server == server.to_string() {
                 remove(&file)?;
             }
         }
@@ -240,7 +240,7 @@ mod tests {
     fn a_removed_video_is_forgotten() {
         let place = place();
         let (gone, kept) = (VideoId::generate(), VideoId::generate());
-        place.state.forget(&server(1), gone).expect("nothing there yet");
+        place.state.forget(&server(1), &[gone]).expect("nothing there yet");
         let save = |port, path, video| {
             let slot = place.state.slot(&server(port), Path::new(path)).expect("free");
             slot.save(&entry(&slot, Some(video))).expect("saved");
@@ -248,7 +248,7 @@ mod tests {
         save(1, "/gone.mp4", gone);
         save(1, "/kept.mp4", kept);
         save(2, "/gone.mp4", gone);
-        place.state.forget(&server(1), gone).expect("forgotten");
+        place.state.forget(&server(1), &[gone]).expect("forgotten");
         let there = |port, path| {
             place.state.slot(&server(port), Path::new(path)).expect("free").load().expect("readable").is_some()
         };

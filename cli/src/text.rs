@@ -128,14 +128,12 @@ pub fn progress(progress: &pb::Progress) -> String {
         pb::PartState::Running | pb::PartState::Unspecified => {}
         settled => return part_state(settled).to_owned(),
     }
-    let mut text = format!("{:.0} %", progress.percent.clamp(0.0, 100.0));
+    let mut words = vec![format!("{:.0} %", progress.percent.clamp(0.0, 100.0))];
     if progress.speed > 0.0 {
-        text += &format!(", {:.1}x", progress.speed);
+        words.push(format!("{:.1}x", progress.speed));
     }
-    if let Some(left) = time_left(progress) {
-        text += &format!(", {left}");
-    }
-    text
+    words.extend(time_left(progress));
+    words.join(", ")
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use crate::args::Download;
 use crate::errors::{CallError, Failure};
 use crate::http::{self, chunk};
 use crate::part::Part;
+use crate::printer;
 use crate::progress::Progress;
 use crate::retry::Outage;
 use crate::text::{clean, size};
@@ -23,7 +24,7 @@ pub async fn run(context: &Context, args: Download) -> Result<Exit, Failure> {
     let video = context.gateway.video(id).await.map_err(|error| context.gateway.told(error))?;
     let upload = offered(&video)?;
     let target = if args.file.as_os_str() == "-" { Target::Stdout } else { Target::File(Part::open(&args.file)?) };
-    let progress = context.printer.transfer(&video.file_name, upload.size);
+    let progress = Progress::transfer(&video.file_name, upload.size);
     let mut fetching = Fetching {
         context,
         path: format!("/videos/{id}/source"),
@@ -192,7 +193,7 @@ impl Fetching<'_> {
         }
         drop(self.progress);
         if file.as_os_str() != "-" {
-            self.context.printer.note(&format!("saved as `{}`, {}, BLAKE3 verified", file.display(), size(self.size)));
+            printer::note(&format!("saved as `{}`, {}, BLAKE3 verified", file.display(), size(self.size)));
         }
         Ok(Exit::Done)
     }

@@ -13,7 +13,7 @@ mod watch;
 use crate::args::{Arguments, Command};
 use crate::connect::Gateway;
 use crate::errors::Failure;
-use crate::printer::Printer;
+use crate::printer::{self, Printer};
 use vidstream_proto::error::Exit;
 use vidstream_proto::ids::VideoId;
 
@@ -22,7 +22,7 @@ use vidstream_proto::ids::VideoId;
 pub struct Context {
     /// The server.
     pub gateway: Gateway,
-    /// Where to say what.
+    /// How to print.
     pub printer: Printer,
 }
 
@@ -47,9 +47,8 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Failure> {
 
 /// Tries all items, tells each failure, and answers with the worst code.
 async fn each<T>(
-    context: &Context,
     items: impl IntoIterator<Item = T>,
-    try_one: impl AsyncFn(T) -> Result<(), Failure>,
+    mut try_one: impl AsyncFnMut(T) -> Result<(), Failure>,
 ) -> Result<Exit, Failure> {
     let mut worst = Exit::Done;
     for item in items {
@@ -57,7 +56,7 @@ async fn each<T>(
             Ok(()) => {}
             Err(Failure::ReaderLeft) => return Err(Failure::ReaderLeft),
             Err(failure) => {
-                context.printer.failure(&failure);
+                printer::failure(&failure);
                 worst = worst.max(failure.exit());
             }
         }

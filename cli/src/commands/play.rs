@@ -3,6 +3,7 @@
 use super::{Context, video_id};
 use crate::connect::{answer, unary};
 use crate::errors::Failure;
+use crate::printer;
 use std::path::PathBuf;
 use std::process::Stdio;
 use tokio::process::Command;
@@ -19,29 +20,29 @@ pub async fn run(context: &Context, id: &str) -> Result<Exit, Failure> {
     let address = match (playback.hls.as_str(), playback.source.as_str()) {
         ("", "") => return Err(Failure::failed("the server offers no address for this video")),
         ("", source) => {
-            context.printer.note("it is not offered as HLS; this is the file itself");
+            printer::note("it is not offered as HLS; this is the file itself");
             context.gateway.server.url(source)
         }
         (hls, _) => context.gateway.server.url(hls),
     };
-    context.printer.line(&address)?;
+    printer::line(&address)?;
     let Some(player) = installed() else {
-        context.printer.note(&format!("none of {} is installed; open the address in a player", PLAYERS.join(", ")));
+        printer::note(&format!("none of {} is installed; open the address in a player", PLAYERS.join(", ")));
         return Ok(Exit::Done);
     };
-    start(context, &player, &address).await?;
+    start(&player, &address).await?;
     Ok(Exit::Done)
 }
 
 /// Runs a player until it ends. The address is printed already, so a player that fails is worth no more than a warning.
-async fn start(context: &Context, player: &PathBuf, address: &str) -> Result<(), Failure> {
+async fn start(player: &PathBuf, address: &str) -> Result<(), Failure> {
     let name = player.display();
-    context.printer.note(&format!("starting {name}"));
+    printer::note(&format!("starting {name}"));
     // stdout is for data.
     let status = Command::new(player).arg(address).stdout(Stdio::null()).kill_on_drop(true).status().await;
     let status = status.map_err(|error| Failure::failed(format!("can't start `{name}`: {error}")))?;
     if !status.success() {
-        context.printer.warning(&format!("{name} ended with {status}"));
+        printer::warning(&format!("{name} ended with {status}"));
     }
     Ok(())
 }

@@ -5,12 +5,14 @@ use super::{Context, each};
 use crate::args::Upload;
 use crate::connect::{answer, request_id, unary};
 use crate::errors::{CallError, Failure};
+use crate::printer;
+use crate::progress::Progress;
 use crate::state::{Entry, Made, Slot, State};
 use crate::text::clean;
 use crate::upload::{SourceFile, send};
 use std::path::Path;
 use std::sync::Arc;
-use vidstream_proto::error::Exit;
+use vidstream_proto::error::{Exit, Problem};
 use vidstream_proto::ids::VideoId;
 use vidstream_proto::pb;
 
@@ -18,10 +20,17 @@ pub async fn run(context: &Context, args: Upload) -> Result<Exit, Failure> {
     if args.title.is_some() && args.files.len() > 1 {
         return Err(Failure::new(Exit::Usage, "`--title` needs exactly one FILE"));
     }
-    each(context, &args.files, async |path| Box::pin(one(context, &args, path)).await).await
+    let mut finished = Vec::new();
+    let exit = each(&args.files, async |path| Box::pin(one(context, &args, path, &mut finished)).await).await?;
+    // Only now: the same command after an interruption must not send the files again that it had finished.
+    if exit != Exit::Unreachable && !finished.is_empty() {
+        State::of_user()?.forget(&context.gateway.server, &finished)?;
+    }
+    Ok(exit)
 }
 
-async fn one(context: &Context, args: &Upload, path: &Path) -> Result<(), Failure> {
+/// Uploads one file, and notes the video of one that is not to be continued.
+async fn one(context: &Context, args: &Upload, path: &Path, finished: &mut Vec<VideoId>) -> Result<(), Failure> {
     let file = Arc::new(SourceFile::open(path)?);
     let slot = State::of_user()?.slot(&context.gateway.server, &file.path)?;
     let title = args.title.as_deref().unwrap_or_default();
@@ -29,22 +38,19 @@ async fn one(context: &Context, args: &Upload, path: &Path) -> Result<(), Failur
         Some(upload) => upload,
         None => create(context, &slot, &file, title).await?,
     };
-    let mut progress = context.printer.transfer(&file.name(), file.size());
+    let mut progress = Progress::transfer(&file.name(), file.size());
     let video = send(&context.gateway, &upload, &file, &mut progress).await?;
     drop(progress);
     if !title.is_empty() && video.title != title.trim() {
         let hint = format!("it keeps the title `{}`; `vidctl update {} --title T` changes it", video.title, video.id);
-        context.printer.warning(&clean(&hint));
+        printer::warning(&clean(&hint));
     }
+    let id = video.id.parse().map_err(|problem: Problem| context.gateway.told(problem.into()))?;
     let (video, verdict) = match args.wait {
         None => (video, Ok(())),
-        Some(until) => {
-            let id = video.id.parse::<VideoId>().map_err(|problem| context.gateway.told(problem.into()))?;
-            wait(context, video, id, until).await?
-        }
+        Some(until) => wait(context, video, id, until).await?,
     };
-    // Only now: a command that was interrupted while it waited goes on waiting instead of sending everything again.
-    slot.clear()?;
+    finished.push(id);
     context.printer.video(&video)?;
     verdict
 }
@@ -53,11 +59,11 @@ async fn one(context: &Context, args: &Upload, path: &Path) -> Result<(), Failur
 async fn unfinished(context: &Context, slot: &Slot, file: &SourceFile) -> Result<Option<pb::Upload>, Failure> {
     let Some(Entry { upload: Some(made), file: then, .. }) = slot.load()? else { return Ok(None) };
     let Some(upload) = known(context, &made).await.map_err(|error| context.gateway.told(error))? else {
-        context.printer.note("the server no longer has the unfinished upload of this file; uploading it anew");
+        printer::note("the server no longer has the unfinished upload of this file; uploading it anew");
         return Ok(None);
     };
     if then == file.fingerprint {
-        context.printer.note(&format!("continuing the upload of `{}`", file.path.display()));
+        printer::note(&format!("continuing the upload of `{}`", file.path.display()));
         return Ok(Some(upload));
     }
     if upload.state() == pb::UploadState::Complete {

@@ -18,7 +18,7 @@ pub async fn get(context: &Context, id: &str) -> Result<Exit, Failure> {
 
 pub async fn remove(context: &Context, args: Remove) -> Result<Exit, Failure> {
     let purge_after = args.purge_after.map(|after| proto_duration(after.0));
-    each(context, args.ids, async |id| {
+    each(args.ids, async |id| {
         let id = video_id(&id)?;
         let request = pb::RemoveVideoRequest {
             request_id: request_id(),
@@ -30,7 +30,7 @@ pub async fn remove(context: &Context, args: Remove) -> Result<Exit, Failure> {
         let removed = video(removed.map(|r| r.into_inner().video));
         // Whatever was being uploaded to it can't go on.
         if removed.as_ref().map_or_else(CallError::is_not_found, |_| true) {
-            State::of_user().map_or(Ok(()), |state| state.forget(&context.gateway.server, id))?;
+            State::of_user().map_or(Ok(()), |state| state.forget(&context.gateway.server, &[id]))?;
         }
         context.printer.video(&removed.map_err(|error| context.gateway.told(error))?)
     })
@@ -38,7 +38,7 @@ pub async fn remove(context: &Context, args: Remove) -> Result<Exit, Failure> {
 }
 
 pub async fn restore(context: &Context, args: Several) -> Result<Exit, Failure> {
-    each(context, args.ids, async |id| {
+    each(args.ids, async |id| {
         let video_id = video_id(&id)?.to_string();
         let request = pb::RestoreVideoRequest { request_id: request_id(), video_id, expected_revision: None };
         let restored = context.gateway.videos.clone().restore_video(unary(request)).await;
@@ -49,7 +49,7 @@ pub async fn restore(context: &Context, args: Several) -> Result<Exit, Failure> 
 }
 
 pub async fn retry(context: &Context, args: Several) -> Result<Exit, Failure> {
-    each(context, args.ids, async |id| {
+    each(args.ids, async |id| {
         let request = pb::RetryVideoRequest { request_id: request_id(), video_id: video_id(&id)?.to_string() };
         let retried = context.gateway.videos.clone().retry_video(unary(request)).await;
         let retried = video(retried.map(|r| r.into_inner().video));

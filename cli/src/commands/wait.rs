@@ -4,6 +4,7 @@ use super::Context;
 use crate::args::WaitUntil;
 use crate::errors::Failure;
 use crate::feed::Feed;
+use crate::progress::Progress;
 use crate::text::clean;
 use vidstream_proto::ids::VideoId;
 use vidstream_proto::pb;
@@ -17,7 +18,7 @@ pub async fn wait(
     until: WaitUntil,
 ) -> Result<(pb::Video, Result<(), Failure>), Failure> {
     let mut feed = Feed::new(context.gateway.clone(), Some(id));
-    let mut progress = context.printer.work(&video.title);
+    let mut progress = Progress::work(&video.title);
     loop {
         if let Some(verdict) = verdict(&video, until) {
             return Ok((video, verdict));

@@ -38,13 +38,12 @@ impl Plan {
     /// everything was handed out.
     pub fn next(&mut self) -> Option<Range<u64>> {
         let wanted = self.wants.iter().find_map(|want| self.sent.first_gap(want.start, want.end));
-        let gap = match wanted {
-            Some(gap) => gap,
-            None => {
-                let gap = self.sent.first_gap(self.cursor, self.size)?;
-                self.cursor = gap.start;
-                gap
-            }
+        let gap = if let Some(gap) = wanted {
+            gap
+        } else {
+            let gap = self.sent.first_gap(self.cursor, self.size)?;
+            self.cursor = gap.start;
+            gap
         };
         let piece_end = (gap.start / MAX_PIECE as u64 + 1) * MAX_PIECE as u64;
         let piece = gap.start..gap.end.min(piece_end);

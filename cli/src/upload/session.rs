@@ -20,7 +20,7 @@ use vidstream_proto::pb;
 use vidstream_proto::ranges::from_wire;
 
 /// A stream on which nothing was taken or acknowledged for so long has stopped. A piece takes this long at 70 kbit/s.
-const STALL: Duration = Duration::from_secs(120);
+const STALL: Duration = Duration::from_mins(2);
 
 /// Sends what the server does not have of `file` and completes the upload. Outages are waited out for a minute.
 pub async fn send(

@@ -18,7 +18,7 @@ async fn help_is_written_with_care() {
     for command in commands {
         let ran = run(&[command, "-h"]).await;
         assert_eq!(ran.code, 0);
-        text += &format!("\n$ vidctl {command} -h\n{}", ran.stdout);
+        text.extend(["\n$ vidctl ", command, " -h\n", &ran.stdout]);
     }
     insta::assert_snapshot!(text);
 }
@@ -53,7 +53,7 @@ async fn mistakes_end_with_2_in_words() {
         let ran = run(line).await;
         assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{line:?}: {}", ran.stderr);
         let first = ran.stderr.lines().next().unwrap_or_default();
-        text += &format!("$ vidctl {}\n{first}\n", line.join(" "));
+        text.extend(["$ vidctl ", &line.join(" "), "\n", first, "\n"]);
     }
     insta::assert_snapshot!(text);
 }

@@ -14,8 +14,8 @@ async fn place() -> (Fake, Machine) {
     (fake, machine)
 }
 
-fn part(state: pb::PartState) -> Option<pb::Part> {
-    Some(pb::Part { state: state.into(), reason: "why".into(), generation: String::new() })
+fn part(state: pb::PartState) -> pb::Part {
+    pb::Part { state: state.into(), reason: "why".into(), generation: String::new() }
 }
 
 /// The id of the video once somebody watches it.
@@ -41,7 +41,7 @@ async fn wait_ends_when_the_video_is_ready() {
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     assert_eq!(json_lines(&ran.stdout)[0]["state"], "VIDEO_STATE_READY");
     assert_eq!(json_lines(&ran.stdout).len(), 1);
-    assert!(ran.stderr.contains("a: index 30 %\n"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("a: index: 34 %\n"), "{}", ran.stderr);
     assert!(machine.entries().is_empty());
 }
 
@@ -69,9 +69,9 @@ async fn wait_for_all_waits_for_previews() {
         fake.world().faults.cut_watch_after = Some(1);
         fake.change(&id, |video| {
             video.set_state(pb::VideoState::Ready);
-            (video.storyboard, video.poster) = (part(pb::PartState::Running), part(poster));
+            (video.storyboard, video.poster) = (Some(part(pb::PartState::Running)), Some(part(poster)));
         });
-        fake.change(&id, |video| video.storyboard = part(pb::PartState::Ready));
+        fake.change(&id, |video| video.storyboard = Some(part(pb::PartState::Ready)));
         let ran = finish(child).await;
         assert_eq!(ran.code, code, "{}", ran.stderr);
         assert_eq!(ran.stdout, format!("{id}  ready       a\n"));
@@ -96,11 +96,11 @@ async fn an_interrupted_wait_goes_on_without_sending_again() {
 async fn watch_of_one_ends_when_its_parts_are_finished() {
     let (fake, machine) = place().await;
     let (id, other) = (fake.add("sea", b"x"), fake.add("other", b"y"));
-    fake.change(&id, |video| video.storyboard = part(pb::PartState::Running));
+    fake.change(&id, |video| video.storyboard = Some(part(pb::PartState::Running)));
     let child = machine.command(&["watch", &id, "--output", "json"]).spawn().expect("started");
     fake.watched().await;
     fake.change(&other, |video| video.title = "elsewhere".into());
-    fake.change(&id, |video| video.storyboard = part(pb::PartState::Ready));
+    fake.change(&id, |video| video.storyboard = Some(part(pb::PartState::Ready)));
     let ran = finish(child).await;
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     let events = json_lines(&ran.stdout);
