@@ -49,6 +49,14 @@ impl Printer {
         }
     }
 
+    /// Where a video plays; people need the one `address`.
+    pub fn playback(self, playback: &pb::Playback, address: &str) -> Result<(), Failure> {
+        match self.output {
+            Output::Table => line(address),
+            Output::Json => line(&json::to_string("Playback", playback)),
+        }
+    }
+
     /// Something that happened. Silence is not printed.
     pub fn event(self, message: &pb::WatchVideosResponse) -> Result<(), Failure> {
         let Some(text) = message.event.as_ref().and_then(render::event) else { return Ok(()) };
@@ -60,7 +68,7 @@ impl Printer {
 }
 
 /// Prints a line of data.
-pub fn line(line: &str) -> Result<(), Failure> {
+fn line(line: &str) -> Result<(), Failure> {
     out(&format!("{line}\n"))
 }
 

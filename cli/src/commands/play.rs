@@ -4,6 +4,7 @@ use super::{Context, video_id};
 use crate::connect::{answer, unary};
 use crate::errors::Failure;
 use crate::printer;
+use crate::settings::Server;
 use std::path::PathBuf;
 use std::process::Stdio;
 use tokio::process::Command;
@@ -17,21 +18,33 @@ pub async fn run(context: &Context, id: &str) -> Result<Exit, Failure> {
     let request = pb::GetPlaybackRequest { video_id: video_id(id)?.to_string() };
     let answered = answer(context.gateway.videos.clone().get_playback(unary(request)).await);
     let playback = answered.map_err(|error| context.gateway.told(error))?.playback.unwrap_or_default();
+    let playback = with_server(playback, &context.gateway.server);
     let address = match (playback.hls.as_str(), playback.source.as_str()) {
         ("", "") => return Err(Failure::failed("the server offers no address for this video")),
         ("", source) => {
             printer::note("it is not offered as HLS; this is the file itself");
-            context.gateway.server.url(source)
+            source
         }
-        (hls, _) => context.gateway.server.url(hls),
+        (hls, _) => hls,
     };
-    printer::line(&address)?;
+    context.printer.playback(&playback, address)?;
     let Some(player) = installed() else {
         printer::note(&format!("none of {} is installed; open the address in a player", PLAYERS.join(", ")));
         return Ok(Exit::Done);
     };
-    start(&player, &address).await?;
+    start(&player, address).await?;
     Ok(Exit::Done)
+}
+
+/// The addresses as others can use them: those that the server answered are paths on it.
+fn with_server(mut playback: pb::Playback, server: &Server) -> pb::Playback {
+    let pb::Playback { hls, dash, source, storyboard_vtt, storyboard_json, poster } = &mut playback;
+    for path in [hls, dash, source, storyboard_vtt, storyboard_json, poster] {
+        if path.starts_with('/') {
+            *path = server.url(path);
+        }
+    }
+    playback
 }
 
 /// Runs a player until it ends. The address is printed already, so a player that fails is worth no more than a warning.

@@ -109,6 +109,9 @@ async fn play_prints_the_address_and_starts_the_first_player() {
     let ran = machine.run(&["play", &id]).await;
     assert_eq!((ran.code, ran.stdout.trim()), (0, address.as_str()));
     assert!(ran.stderr.contains("none of mpv, ffplay, vlc is installed"), "{}", ran.stderr);
+    let ran = machine.run(&["play", &id, "--output", "json"]).await;
+    assert_eq!(json_lines(&ran.stdout)[0]["hls"], address);
+    assert_eq!(json_lines(&ran.stdout)[0]["dash"], "", "what is not offered stays empty");
 }
 
 #[tokio::test]
