@@ -1,11 +1,14 @@
 //! A client that knows when its last byte was acknowledged.
 
-use bytes::Bytes;
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
+use tokio::sync::mpsc::Sender;
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
@@ -46,26 +49,17 @@ impl Client {
         let (sender, messages) = tokio::sync::mpsc::channel(8);
         let open = pb::stream_pieces_request::Message::Open(pb::OpenStream { upload_id: upload.id.clone() });
         sender.send(pb::StreamPiecesRequest { message: Some(open) }).await.expect("room");
-        let path = file.to_owned();
-        let reader = tokio::task::spawn_blocking(move || {
-            let mut file = File::open(path).expect("readable");
-            let mut offset = 0;
-            while offset < size {
-                let take = usize::try_from((size - offset).min(PIECE as u64)).expect("fits");
-                let mut data = vec![0; take];
-                file.read_exact(&mut data).expect("readable");
-                let crc32c = crc32c::crc32c(&data);
-                let piece = pb::Piece { offset, data: Bytes::from(data), crc32c };
-                let message = Some(pb::stream_pieces_request::Message::Piece(piece));
-                sender.blocking_send(pb::StreamPiecesRequest { message }).expect("the server reads");
-                offset += take as u64;
-            }
+        let wants = Arc::new(Mutex::new(Vec::new()));
+        let reader = tokio::task::spawn_blocking({
+            let (path, wants) = (file.to_owned(), Arc::clone(&wants));
+            move || read(&path, size, &wants, &sender)
         });
         let mut answers = self.uploads.stream_pieces(ReceiverStream::new(messages)).await.expect("opened").into_inner();
         // The server ends the stream with its last acknowledgement.
         let mut acknowledged = Instant::now();
         while let Some(answer) = answers.next().await {
-            answer.expect("acknowledged");
+            let wanted = answer.expect("acknowledged").wants;
+            *wants.lock().expect("no thread panics with it") = wanted;
             acknowledged = Instant::now();
         }
         reader.await.expect("read");
@@ -134,5 +128,24 @@ impl Client {
             expected_revision: None,
         };
         self.gateway.remove_video(request).await.expect("removed");
+    }
+}
+
+/// Reads a file piece by piece in order, but what is wanted first, and sends it.
+fn read(path: &Path, size: u64, wants: &Mutex<Vec<pb::ByteRange>>, sender: &Sender<pb::StreamPiecesRequest>) {
+    let file = File::open(path).expect("readable");
+    let mut left: BTreeSet<u64> = (0..size).step_by(PIECE).collect();
+    while let Some(first) = left.first().copied() {
+        let wanted = wants.lock().expect("no thread panics with it").iter().find_map(|want| {
+            let from = want.start / PIECE as u64 * PIECE as u64;
+            left.range(from..want.end).next().copied()
+        });
+        let offset = wanted.unwrap_or(first);
+        left.remove(&offset);
+        let mut data = vec![0; usize::try_from((size - offset).min(PIECE as u64)).expect("fits")];
+        file.read_exact_at(&mut data, offset).expect("readable");
+        let crc32c = crc32c::crc32c(&data);
+        let message = Some(pb::stream_pieces_request::Message::Piece(pb::Piece { offset, data: data.into(), crc32c }));
+        sender.blocking_send(pb::StreamPiecesRequest { message }).expect("the server reads");
     }
 }
