@@ -213,3 +213,33 @@ async fn a_creation_that_nobody_repeats_is_whole_or_nothing() {
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_completion_that_nobody_repeats_is_whole_or_nothing() {
+    for death in [Death::Before, Death::After] {
+        for n in 0..6 {
+            let mut first = World::still(config()).await;
+            let file = File::new(1000);
+            let source = first.create(file.size()).await;
+            first.record(&source.id, file.cells()).await.unwrap();
+            let ingest = first.take().await.unwrap();
+            first.finish(&ingest, outcome(JobKind::Ingest)).await.unwrap();
+            let store = first.store.clone();
+            let mut dying = first.reopen_over(|_| Arc::new(Dying::new(store, n, death))).await;
+            let answered = dying.complete(&source.id, file.blake3()).await.is_ok();
+
+            let mut second = dying.reopen().await.run();
+            tokio::time::sleep(Duration::from_mins(2)).await;
+            let source = second.source(&source.id).await;
+            let complete = source.upload_state() == pb::UploadState::Complete;
+            assert!(complete || !answered, "{death:?} {n}");
+            let expected = if complete { VideoState::Ready } else { VideoState::Uploading };
+            assert_eq!(second.video(&source.video_ids[0]).await.state(), expected, "{death:?} {n}");
+            let mut jobs = 0;
+            while second.take().await.is_some() {
+                jobs += 1;
+            }
+            assert_eq!(jobs, if complete { 2 } else { 0 }, "{death:?} {n}");
+        }
+    }
+}
