@@ -5,8 +5,10 @@ use clap::Parser;
 /// An on-demand video platform in one process.
 #[derive(Parser, Debug, Default)]
 #[command(name = "vidstream", version, max_term_width = 110)]
-#[command(after_help = "Settings come from defaults, then --config FILE (TOML, keys are the flags' names), then VIDSTREAM_* \
-                        variables (VIDSTREAM_DATA_DIR is --data-dir), then flags.")]
+#[command(
+    after_help = "Settings come from defaults, then --config FILE (TOML, keys are the flags' names), then VIDSTREAM_* \
+                        variables (VIDSTREAM_DATA_DIR is --data-dir), then flags."
+)]
 pub struct Args {
     /// TOML file with settings.
     #[arg(long, value_name = "FILE")]

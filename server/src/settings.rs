@@ -11,8 +11,20 @@ use vidstream_mesh::telemetry::LogFormat;
 const PREFIX: &str = "VIDSTREAM_";
 /// Names of all settings, as flags, file keys and (in upper case) variables.
 const NAMES: [&str; 14] = [
-    "listen", "mesh-listen", "data-dir", "roles", "catalog", "objects", "queue", "events", "public-url",
-    "insecure-public", "purge-after", "write-deadline", "ffmpeg", "log-format",
+    "listen",
+    "mesh-listen",
+    "data-dir",
+    "roles",
+    "catalog",
+    "objects",
+    "queue",
+    "events",
+    "public-url",
+    "insecure-public",
+    "purge-after",
+    "write-deadline",
+    "ffmpeg",
+    "log-format",
 ];
 
 /// Settings that can work together.
@@ -102,7 +114,8 @@ impl Layers {
                 toml::Value::String(text) => text,
                 toml::Value::Boolean(flag) => flag.to_string(),
                 other => {
-                    self.mistakes.push(format!("{file}: `{key}` must be a text or a boolean, not {}", other.type_str()));
+                    self.mistakes
+                        .push(format!("{file}: `{key}` must be a text or a boolean, not {}", other.type_str()));
                     continue;
                 }
             };
@@ -152,15 +165,14 @@ impl Layers {
             queue: self.read("queue", "local:".into(), |v| url(v, "local", false)),
             events: self.read("events", "local:".into(), |v| url(v, "local", false)),
             public_url: self.read("public-url", None, |v| public_url(v).map(Some)),
-            purge_after: self.read("purge-after", Duration::from_secs(24 * 3600), duration),
-            write_deadline: self.read("write-deadline", Duration::from_secs(60), duration),
+            purge_after: self.read("purge-after", Duration::from_hours(24), duration),
+            write_deadline: self.read("write-deadline", Duration::from_mins(1), duration),
             ffmpeg: self.read("ffmpeg", "ffmpeg".into(), not_empty),
             log_format: self.read("log-format", LogFormat::Text, log_format),
             data_dir,
         };
-        let insecure_public = self.read("insecure-public", false, |v| {
-            v.parse().map_err(|_| format!("`{v}` is neither true nor false"))
-        });
+        let insecure_public =
+            self.read("insecure-public", false, |v| v.parse().map_err(|_| format!("`{v}` is neither true nor false")));
         if !settings.listen.ip().is_loopback() && !insecure_public {
             self.mistakes.push(format!(
                 "--listen {}: there are no accounts yet, so everyone who reaches this address may do everything; \
@@ -223,9 +235,11 @@ fn duration(value: &str) -> Result<Duration, String> {
         'd' => 24 * 3600,
         _ => return Err(wrong()),
     };
-    number.checked_mul(seconds).filter(|s| *s <= 90 * 24 * 3600).map(Duration::from_secs).ok_or_else(|| {
-        format!("`{value}` is longer than 90 days")
-    })
+    number
+        .checked_mul(seconds)
+        .filter(|s| *s <= 90 * 24 * 3600)
+        .map(Duration::from_secs)
+        .ok_or_else(|| format!("`{value}` is longer than 90 days"))
 }
 
 fn log_format(value: &str) -> Result<LogFormat, String> {
@@ -247,13 +261,14 @@ mod tests {
     #[test]
     fn later_layers_win() {
         let file = "listen = \"127.0.0.1:1\"\ndata-dir = \"/srv/a\"\npurge-after = \"7d\"\n";
-        let environment = variables(&[("VIDSTREAM_LISTEN", "127.0.0.1:2"), ("VIDSTREAM_DATA_DIR", "/srv/b"), ("HOME", "/")]);
+        let environment =
+            variables(&[("VIDSTREAM_LISTEN", "127.0.0.1:2"), ("VIDSTREAM_DATA_DIR", "/srv/b"), ("HOME", "/")]);
         let flags = vec![("listen", "127.0.0.1:3".to_owned())];
         let settings = Settings::resolve(Some(("f.toml", file)), environment, flags).expect("valid");
         assert_eq!(settings.listen.port(), 3);
         assert_eq!(settings.data_dir, PathBuf::from("/srv/b"));
         assert_eq!(settings.objects, "file:/srv/b/objects");
-        assert_eq!(settings.purge_after, Duration::from_secs(7 * 24 * 3600));
+        assert_eq!(settings.purge_after, Duration::from_hours(7 * 24));
     }
 
     #[test]
@@ -267,8 +282,19 @@ mod tests {
             ("public-url", "ftp://x".to_owned()),
             ("purge-after", "1w".to_owned()),
         ];
-        let Mistakes(mistakes) = Settings::resolve(Some(("f.toml", "speed = 3\n")), environment, flags).expect_err("wrong");
-        for part in ["speed", "VIDSTREAM_COLOUR", "0.0.0.0:9", "--roles", "mongodb", "local:x", "ftp://x", "1w", "insecure-public"] {
+        let Mistakes(mistakes) =
+            Settings::resolve(Some(("f.toml", "speed = 3\n")), environment, flags).expect_err("wrong");
+        for part in [
+            "speed",
+            "VIDSTREAM_COLOUR",
+            "0.0.0.0:9",
+            "--roles",
+            "mongodb",
+            "local:x",
+            "ftp://x",
+            "1w",
+            "insecure-public",
+        ] {
             assert!(mistakes.iter().any(|m| m.contains(part)), "{part} in {mistakes:#?}");
         }
         assert_eq!(mistakes.len(), 9, "{mistakes:#?}");

@@ -35,8 +35,11 @@ pub(crate) async fn keep(
     loop {
         let given_up = heard + config.lost_after;
         sleep_until(next.min(given_up)).await;
-        number += 1;
         let sent = Instant::now();
+        if sent >= given_up {
+            return Lost::Unheard;
+        }
+        number += 1;
         let now = *progress.borrow();
         match timeout_at(given_up, catalog.beat(&lease.job, number, now)).await {
             Ok(Ok(false)) => (heard, next) = (sent, sent + config.beat),

@@ -61,13 +61,17 @@ mod tests {
         let waiting = tokio::spawn(async move { first.lend(bell).await.map(|heard| (heard, first)) });
         let second = places.take().await;
         ring.send("now").expect("it waits");
-        let mut blocked = Box::pin(places.take());
-        assert!(futures::poll!(&mut blocked).is_pending());
+        let mut third = Box::pin(places.take());
+        assert!(futures::poll!(&mut third).is_pending());
         drop(second);
+        // In the order in which they asked, the one who lent it too.
+        drop(third.await);
         let (heard, first) = waiting.await.expect("no panic").expect("room");
         assert_eq!(heard, Ok("now"));
+        let mut fourth = Box::pin(places.take());
+        assert!(futures::poll!(&mut fourth).is_pending());
         drop(first);
-        blocked.await;
+        fourth.await;
     }
 
     #[tokio::test]
