@@ -1,0 +1,100 @@
+//! Indexes: of whole files, of files that are still coming, and of what is none.
+
+use crate::clips::{H264, MOVING, make, plain};
+use crate::mesh::{Mesh, quick};
+use vidstream_media::mp4::index_bytes;
+use vidstream_proto::job::JobKind;
+use vidstream_proto::pb::{FailureKind, Player, TrackKind};
+use vidstream_source::extents::GRANULE;
+
+#[tokio::test]
+async fn a_file_is_described() {
+    let mesh = Mesh::with(plain()).await;
+    mesh.start();
+    let result = mesh.index().await;
+    let media = result.media.expect("media");
+    assert_eq!(media.container, "mp4");
+    assert_eq!(media.duration.map(|d| d.seconds), Some(6));
+    let [video, audio] = media.tracks.as_slice() else { panic!("two tracks: {:?}", media.tracks) };
+    assert_eq!((video.kind(), video.width, video.height, video.rotation_degrees), (TrackKind::Video, 640, 360, 0));
+    assert!(video.codec.starts_with("avc1.") && (video.frame_rate - 25.0).abs() < 0.01, "{video:?}");
+    assert!(video.bit_rate > 10_000, "{video:?}");
+    assert_eq!((audio.kind(), audio.sample_rate, audio.channels), (TrackKind::Audio, 44_100, 1));
+    assert_eq!(audio.codec, "mp4a.40.2");
+    assert!(result.segmented && result.warnings.is_empty(), "{:?}", result.warnings);
+    let players: Vec<_> = media.plays_in.iter().map(|p| Player::try_from(*p).expect("known")).collect();
+    assert_eq!(players, [Player::Mse, Player::Progressive, Player::Avplayer]);
+    assert_eq!((result.generation.len(), result.no_pictures_reason.as_str()), (16, ""));
+    let stored = mesh.read(&result.object).await;
+    let index = vidstream_media::index::MediaIndex::decode(&stored).expect("an index");
+    assert_eq!(index.encode(), index_bytes(&mesh.content).expect("indexed here").encode());
+}
+
+#[tokio::test]
+async fn sound_has_no_pictures() {
+    let mesh = Mesh::with(make("-f lavfi -i sine=d=3 -c:a aac", "mp4")).await;
+    mesh.start();
+    let result = mesh.index().await;
+    assert_eq!((result.segmented, result.no_pictures_reason.as_str()), (true, "there is no video"));
+}
+
+/// Only what the index needs is sent, as it is asked for.
+#[tokio::test]
+async fn an_index_at_the_end_is_read_before_the_rest_has_come() {
+    let content = make(&format!("{MOVING} -f lavfi -i sine=d=6 {H264} -b:v 4M -c:a pcm_s16le"), "mov");
+    let size = content.len() as u64;
+    assert!(size > 8 * GRANULE, "{size}");
+    let mesh = Mesh::of(content, quick()).await;
+    mesh.start();
+    mesh.queue(JobKind::Ingest).await;
+    let sender = async {
+        loop {
+            let wanted = mesh.catalog.see(|state| state.wants.iter().next()).await;
+            // The sender works in granules and sends what is asked for, no more.
+            let last = wanted.end.min(wanted.start + 2 * GRANULE);
+            mesh.upload(wanted.start..last).await;
+        }
+    };
+    tokio::select! {
+        outcome = mesh.catalog.outcome(JobKind::Ingest) => outcome.map(drop).expect("an index"),
+        () = sender => unreachable!(),
+    }
+    let received = mesh.catalog.state().extents.received();
+    assert!(received < size / 2, "{received} of {size} bytes had come");
+}
+
+#[tokio::test]
+async fn waiting_uploads_leave_the_place_to_others() {
+    let config = vidstream_transcoder::Config { light_places: 1, ..quick() };
+    let mesh = Mesh::of(plain(), config).await;
+    mesh.start();
+    mesh.queue(JobKind::Ingest).await;
+    mesh.catalog.see(|state| (!state.wants.is_empty()).then_some(())).await;
+    // There is one place, and the first job waits for bytes in it.
+    mesh.outcome(JobKind::Delete).await.expect("it gets the place");
+    mesh.upload(0..mesh.content.len() as u64).await;
+    mesh.catalog.outcome(JobKind::Ingest).await.expect("it gets it back");
+}
+
+#[tokio::test]
+async fn bad_files_fail_with_a_sentence() {
+    let whole = plain();
+    let mut cut = make(&format!("{MOVING} {H264} -movflags +faststart"), "mp4");
+    cut.truncate(cut.len() / 2);
+    let cases: [(&str, Vec<u8>, &str); 5] = [
+        ("random", (0..100_000_u32).map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect(), "not an MP4"),
+        ("matroska", make(&format!("{MOVING} {H264}"), "matroska"), "Matroska"),
+        ("playlist", b"#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n".to_vec(), "not an MP4"),
+        ("cut", cut, "the file ends before"),
+        ("no index", whole[..whole.len() / 2].to_vec(), ""),
+    ];
+    for (name, content, words) in cases {
+        let mesh = Mesh::with(content).await;
+        let worker = mesh.start();
+        let (kind, reason) = mesh.outcome(JobKind::Ingest).await.expect_err(name);
+        assert_eq!(kind, FailureKind::Input, "{name}: {reason}");
+        assert!(reason.contains(words) && reason.len() > 20, "{name}: {reason}");
+        mesh.life.stopping().cancel();
+        worker.await.expect("it ends");
+    }
+}
