@@ -65,8 +65,8 @@ fn upload(file: &Path) -> (Duration, Duration, u64) {
     let person = Person::of(&server);
     let meter = Meter::of(server.id());
     let client = cost::of_command(person.command(&["upload", &file.to_string_lossy()]).stderr(Stdio::null()));
-    let served = meter.stop();
-    (client.wall, client.cpu + served.cpu, served.memory)
+    let behind = meter.stop();
+    (client.wall, client.cpu + behind.cpu, behind.memory)
 }
 
 /// Copies a file as cells, each synced with its folder, then sums it.

@@ -17,7 +17,7 @@ fn files(folder: &Path) -> usize {
 
 /// Asks until it holds; a minute at most.
 fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let patience = Instant::now() + Duration::from_secs(60);
+    let patience = Instant::now() + Duration::from_mins(1);
     while !holds() {
         assert!(Instant::now() < patience, "never: {what}");
         std::thread::sleep(Duration::from_millis(50));

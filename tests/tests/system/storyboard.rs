@@ -53,9 +53,7 @@ fn assert_true(server: &Server, video: &str, source: &Path, most: usize) {
 fn check(server: &Server, source: &Path) {
     let person = Person::of(server);
     let video = person.upload(source, "--wait=all");
-    if video["storyboard"]["state"] == "PART_STATE_NOT_OFFERED" {
-        panic!("{source:?}: {}", video["storyboard"]["reason"]);
-    }
+    assert_eq!(video["storyboard"]["state"], "PART_STATE_READY", "{source:?}: {}", video["storyboard"]["reason"]);
     assert_true(server, id(&video), source, 6);
     let poster = curl::get(&format!("{}/videos/{}/poster.jpg", server.address, id(&video)));
     assert_eq!((poster.status, poster.header("content-type")), (200, "image/jpeg"), "{source:?}");

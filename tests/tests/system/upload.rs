@@ -164,7 +164,7 @@ fn put(server: &Server, upload: &pb::Upload, offset: &str, body: &Path, headers:
     let url = format!("{}/uploads/{}/bytes?offset={offset}", server.address, upload.id);
     let data = format!("@{}", body.display());
     let mut arguments = vec!["-X", "PUT", "--data-binary", &data, "-H", "Content-Type: application/octet-stream"];
-    headers.iter().for_each(|header| arguments.extend(["-H", header]));
+    arguments.extend(headers.iter().flat_map(|header| ["-H", header]));
     arguments.push(&url);
     curl::curl(&arguments)
 }
@@ -239,7 +239,7 @@ async fn an_index_at_the_end_is_wanted_first() {
     let want = loop {
         let answer = answers.next().await.expect("the stream is open").expect("no error");
         if let Some(want) = answer.wants.iter().find(|want| want.start > MIB as u64) {
-            break want.clone();
+            break *want;
         }
     };
     assert!(want.end > (data.len() - GRANULE) as u64 || want.start > (data.len() / 2) as u64, "{want:?}");
