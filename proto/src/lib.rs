@@ -15,12 +15,7 @@ pub mod upload;
 pub mod video;
 
 /// Generated messages, clients and servers.
-#[expect(
-    missing_docs,
-    clippy::pedantic,
-    clippy::large_enum_variant,
-    reason = "generated code; its docs are the contract's comments"
-)]
+#[expect(clippy::pedantic, clippy::large_enum_variant, reason = "generated code; its docs are the contract's comments")]
 pub mod pb {
     tonic::include_proto!("vidstream.v1");
 }
