@@ -8,7 +8,7 @@ use crate::wants::Wants;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OnceCell};
 use vidstream_backends::bus::EventBus;
 use vidstream_backends::queue::JobQueue;
 use vidstream_mesh::clock::{self, Clock};
@@ -38,6 +38,8 @@ pub struct Catalog {
     pub(crate) arrivals: Arc<Mutex<HashSet<SourceId>>>,
     /// Something becomes due earlier than was known.
     pub(crate) due: Arc<Notify>,
+    /// The leases of this process's former life were ended.
+    pub(crate) freed: Arc<OnceCell<()>>,
 }
 
 /// Puts a [`Catalog`] together.
@@ -83,6 +85,7 @@ impl Builder {
             wants: Arc::default(),
             arrivals: Arc::default(),
             due: Arc::default(),
+            freed: Arc::default(),
         }
     }
 }

@@ -102,11 +102,15 @@ fn is_unfinished(job: &Job) -> bool {
 
 /// Whether the lease `fence` of `job` is the present one.
 fn check_fence(job: &Job, fence: Fence) -> Result<(), Problem> {
-    if job.fence == fence && fence != Fence::default() {
+    if job.fence == fence {
         return Ok(());
     }
-    let text = format!("lease {fence} of job {} was lost; the present one is {}", job.id, job.fence);
-    Err(Problem::new(Reason::StaleFence, text))
+    Err(lost(job, fence))
+}
+
+fn lost(job: &Job, fence: Fence) -> Problem {
+    let text = format!("lease {fence} of job {} was lost; the last one is {}", job.id, job.fence);
+    Problem::new(Reason::StaleFence, text)
 }
 
 fn back_to_queue(job: &mut Job) {
@@ -234,6 +238,7 @@ impl Catalog {
 
     /// Leases the best job of these classes, with its source.
     pub(crate) async fn take_job(&self, classes: &[JobClass], worker: &str) -> Result<Option<(Job, Source)>, Problem> {
+        self.free_former_leases().await?;
         while let Some(row) = self.store.lease_job(classes, worker, self.now()).await? {
             let job = row.job;
             let wants = |source: &Source| derive(source).iter().any(|wanted| wanted.id == job.id);
@@ -279,7 +284,7 @@ impl Catalog {
             match row.job.state {
                 JobState::Leased => {}
                 JobState::Cancelled => return Ok(()),
-                _ => check_fence(&row.job, Fence::default())?,
+                _ => return Err(lost(&row.job, fence)),
             }
             row.job.beat = row.job.beat.max(beat);
             row.job.progress = progress.unwrap_or(row.job.progress);
@@ -304,7 +309,7 @@ impl Catalog {
                 JobState::Cancelled => {
                     return Err(Problem::new(Reason::SourceDying, format!("job {id} is not wanted any more")));
                 }
-                _ => check_fence(&row.job, Fence::default())?,
+                _ => return Err(lost(&row.job, fence)),
             }
             row.job.state = JobState::Done;
             row.job.progress.percent = 100.0;

@@ -51,12 +51,18 @@ impl Catalog {
         Ok(())
     }
 
-    /// Ends all leases: their workers lived in this process's former life.
-    pub(crate) async fn free_leases(&self) -> Result<(), Problem> {
-        for row in self.store.leased_jobs().await? {
-            self.end_lease(&row, false).await?;
+    /// Ends all leases of workers that lived in this process's former life: once, and before a new one is given.
+    pub(crate) async fn free_former_leases(&self) -> Result<(), Problem> {
+        if !self.config.free_leases_at_start {
+            return Ok(());
         }
-        Ok(())
+        let free = || async {
+            for row in self.store.leased_jobs().await? {
+                self.end_lease(&row, false).await?;
+            }
+            Ok(())
+        };
+        self.freed.get_or_try_init(free).await.map(|()| ())
     }
 
     /// Ends the lease that was seen, unless it moved since. One that was `lost` is counted.

@@ -34,9 +34,7 @@ impl Catalog {
     async fn sweep_loop(&self) {
         let mut observer = Observer::default();
         let mut forget_at = Instant::now();
-        if self.config.free_leases_at_start {
-            report("free leases", self.free_leases().await);
-        }
+        report("free leases", self.free_former_leases().await);
         loop {
             self.sweep(&mut observer).await;
             if Instant::now() >= forget_at {
