@@ -1,5 +1,6 @@
 //! `vidstream`: parse settings, wire the services, run until a signal.
 
+mod allocator;
 mod args;
 mod data_dir;
 mod settings;
@@ -21,6 +22,7 @@ use vidstream_mesh::telemetry;
 const GRACE: Duration = Duration::from_secs(10);
 
 fn main() -> ExitCode {
+    allocator::hold_threshold();
     let settings = match settings(&Args::parse()) {
         Ok(settings) => settings,
         Err(mistakes) => {
