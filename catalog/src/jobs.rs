@@ -1,7 +1,7 @@
 //! Jobs: which ones a source wants, and who has them.
 
 use crate::catalog::{Catalog, TRIES};
-use crate::sources::contended;
+use crate::sources::{contended, is_going};
 use crate::store::{JobRow, JobsQuery};
 use std::time::Duration;
 use vidstream_backends::queue::Class;
@@ -212,7 +212,7 @@ impl Catalog {
 
     /// Cancels what a source that goes does not want any more.
     pub(crate) async fn cancel_unwanted(&self, source: &Source) -> Result<(), Problem> {
-        if source.life == SourceLife::Live && source.upload_state != UploadState::Expired {
+        if !is_going(source) {
             return Ok(());
         }
         let wanted = derive(source);

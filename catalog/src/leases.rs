@@ -3,6 +3,7 @@
 
 use crate::Catalog;
 use crate::store::JobRow;
+use crate::sweep::each;
 use std::collections::HashMap;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -44,11 +45,12 @@ impl Observer {
 impl Catalog {
     /// Ends leases that died: their jobs go back to the queue.
     pub(crate) async fn end_dead_leases(&self, observer: &mut Observer) -> Result<(), Problem> {
-        for row in observer.dead(self.store.leased_jobs().await?, self.config.lease_death) {
+        let dead = observer.dead(self.store.leased_jobs().await?, self.config.lease_death);
+        each(dead, |row| async move {
             tracing::warn!(job = %row.job.id, fence = %row.job.fence, worker = row.job.worker, "a lease died");
-            self.end_lease(&row, true).await?;
-        }
-        Ok(())
+            self.end_lease(&row, true).await
+        })
+        .await
     }
 
     /// Ends all leases of workers that lived in this process's former life: once, and before a new one is given.
@@ -62,7 +64,7 @@ impl Catalog {
             }
             Ok(())
         };
-        self.freed.get_or_try_init(free).await.map(|()| ())
+        self.freed.get_or_try_init(free).await.copied()
     }
 
     /// Ends the lease that was seen, unless it moved since. One that was `lost` is counted.

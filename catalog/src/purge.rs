@@ -3,23 +3,23 @@
 
 use crate::Catalog;
 use crate::store::VideoRow;
+use crate::sweep::each;
 use crate::videos::Change;
 use vidstream_proto::error::{Problem, Reason};
 use vidstream_proto::ids::{SourceId, VideoId};
 use vidstream_proto::pb::{SourceLife, VideoState};
 
 /// Videos of one pass.
-const PAGE: usize = 100;
+const PAGE: usize = 500;
 
 impl Catalog {
     /// Begins the purge of every video whose time has come.
     pub(crate) async fn purge_due(&self) -> Result<(), Problem> {
         loop {
             let due = self.store.due_videos(self.now(), PAGE).await?;
-            for row in &due {
-                self.begin_purge(row).await?;
-            }
-            if due.len() < PAGE {
+            let more = due.len() == PAGE;
+            each(due, |row| async move { self.begin_purge(&row).await }).await?;
+            if !more {
                 return Ok(());
             }
         }
@@ -48,15 +48,10 @@ impl Catalog {
 
     /// Goes on with purges that a crash stopped.
     pub(crate) async fn resume_purges(&self) -> Result<(), Problem> {
-        for row in self.store.purging_videos(PAGE).await? {
-            self.detach(&row).await?;
-        }
-        for source in self.store.dying_sources(PAGE).await? {
-            if source.life == SourceLife::Gone {
-                self.bury_source(source.id).await?;
-            }
-        }
-        Ok(())
+        each(self.store.purging_videos(PAGE).await?, |row| async move { self.detach(&row).await }).await?;
+        let mut gone = self.store.dying_sources(PAGE).await?;
+        gone.retain(|source| source.life == SourceLife::Gone);
+        each(gone, |source| async move { self.bury_source(source.id).await }).await
     }
 
     /// Takes a purged video from its source. A source that no video shows dies; one that others show lives on, and this

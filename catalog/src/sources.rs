@@ -189,7 +189,7 @@ impl Catalog {
             recorded,
             wants: ranges::to_wire(self.wants.of(source.id).iter()),
             revision: source.revision,
-            dying: source.life != SourceLife::Live,
+            dying: is_going(source),
             lagged: false,
         };
         self.notices.source_changed(source.id, &message).await;
@@ -209,6 +209,11 @@ impl Catalog {
         .map(|_| ())
         .or_else(|problem| if problem.reason == Reason::NotFound { Ok(()) } else { Err(problem) })
     }
+}
+
+/// Its bytes go, or never came: it takes no more of anything.
+pub(crate) fn is_going(source: &Source) -> bool {
+    source.life != SourceLife::Live || source.upload_state == UploadState::Expired
 }
 
 /// Others were always faster.

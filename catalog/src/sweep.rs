@@ -58,24 +58,16 @@ impl Catalog {
     }
 
     async fn complete_creations(&self) -> Result<(), Problem> {
-        for row in self.store.pending_requests(self.now() - BEGUN, PAGE).await? {
-            self.complete_creation(&row).await?;
-        }
-        Ok(())
+        let pending = self.store.pending_requests(self.now() - BEGUN, PAGE).await?;
+        each(pending, |row| async move { self.complete_creation(&row).await.map(drop) }).await
     }
 
     async fn apply_outcomes(&self) -> Result<(), Problem> {
-        for row in self.store.unapplied_jobs(PAGE).await? {
-            self.apply(row).await?;
-        }
-        Ok(())
+        each(self.store.unapplied_jobs(PAGE).await?, |row| async move { self.apply(row).await }).await
     }
 
     async fn settle_sources(&self) -> Result<(), Problem> {
-        for source in self.store.unsettled_sources(PAGE).await? {
-            self.settle(&source).await?;
-        }
-        Ok(())
+        each(self.store.unsettled_sources(PAGE).await?, |source| async move { self.settle(&source).await }).await
     }
 
     async fn ring_for_waiting(&self) -> Result<(), Problem> {
@@ -91,14 +83,15 @@ impl Catalog {
         let mut after: Option<SourceId> = None;
         loop {
             let open = self.store.open_sources(after, PAGE).await?;
-            for source in &open {
-                self.note_received(source.id).await?;
-                self.expire_upload(source.id).await?;
-            }
             let Some(last) = open.last() else {
                 return Ok(());
             };
             after = Some(last.id);
+            each(open, |source| async move {
+                self.note_received(source.id).await?;
+                self.expire_upload(source.id).await
+            })
+            .await?;
         }
     }
 
@@ -131,6 +124,18 @@ impl Catalog {
             report("note arrivals", self.note_arrivals().await);
         }
     }
+}
+
+/// Does `step` for every row, so that one that can't be done does not hold up the others; the last problem is told.
+pub(crate) async fn each<T, F>(rows: impl IntoIterator<Item = T>, step: impl Fn(T) -> F) -> Result<(), Problem>
+where
+    F: Future<Output = Result<(), Problem>>,
+{
+    let mut outcome = Ok(());
+    for row in rows {
+        outcome = step(row).await.and(outcome);
+    }
+    outcome
 }
 
 /// Failures of the store are nobody's answer here: the next pass tries again.

@@ -1,6 +1,8 @@
 //! What an upload does to its source: records, wants, completion.
 
 use crate::Catalog;
+use crate::sources::is_going;
+use crate::sweep::each;
 use std::ops::Range;
 use std::sync::PoisonError;
 use std::time::{Duration, SystemTime};
@@ -91,8 +93,7 @@ fn dying(source: SourceId) -> Problem {
 }
 
 fn refuse_dying(source: &Source) -> Result<(), Problem> {
-    let expired = source.upload_state == UploadState::Expired;
-    if source.life == SourceLife::Live && !expired { Ok(()) } else { Err(dying(source.id)) }
+    if is_going(source) { Err(dying(source.id)) } else { Ok(()) }
 }
 
 fn missing(source: &Source, map: &ExtentMap) -> Problem {
@@ -131,10 +132,14 @@ impl Catalog {
     /// Copies what arrived since the last call into the rows.
     pub(crate) async fn note_arrivals(&self) -> Result<(), Problem> {
         let arrived = std::mem::take(&mut *self.arrivals.lock().unwrap_or_else(PoisonError::into_inner));
-        for id in arrived {
-            self.note_received(id).await?;
-        }
-        Ok(())
+        each(arrived, |id| async move {
+            let noted = self.note_received(id).await;
+            if noted.is_err() {
+                self.arrivals.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
+            }
+            noted
+        })
+        .await
     }
 
     /// Copies how much of an open upload is recorded into its row.

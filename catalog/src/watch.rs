@@ -1,6 +1,7 @@
 //! One source's records, wants and state as they change.
 
 use crate::Catalog;
+use crate::sources::is_going;
 use futures::{Stream, StreamExt, stream};
 use prost::Message;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use tokio::time::Instant;
 use vidstream_backends::bus::{Event, Events};
 use vidstream_proto::error::{Problem, Reason};
 use vidstream_proto::ids::SourceId;
-use vidstream_proto::pb::{self, SourceLife};
+use vidstream_proto::pb;
 use vidstream_proto::ranges;
 use vidstream_source::extents::{ExtentMap, PageNumber};
 
@@ -125,7 +126,7 @@ impl Watcher {
     async fn now(&mut self) -> Result<pb::WatchSourceResponse, Problem> {
         self.next_row = Instant::now() + LOOK_AT_ROW;
         let source = self.catalog.store.source(self.id).await?;
-        let dying = source.as_ref().is_none_or(|source| source.life != SourceLife::Live);
+        let dying = source.as_ref().is_none_or(is_going);
         Ok(pb::WatchSourceResponse {
             recorded: Vec::new(),
             wants: ranges::to_wire(self.catalog.wants.of(self.id).iter()),

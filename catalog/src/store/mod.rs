@@ -236,7 +236,7 @@ pub trait Store: Send + Sync + fmt::Debug {
     async fn unsettled_sources(&self, limit: usize) -> Result<Vec<Source>>;
     /// Live sources whose upload is open, behind `after` in the order of ids.
     async fn open_sources(&self, after: Option<SourceId>, limit: usize) -> Result<Vec<Source>>;
-    /// Sources that are dying or gone.
+    /// Sources that are dying or gone, the gone ones first.
     async fn dying_sources(&self, limit: usize) -> Result<Vec<Source>>;
 
     /// Records extents of a live source in one commit; none if there is no such source or it is not live.

@@ -133,10 +133,13 @@ fn in_savepoint<T>(connection: &Connection, write: impl FnOnce(&Connection) -> R
     }
     connection.prepare_cached("SAVEPOINT one")?.execute([])?;
     let outcome = write(connection);
-    if outcome.is_err() {
+    // A full disk ends the whole transaction; then nothing is left to roll back, and the commit fails for the others.
+    if outcome.is_err() && !connection.is_autocommit() {
         connection.prepare_cached("ROLLBACK TO one")?.execute([])?;
     }
-    connection.prepare_cached("RELEASE one")?.execute([])?;
+    if !connection.is_autocommit() {
+        connection.prepare_cached("RELEASE one")?.execute([])?;
+    }
     outcome
 }
 
@@ -263,6 +266,27 @@ mod tests {
         let readers = Readers::new(&folder.path().join("x.db"), 1);
         let count: i64 = readers.run(|c| Ok(c.query_row("SELECT COUNT(*) FROM t", [], |r| r.get(0))?)).await.unwrap();
         assert_eq!(count, 3);
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_is_said_and_survived() {
+        let folder = tempfile::tempdir().unwrap();
+        let writer = writer(&folder);
+        let fill = |bytes: i64| {
+            let sql = "INSERT INTO big SELECT zeroblob(?)";
+            writer.run(move |c| Ok(c.execute(sql, [bytes])?))
+        };
+        let limit = |pages: u32| writer.run(move |c| Ok(c.pragma_update(None, "max_page_count", pages)?));
+        writer.run(|c| Ok(c.execute_batch("CREATE TABLE big (b BLOB)")?)).await.unwrap();
+        limit(20).await.unwrap();
+        assert!(matches!(fill(1 << 20).await, Err(StoreError::Full)));
+        let outcomes = futures::join!(insert(&writer, 1), fill(1 << 20), insert(&writer, 2));
+        assert!(matches!(outcomes.1, Err(StoreError::Full)));
+        limit(10_000).await.unwrap();
+        assert!(fill(1 << 20).await.is_ok(), "it goes on when there is room");
+        for (n, outcome) in [(1, outcomes.0), (2, outcomes.2)] {
+            assert_eq!(insert(&writer, n).await.is_err(), outcome.is_ok(), "what was said is so");
+        }
     }
 
     #[tokio::test]

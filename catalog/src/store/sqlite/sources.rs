@@ -54,7 +54,7 @@ pub(super) fn open(c: &Connection, after: Option<SourceId>, count: usize) -> Res
 }
 
 pub(super) fn dying(c: &Connection, count: usize) -> Result<Vec<Source>> {
-    many(c, "life > ? ORDER BY life, upload_state, id LIMIT ?", &[&i32::from(SourceLife::Live), &limit(count)])
+    many(c, "life > ? ORDER BY life DESC LIMIT ?", &[&i32::from(SourceLife::Live), &limit(count)])
 }
 
 pub(super) fn insert(c: &Connection, source: &Source) -> Result<bool> {
