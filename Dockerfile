@@ -4,7 +4,7 @@ RUN apt-get update && apt-get install -y --no-install-recommends mold nodejs npm
 COPY --from=node:20-bookworm-slim /usr/local /usr/local
 WORKDIR /src
 COPY . .
-RUN cd web && npm ci && npm run build
+RUN cd web && npm install --no-save && npm run build
 RUN cargo build --locked --package vidstream-server --package vidctl
 
 FROM debian:bookworm-slim
