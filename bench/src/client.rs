@@ -108,7 +108,7 @@ impl Client {
     }
 
     /// The body at `path`, over a connection of its own: a process a request would cost more than the answer.
-    fn get(&self, path: &str) -> Vec<u8> {
+    pub fn get(&self, path: &str) -> Vec<u8> {
         let host = self.address.trim_start_matches("http://");
         let mut connection = TcpStream::connect(host).expect("it answers");
         write!(connection, "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").expect("sent");

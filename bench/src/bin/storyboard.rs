@@ -52,7 +52,17 @@ async fn storyboard(film: &Path) -> Cost {
     client.complete(&upload).await;
     let done = |part: &Option<vidstream_proto::pb::Part>| part.as_ref().is_some_and(|p| p.state() == PartState::Ready);
     client.wait(&upload.video_id, |video| done(&video.storyboard) && done(&video.poster)).await;
-    meter.stop()
+    let cost = meter.stop();
+    Cost { read: cost.read - raw_tiles(&client, &upload.video_id), ..cost }
+}
+
+/// Bytes that came out of ffmpeg's pipe as raw tiles: read by a system call, but not of the file. The poster's
+/// candidates come the same way; they stay counted.
+fn raw_tiles(client: &Client, video: &str) -> u64 {
+    let board = client.get(&format!("/videos/{video}/storyboard.json"));
+    let board: serde_json::Value = serde_json::from_slice(&board).expect("JSON");
+    let of = |name: &str| board[name].as_u64().expect("a size");
+    of("tileWidth") * of("tileHeight") * 3 / 2 * board["tiles"].as_array().expect("tiles").len() as u64
 }
 
 fn tiles(film: &Path, before: &[&str], filter: &str) -> Cost {
