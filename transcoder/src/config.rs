@@ -49,7 +49,7 @@ impl Default for Config {
             poll: Duration::from_secs(30),
             beat: Duration::from_secs(5),
             lost_after: Duration::from_secs(20),
-            write_deadline: Duration::from_secs(60),
+            write_deadline: Duration::from_mins(1),
         }
     }
 }

@@ -36,9 +36,17 @@ pub(crate) fn of(source: SourceId) -> Topic {
 }
 
 /// Tells runs of stages apart, and which one is newer: a later stage, or a later lease of the same. No clock is involved.
+/// Of two that run together the one that takes longer counts as later: it is what people wait for.
 pub(crate) fn sequence(stage: Stage, fence: Fence) -> u64 {
-    let stage = u64::from(stage as i32 as u32);
-    stage << 32 | fence.0.min(u64::from(u32::MAX))
+    let place: u64 = match stage {
+        Stage::Unspecified => 0,
+        Stage::Upload => 1,
+        Stage::Index => 2,
+        Stage::Poster => 3,
+        Stage::Storyboard => 4,
+        Stage::Delete => 5,
+    };
+    place << 32 | fence.0.min(u64::from(u32::MAX))
 }
 
 /// Where a job says how far it is.
@@ -148,17 +156,17 @@ fn seconds(estimate: f64) -> Duration {
 
 /// The message for people about a job's progress.
 pub(crate) fn message(job: &Job, progress: JobProgress, state: PartState) -> pb::Progress {
-    let stage = job.kind.stage();
+    let kind = job.kind.stage();
     pb::Progress {
         video_id: String::new(),
-        stage: stage.into(),
+        stage: kind.into(),
         percent: progress.percent,
         speed: progress.speed,
         queue_position: 0,
         left_at_least: progress.left.map(|(least, _)| proto_duration(least)),
         left_at_most: progress.left.map(|(_, most)| proto_duration(most)),
         state: state.into(),
-        sequence: sequence(stage, job.fence),
+        sequence: sequence(kind, job.fence),
     }
 }
 
@@ -281,5 +289,6 @@ mod tests {
         let index = sequence(Stage::Index, Fence(9));
         assert!(sequence(Stage::Index, Fence(10)) > index);
         assert!(sequence(Stage::Storyboard, Fence(1)) > index);
+        assert!(sequence(Stage::Storyboard, Fence(1)) > sequence(Stage::Poster, Fence(1)));
     }
 }

@@ -39,7 +39,7 @@ pub(crate) struct Worker {
 /// How work on a job ended.
 enum End {
     /// By itself.
-    Done(Result<Outcome, Failure>),
+    Done(Box<Result<Outcome, Failure>>),
     /// The lease is gone: nothing is to be said any more.
     Lost(Lost),
     /// The process is to stop.
@@ -116,14 +116,16 @@ impl Worker {
                 biased;
                 () = self.life.stopping().cancelled() => End::Stopping,
                 lost = &mut beats => End::Lost(lost),
-                done = work => End::Done(done.unwrap_or_else(|_| Err(Failure::panicked()))),
+                done = work => End::Done(Box::new(done.unwrap_or_else(|_| Err(Failure::panicked())))),
                 () = teller.follow(gauge.read()) => End::Stopping,
             }
         };
         let told = match end {
             End::Lost(lost) => return tracing::info!(job = %job.id, fence = %job.fence, ?lost, "stopped"),
-            End::Done(Ok(outcome)) => self.finish(&lease, outcome, &mut beats).await,
-            End::Done(Err(failure)) => self.fail(&lease, failure, &mut beats).await,
+            End::Done(done) => match *done {
+                Ok(outcome) => self.finish(&lease, outcome, &mut beats).await,
+                Err(failure) => self.fail(&lease, failure, &mut beats).await,
+            },
             End::Stopping => self.fail(&lease, Failure::stopping(), &mut beats).await,
         };
         if let Some((state, progress)) = told {

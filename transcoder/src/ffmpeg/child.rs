@@ -88,7 +88,7 @@ fn explained(said: &str) -> String {
 impl Program {
     /// Starts ffmpeg with `args`; what it writes is handed out in chunks of `chunk` bytes.
     pub fn start(&self, args: Vec<String>, chunk: usize) -> Child {
-        let (feed, fed) = mpsc::channel(FEED_AHEAD);
+        let (feed, input) = mpsc::channel(FEED_AHEAD);
         let (written, output) = mpsc::channel(READ_AHEAD);
         let (ending, ended) = oneshot::channel();
         let grip = Arc::new(Grip::default());
@@ -97,7 +97,7 @@ impl Program {
         let named = thread::Builder::new().name("ffmpeg".to_owned());
         // If no thread can be had, the sender is dropped with the closure and `wait` says so.
         let _ = named.spawn(move || {
-            let outcome = owner.run(fed, written);
+            let outcome = owner.run(input, written);
             // Nobody may be left to hear it.
             let _ = ending.send(outcome);
             drop(counted);
@@ -153,7 +153,7 @@ struct Owner {
 }
 
 impl Owner {
-    fn run(self, fed: mpsc::Receiver<Bytes>, written: mpsc::Sender<Bytes>) -> Result<(), ChildError> {
+    fn run(self, input: mpsc::Receiver<Bytes>, written: mpsc::Sender<Bytes>) -> Result<(), ChildError> {
         let limits = self.program.limits();
         // On Linux this is the thread's own; the child inherits it.
         let _ = rustix::process::nice(limits.nice);
@@ -161,7 +161,7 @@ impl Owner {
         let pid = Pid::from_child(child.as_inner());
         self.grip.hold(pid);
         restrict(pid, limits);
-        let piped = self.connect(&mut child, fed, written);
+        let piped = self.connect(&mut child, input, written);
         if piped.is_err() {
             self.grip.kill();
         }
@@ -191,14 +191,14 @@ impl Owner {
     fn connect(
         &self,
         child: &mut FfmpegChild,
-        fed: mpsc::Receiver<Bytes>,
+        input: mpsc::Receiver<Bytes>,
         written: mpsc::Sender<Bytes>,
     ) -> io::Result<()> {
         let missing = || io::Error::other("a pipe is missing");
         let stdin = child.take_stdin().ok_or_else(missing)?;
         let stdout = child.take_stdout().ok_or_else(missing)?;
         let (chunk, grip) = (self.chunk, Arc::clone(&self.grip));
-        thread::Builder::new().name("ffmpeg-stdin".to_owned()).spawn(move || write_all(stdin, fed))?;
+        thread::Builder::new().name("ffmpeg-stdin".to_owned()).spawn(move || write_all(stdin, input))?;
         thread::Builder::new().name("ffmpeg-stdout".to_owned()).spawn(move || {
             if read_chunks(stdout, chunk, &written).is_err() {
                 grip.kill();
@@ -226,8 +226,8 @@ fn restrict(child: Pid, limits: Limits) {
     }
 }
 
-fn write_all(mut stdin: ChildStdin, mut fed: mpsc::Receiver<Bytes>) {
-    while let Some(bytes) = fed.blocking_recv() {
+fn write_all(mut stdin: ChildStdin, mut input: mpsc::Receiver<Bytes>) {
+    while let Some(bytes) = input.blocking_recv() {
         // A closed pipe means that it has ended, and its status says why.
         if stdin.write_all(&bytes).is_err() {
             return;
@@ -272,8 +272,19 @@ fn last_words(mut stderr: impl Read) -> String {
         said.drain(..said.len().saturating_sub(SAID));
     }
     let text = String::from_utf8_lossy(&said);
-    let lines: Vec<_> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let lines: Vec<_> = text.lines().map(without_speaker).filter(|line| !line.is_empty()).collect();
     lines[lines.len().saturating_sub(3)..].join("; ")
+}
+
+/// A line without the part of ffmpeg that says it and its place in memory: `[h264 @ 0x55d0c0ffee00]`.
+fn without_speaker(line: &str) -> &str {
+    let mut line = line.trim();
+    while let Some((speaker, rest)) = line.strip_prefix('[').and_then(|line| line.split_once("] "))
+        && speaker.contains(" @ 0x")
+    {
+        line = rest.trim();
+    }
+    line
 }
 
 fn judge(status: ExitStatus, said: String) -> Result<(), ChildError> {

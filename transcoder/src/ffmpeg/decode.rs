@@ -60,8 +60,8 @@ impl Pictures<'_> {
     ) -> Result<(), DecodeError<E>> {
         let Child { feed: stdin, output, mut process } =
             self.program.start(args::decode(&self.plan), self.plan.size.bytes());
-        let fed = async { write(stdin, feed).await.map_err(DecodeError::Read) };
-        let ((), found) = futures::try_join!(fed, async { Ok(self.read(output, pictures).await) })?;
+        let written = async { write(stdin, feed).await.map_err(DecodeError::Read) };
+        let ((), found) = futures::try_join!(written, async { Ok(self.read(output, pictures).await) })?;
         process.wait().await.map_err(DecodeError::Child)?;
         if found == self.count { Ok(()) } else { Err(DecodeError::Count { found, wanted: self.count }) }
     }

@@ -25,7 +25,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { memory: 4 << 30, time: Duration::from_secs(600), nice: 10 }
+        Self { memory: 4 << 30, time: Duration::from_mins(10), nice: 10 }
     }
 }
 

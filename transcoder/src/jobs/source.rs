@@ -1,6 +1,7 @@
 //! What jobs need of a source: its reader, its index, and keyframes as pictures.
 
 use super::{Failure, Task};
+use crate::ffmpeg::args::MAX_PIXELS;
 use crate::ffmpeg::plan::Decoder;
 use crate::ffmpeg::{Decode, Pictures};
 use crate::picture::{Picture, Size};
@@ -51,6 +52,10 @@ impl Task<'_> {
         pictures: mpsc::Sender<Picture>,
     ) -> Result<(), Failure> {
         let (track, format) = video(index)?;
+        if u32::from(format.width) * u32::from(format.height) > MAX_PIXELS {
+            let (width, height) = (format.width, format.height);
+            return Err(Failure::not_offered(format!("pictures of {width}×{height} are larger than what is decoded")));
+        }
         let decoder = Decoder::of(&track.codec).ok_or(NoStoryboard::NoVideo)?;
         let feed = Feed::new(index, keyframes.iter().copied())?;
         let program = &self.tools.program;

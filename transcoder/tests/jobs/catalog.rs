@@ -105,7 +105,7 @@ impl Catalog {
                 changed.changed().await.expect("the catalog lives");
             }
         };
-        tokio::time::timeout(std::time::Duration::from_secs(60), seen).await.expect("it happens within a minute")
+        tokio::time::timeout(std::time::Duration::from_mins(1), seen).await.expect("it happens within a minute")
     }
 
     /// Queues a job.
@@ -181,6 +181,7 @@ impl Catalog {
 
 type Answer<T> = Result<Response<T>, Status>;
 
+#[expect(clippy::unnecessary_wraps, reason = "what every handler returns")]
 fn ok<T>(message: T) -> Answer<T> {
     Ok(Response::new(message))
 }

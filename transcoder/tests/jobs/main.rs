@@ -2,9 +2,11 @@
 
 mod catalog;
 mod clips;
+mod corpus;
 mod delete;
 mod ingest;
 mod leases;
+
 mod mesh;
 mod pictures;
 mod progress;

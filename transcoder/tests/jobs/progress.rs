@@ -65,7 +65,7 @@ async fn what_is_over_is_said_once_and_that_is_all() {
     let stream = mesh.client().watch_source_progress(request).await.expect("a stream").into_inner();
     let said = all(stream).await;
     assert_eq!(said.len(), 4, "{said:?}");
-    assert!(said.iter().all(|said| said.state() == PartState::Ready && said.percent == 100.0), "{said:?}");
+    assert!(said.iter().all(|said| said.state() == PartState::Ready && said.percent > 99.9), "{said:?}");
 }
 
 #[tokio::test]

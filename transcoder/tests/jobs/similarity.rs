@@ -14,19 +14,21 @@ pub fn ssim(one: &[u8], other: &[u8], width: usize) -> f64 {
     sum / windows
 }
 
-fn window(one: &[u8], other: &[u8], width: usize, x: usize, y: usize) -> f64 {
+fn window(one: &[u8], other: &[u8], width: usize, left: usize, top: usize) -> f64 {
     const C1: f64 = (0.01 * 255.0) * (0.01 * 255.0);
     const C2: f64 = (0.03 * 255.0) * (0.03 * 255.0);
-    let [mut a, mut b, mut aa, mut bb, mut ab] = [0.0; 5];
-    for row in y..y + 8 {
-        for column in x..x + 8 {
-            let (p, q) = (f64::from(one[row * width + column]), f64::from(other[row * width + column]));
-            (a, b, aa, bb, ab) = (a + p, b + q, aa + p * p, bb + q * q, ab + p * q);
+    let mut sums = [0.0; 5];
+    for at in (top..top + 8).flat_map(|row| row * width + left..row * width + left + 8) {
+        let (p, q) = (f64::from(one[at]), f64::from(other[at]));
+        for (sum, value) in sums.iter_mut().zip([p, q, p * p, q * q, p * q]) {
+            *sum += value / 64.0;
         }
     }
-    let [a, b, aa, bb, ab] = [a, b, aa, bb, ab].map(|sum| sum / 64.0);
-    let (variance_a, variance_b, covariance) = (aa - a * a, bb - b * b, ab - a * b);
-    (2.0 * a * b + C1) * (2.0 * covariance + C2) / ((a * a + b * b + C1) * (variance_a + variance_b + C2))
+    let [mean, other_mean, squares, other_squares, products] = sums;
+    let variances = squares - mean * mean + other_squares - other_mean * other_mean;
+    let covariance = products - mean * other_mean;
+    (2.0 * mean * other_mean + C1) * (2.0 * covariance + C2)
+        / ((mean * mean + other_mean * other_mean + C1) * (variances + C2))
 }
 
 #[test]

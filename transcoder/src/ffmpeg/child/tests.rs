@@ -138,7 +138,7 @@ async fn it_is_restricted_and_leads_its_own_group() {
 fn what_is_said_is_bounded() {
     let mut said = b"first\n".to_vec();
     said.extend(vec![b'x'; 100_000]);
-    said.extend(b"\n\none\ntwo\nthree\n");
-    assert_eq!(last_words(said.as_slice()), "one; two; three");
+    said.extend(b"\n\n[h264 @ 0x55d0] [IMGUTILS @ 0x7ff0] one\ntwo [2]\n[three] 3\n");
+    assert_eq!(last_words(said.as_slice()), "one; two [2]; [three] 3");
     assert!(last_words(vec![b'x'; 100_000].as_slice()).len() <= SAID);
 }
