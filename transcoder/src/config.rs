@@ -115,21 +115,11 @@ impl Transcoder {
         TranscoderServiceServer::new(service)
     }
 
-    /// Checks that there is an ffmpeg that can be used, and says its version. [`run`](Self::run) does the same; this is for
-    /// saying so before anything is announced.
-    pub async fn check(&self) -> Result<String, ProgramError> {
-        Ok(self.program().await?.version().to_owned())
-    }
-
     /// Takes jobs and does them until the life's stopping token; then hands back what it holds and returns.
     pub async fn run(self) -> Result<(), ProgramError> {
-        let program = self.program().await?;
         let Self { catalog, objects, queue, bus, config, lifecycle } = self;
+        let program = Program::find(&config.ffmpeg, config.limits).await?;
         Worker::new(catalog, objects, queue, bus, config, lifecycle, program).run().await;
         Ok(())
-    }
-
-    async fn program(&self) -> Result<Program, ProgramError> {
-        Program::find(&self.config.ffmpeg, self.config.limits).await
     }
 }

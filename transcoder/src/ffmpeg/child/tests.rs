@@ -134,6 +134,42 @@ async fn it_is_restricted_and_leads_its_own_group() {
     assert!(process.wait().await.is_err());
 }
 
+/// Plays the worker that is killed when it is told to by the environment: starts an ffmpeg that needs none of its pipes,
+/// and never ends.
+#[tokio::test]
+async fn it_does_not_outlive_its_worker() {
+    const ROLE: &str = "WORKER_TO_BE_KILLED";
+    let program = for_tests().await;
+    if std::env::var_os(ROLE).is_some() {
+        let Child { feed: _feed, output: _output, process } =
+            program.start(words("-v error -nostdin -f lavfi -i color -f null pipe:1"), 1);
+        let pid = pid_of(&process).await;
+        // From here on it is on its leash; before, a closed stdin has to do.
+        while std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name != "ffmpeg\n") {
+            tokio::task::yield_now().await;
+        }
+        println!("\npid {pid}");
+        return std::future::pending().await;
+    }
+    let mut worker = Command::new(std::env::current_exe().expect("a test binary"))
+        .args(["--exact", "--nocapture", "ffmpeg::child::tests::it_does_not_outlive_its_worker"])
+        .env(ROLE, "yes")
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let said = io::BufRead::lines(io::BufReader::new(worker.stdout.take().expect("piped")));
+    let pid = said.map_while(Result::ok).find_map(|line| line.strip_prefix("pid ")?.parse().ok()).expect("a child");
+    assert!(stat(pid).is_some());
+    worker.kill().expect("it runs");
+    worker.wait().expect("it is ours");
+    let begun = std::time::Instant::now();
+    // Nobody but the machine's first process can reap it, which may be slow or none.
+    while stat(pid).is_some_and(|stat| !stat.starts_with('Z')) {
+        assert!(begun.elapsed() < Duration::from_secs(20), "it still runs");
+        tokio::task::yield_now().await;
+    }
+}
+
 #[test]
 fn what_is_said_is_bounded() {
     let mut said = b"first\n".to_vec();
