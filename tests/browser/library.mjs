@@ -26,7 +26,13 @@ print(await withPage(async (page, problems) => {
     src: element.shadowRoot.querySelector("img").src,
     coords: element.getAttribute("mediapreviewcoords"),
   }));
-  if (input.screenshot) await page.screenshot({ path: input.screenshot });
+  if (input.screenshot) {
+    await page.setViewportSize({ width: 1100, height: 860 });
+    const now = await bar.boundingBox();
+    await page.mouse.move(now.x + now.width * 0.6, now.y + now.height / 2, { steps: 5 });
+    await page.waitForTimeout(500);
+    await page.screenshot({ path: input.screenshot });
+  }
   await page.getByRole("button", { name: "Delete" }).click();
   await page.getByText("Nothing here yet").waitFor({ timeout: 10_000 });
   return { id, poster, preview, problems };
