@@ -25,10 +25,10 @@ pub struct Args {
     /// Services to run; only `all` for now [default: all]
     #[arg(long, value_name = "ROLES")]
     pub roles: Option<String>,
-    /// Where videos, sources and jobs are kept [default: sqlite:DATA-DIR/catalog.sqlite3]
+    /// Where videos, sources and jobs are kept [default: `sqlite:DATA-DIR/catalog.sqlite3`]
     #[arg(long, value_name = "URL")]
     pub catalog: Option<String>,
-    /// Where bytes are kept [default: file:DATA-DIR/objects]
+    /// Where bytes are kept [default: `file:DATA-DIR/objects`]
     #[arg(long, value_name = "URL")]
     pub objects: Option<String>,
     /// What wakes workers [default: local:]

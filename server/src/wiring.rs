@@ -87,7 +87,7 @@ pub async fn start(settings: &Settings, life: &Lifecycle) -> anyhow::Result<Mesh
         let routes = Routes::from(Router::new()).add_service(catalog.service()).add_service(transcoder.service());
         listeners.push(listen(behind, routes.into_axum_router(), vec![CATALOG, TRANSCODER], life).await?);
     }
-    life.spawn("catalog", async move { Ok(catalog.run().await?) });
+    life.spawn("catalog", Box::pin(catalog.run()));
     life.spawn("transcoder", async move { Ok(transcoder.run().await?) });
     Ok(Mesh { address, listeners })
 }
