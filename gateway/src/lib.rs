@@ -36,11 +36,13 @@ pub struct Config {
     pub call_timeout: Duration,
     /// Bytes that headers, indexes and playlists may take in memory.
     pub cache_bytes: u64,
+    /// The address that people use, such as `https://videos.example.org`; empty: whatever they used to ask.
+    pub public_url: String,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { call_timeout: Duration::from_secs(20), cache_bytes: 64 << 20 }
+        Self { call_timeout: Duration::from_secs(20), cache_bytes: 64 << 20, public_url: String::new() }
     }
 }
 

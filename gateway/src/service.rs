@@ -125,7 +125,7 @@ impl GatewayService for Videos {
         request: Request<pb::GetPlaybackRequest>,
     ) -> Result<Response<pb::GetPlaybackResponse>, Status> {
         let id = field::id("video_id", &request.into_inner().video_id)?;
-        let playback = Some(addresses::of(&entry(&self.deps, id).await?)?);
+        let playback = Some(addresses::of(&entry(&self.deps, id).await?, &self.deps.config.public_url)?);
         Ok(Response::new(pb::GetPlaybackResponse { playback }))
     }
 }

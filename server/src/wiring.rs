@@ -76,7 +76,10 @@ pub async fn start(settings: &Settings, life: &Lifecycle) -> anyhow::Result<Mesh
         bus,
         clock: clock::system(),
         lifecycle: life.clone(),
-        config: Arc::default(),
+        config: Arc::new(vidstream_gateway::Config {
+            public_url: settings.public_url.clone().unwrap_or_default(),
+            ..Default::default()
+        }),
     });
 
     let mut listeners = Vec::new();

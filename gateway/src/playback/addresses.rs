@@ -5,8 +5,8 @@ use vidstream_proto::pb;
 use vidstream_proto::pb::{PartState, UploadState, VideoState};
 use vidstream_proto::video::Entry;
 
-/// The addresses of `entry`'s video, or why it has none.
-pub fn of(entry: &Entry) -> Result<pb::Playback, Problem> {
+/// The addresses of `entry`'s video below `base` (empty: paths on the server that answers), or why it has none.
+pub fn of(entry: &Entry, base: &str) -> Result<pb::Playback, Problem> {
     let video = &entry.video;
     if video.state() == VideoState::Removed {
         return Err(Problem::new(Reason::NotFound, format!("video {} was removed", entry.id)));
@@ -20,7 +20,7 @@ pub fn of(entry: &Entry) -> Result<pb::Playback, Problem> {
     }
     let ready = |part: &Option<pb::Part>| part.as_ref().is_some_and(|part| part.state() == PartState::Ready);
     let address = |offered: bool, name: &str| {
-        if offered { format!("/videos/{}/{name}", entry.id) } else { String::new() }
+        if offered { format!("{base}/videos/{}/{name}", entry.id) } else { String::new() }
     };
     let segmented = ready(&video.source_rendition);
     let storyboard = ready(&video.storyboard);
@@ -54,7 +54,7 @@ mod tests {
     #[test]
     fn only_what_is_offered_has_an_address() {
         let made = entry(VideoState::Ready, UploadState::Complete, PartState::Ready, PartState::Running);
-        let playback = of(&made).expect("plays");
+        let playback = of(&made, "").expect("plays");
         assert_eq!(playback.hls, format!("/videos/{}/master.m3u8", made.id));
         assert_eq!(playback.dash, format!("/videos/{}/manifest.mpd", made.id));
         assert_eq!(playback.source, format!("/videos/{}/source", made.id));
@@ -64,7 +64,7 @@ mod tests {
     #[test]
     fn what_does_not_play_says_why() {
         let reason =
-            |state, upload| of(&entry(state, upload, PartState::Ready, PartState::Ready)).expect_err("no").reason;
+            |state, upload| of(&entry(state, upload, PartState::Ready, PartState::Ready), "").expect_err("no").reason;
         assert_eq!(reason(VideoState::Uploading, UploadState::Open), Reason::NotReady);
         assert_eq!(reason(VideoState::Removed, UploadState::Complete), Reason::NotFound);
         assert_eq!(reason(VideoState::Failed, UploadState::Expired), Reason::NotFound);

@@ -2,7 +2,9 @@
 
 use std::process::Command;
 use std::time::{Duration, Instant};
+use vidstream_tests::clips;
 use vidstream_tests::server::{Server, binary};
+use vidstream_tests::vidctl::{Person, id};
 
 #[test]
 fn all_mistakes_are_said_at_once() {
@@ -31,6 +33,17 @@ fn it_stops_soon_and_in_order() {
     let status = server.stop();
     assert!(status.success(), "{status}");
     assert!(began.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
+fn addresses_begin_with_the_public_one() {
+    let server = Server::with(&["--public-url", "https://videos.example.org/"]);
+    let person = Person::of(&server);
+    let video = person.upload(&clips::clip("first.mp4"), "--wait");
+    let nothing = tempfile::tempdir().expect("a temporary folder");
+    let out = person.command(&["play", id(&video)]).env("PATH", nothing.path()).output().expect("vidctl runs");
+    let address = String::from_utf8(out.stdout).expect("text");
+    assert_eq!(address.trim(), format!("https://videos.example.org/videos/{}/master.m3u8", id(&video)));
 }
 
 #[test]
