@@ -31,6 +31,8 @@ pub struct State {
     pub wants: ByteRanges,
     /// The catalog does not answer.
     pub away: bool,
+    /// Calls while it was away.
+    pub missed: usize,
     /// Results can't be said.
     pub deaf: bool,
 }
@@ -77,6 +79,7 @@ impl Catalog {
             beats: Vec::new(),
             wants: ByteRanges::new(),
             away: false,
+            missed: 0,
             deaf: false,
         };
         Self { state: Arc::new(Mutex::new(state)), changed: watch::Sender::new(0) }
@@ -175,7 +178,11 @@ impl Catalog {
     }
 
     fn present(&self) -> Result<(), Problem> {
-        if self.state().away { Err(Problem::new(Reason::Unavailable, "away")) } else { Ok(()) }
+        if !self.state().away {
+            return Ok(());
+        }
+        self.set(|state| state.missed += 1);
+        Err(Problem::new(Reason::Unavailable, "away"))
     }
 }
 

@@ -80,12 +80,9 @@ async fn a_catalog_that_comes_back_is_found() {
     mesh.catalog.queue(JobKind::Ingest);
     mesh.start();
     mesh.ring(JobKind::Ingest).await;
-    let came_back = async {
-        tokio::time::sleep(Duration::from_millis(600)).await;
-        mesh.catalog.set(|state| state.away = false);
-        mesh.catalog.outcome(JobKind::Ingest).await.expect("an index");
-    };
-    came_back.await;
+    mesh.catalog.see(|state| (state.missed >= 2).then_some(())).await;
+    mesh.catalog.set(|state| state.away = false);
+    mesh.catalog.outcome(JobKind::Ingest).await.expect("an index");
 }
 
 #[tokio::test]
