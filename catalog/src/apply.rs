@@ -36,7 +36,13 @@ impl Catalog {
             }
             Ok(())
         });
-        noted.await.map(|_| ())
+        noted.await?;
+        // A retry that came between the two writes found an outcome under way and left the job alone: it is seen to now.
+        let Some(source) = self.store.source(source).await? else { return Ok(()) };
+        match derive(&source).into_iter().find(|wanted| wanted.id == row.job.id) {
+            Some(wanted) => self.ensure_job(source.id, wanted).await,
+            None => Ok(()),
+        }
     }
 }
 

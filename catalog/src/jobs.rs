@@ -22,6 +22,9 @@ const INFRASTRUCTURE_BACKOFF: Duration = Duration::from_secs(2);
 /// The longest time between two attempts to delete something.
 const LONGEST_BACKOFF: Duration = Duration::from_mins(5);
 
+/// Priority of what nothing but a worker is missing for: uploads that stall must not hold up those that are complete.
+const URGENT: i32 = 200;
+
 /// A job that a source wants.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Wanted {
@@ -34,6 +37,11 @@ impl Wanted {
     fn new(source: SourceId, kind: JobKind, part: &str, inputs: &str) -> Self {
         let hash = blake3::hash(format!("{POLICY}/{inputs}").as_bytes()).to_hex();
         Self { id: JobId::new(source, kind, part, &hash[..16]), kind, priority: priority(kind) }
+    }
+
+    /// Before what others of its kind wait for.
+    fn urgent(self) -> Self {
+        Self { priority: URGENT, ..self }
     }
 }
 
@@ -60,7 +68,8 @@ pub(crate) fn derive(source: &Source) -> Vec<Wanted> {
     }
     let mut wanted = Vec::new();
     if source.index.is_pending() {
-        wanted.push(Wanted::new(id, JobKind::Ingest, "index", &source.size.to_string()));
+        let ingest = Wanted::new(id, JobKind::Ingest, "index", &source.size.to_string());
+        wanted.push(if source.upload_state == UploadState::Complete { ingest.urgent() } else { ingest });
     }
     // Pictures wait for the last byte: their worker would otherwise wait for the sender.
     let complete = source.upload_state == UploadState::Complete && source.index.state == PartState::Ready;
@@ -155,6 +164,9 @@ impl Catalog {
             return Ok(());
         }
         let row = self.job(&wanted.id).await?;
+        if is_unfinished(&row.job) && row.job.priority < wanted.priority {
+            return self.hurry(&wanted).await;
+        }
         if is_unfinished(&row.job) || row.unapplied {
             return Ok(());
         }
@@ -173,6 +185,19 @@ impl Catalog {
         });
         row.await?;
         self.ring(class).await;
+        Ok(())
+    }
+
+    /// Raises the priority of a job; one that waits for its next attempt waits no longer.
+    async fn hurry(&self, wanted: &Wanted) -> Result<(), Problem> {
+        let raised = self.change_job(&wanted.id, |row| {
+            if row.job.priority < wanted.priority {
+                (row.job.priority, row.job.not_before) = (wanted.priority, None);
+            }
+            Ok(())
+        });
+        raised.await?;
+        self.ring(wanted.kind.class()).await;
         Ok(())
     }
 

@@ -163,20 +163,23 @@ impl Catalog {
     pub(crate) async fn expire_upload(&self, id: SourceId) -> Result<(), Problem> {
         let now = self.now();
         let is_old = |time: SystemTime| now.duration_since(time).is_ok_and(|age| age >= self.config.upload_expiry);
-        let source = self
-            .update_source(id, |source| {
-                if source.upload_state == UploadState::Open && is_old(source.receive_time) {
-                    source.upload_state = UploadState::Expired;
-                }
-                Ok(())
-            })
-            .await?;
-        if source.upload_state == UploadState::Expired && source.life == SourceLife::Live {
+        let source = self.source(id).await?;
+        if source.upload_state != UploadState::Open || !is_old(source.receive_time) {
+            return Ok(());
+        }
+        // First: a crash after it finds an open upload that is still old, or that went on and is restored by its owner.
+        if source.life == SourceLife::Live {
             for video in &source.video_ids {
                 self.hide_video(*video, now + self.config.purge_after).await?;
             }
         }
-        Ok(())
+        let expired = self.update_source(id, |source| {
+            if source.upload_state == UploadState::Open && is_old(source.receive_time) {
+                source.upload_state = UploadState::Expired;
+            }
+            Ok(())
+        });
+        expired.await.map(|_| ())
     }
 
     /// Pages of records from `first` on, and where to go on if the answer was cut.

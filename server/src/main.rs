@@ -47,13 +47,14 @@ fn main() -> ExitCode {
 
 fn settings(args: &Args) -> Result<Settings, Mistakes> {
     let config = args.config.clone().or_else(|| std::env::var("VIDSTREAM_CONFIG").ok());
-    let file = match config.as_deref().map(|path| (path, std::fs::read_to_string(path))) {
-        None => None,
-        Some((path, Ok(text))) => Some((path, text)),
-        Some((path, Err(error))) => return Err(Mistakes(vec![format!("--config {path}: {error}")])),
-    };
-    let file = file.as_ref().map(|(path, text)| (*path, text.as_str()));
-    Settings::resolve(file, std::env::vars(), args.given())
+    let file = config.map(|path| {
+        let text = std::fs::read_to_string(&path).map_err(|error| error.to_string());
+        (path, text)
+    });
+    // Other programs' variables need not be text.
+    let environment = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())));
+    Settings::resolve(file, environment, args.given())
 }
 
 async fn run(settings: Settings) -> anyhow::Result<()> {

@@ -81,15 +81,17 @@ struct Layers {
 }
 
 impl Settings {
-    /// Resolves settings from a file's text (with its name), the environment and the flags.
+    /// Resolves settings from a file (its name, and its text or why it can't be read), the environment and the flags.
     pub fn resolve(
-        file: Option<(&str, &str)>,
+        file: Option<(String, Result<String, String>)>,
         environment: impl IntoIterator<Item = (String, String)>,
         flags: Vec<(&'static str, String)>,
     ) -> Result<Self, Mistakes> {
         let mut layers = Layers::default();
-        if let Some((name, text)) = file {
-            layers.file(name, text);
+        match file {
+            Some((name, Ok(text))) => layers.file(&name, &text),
+            Some((name, Err(why))) => layers.mistakes.push(format!("--config {name}: {why}")),
+            None => {}
         }
         layers.environment(environment);
         for (name, value) in flags {
@@ -264,7 +266,7 @@ mod tests {
         let environment =
             variables(&[("VIDSTREAM_LISTEN", "127.0.0.1:2"), ("VIDSTREAM_DATA_DIR", "/srv/b"), ("HOME", "/")]);
         let flags = vec![("listen", "127.0.0.1:3".to_owned())];
-        let settings = Settings::resolve(Some(("f.toml", file)), environment, flags).expect("valid");
+        let settings = Settings::resolve(Some(("f.toml".into(), Ok(file.into()))), environment, flags).expect("valid");
         assert_eq!(settings.listen.port(), 3);
         assert_eq!(settings.data_dir, PathBuf::from("/srv/b"));
         assert_eq!(settings.objects, "file:/srv/b/objects");
@@ -283,7 +285,8 @@ mod tests {
             ("purge-after", "1w".to_owned()),
         ];
         let Mistakes(mistakes) =
-            Settings::resolve(Some(("f.toml", "speed = 3\n")), environment, flags).expect_err("wrong");
+            Settings::resolve(Some(("f.toml".into(), Ok("speed = 3\n".into()))), environment, flags)
+                .expect_err("wrong");
         for part in [
             "speed",
             "VIDSTREAM_COLOUR",

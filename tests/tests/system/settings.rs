@@ -52,5 +52,14 @@ fn settings_come_from_a_file_too() {
     let file = folder.path().join("settings.toml");
     std::fs::write(&file, "log-format = \"json\"\n").expect("written");
     let server = Server::with(&["--config", file.to_str().expect("text")]);
-    assert!(server.log().lines().all(|line| line.starts_with('{')), "{}", server.log());
+    let id = server.id();
+    vidstream_tests::server::signal(id, "TERM");
+    let log = loop {
+        let log = server.log();
+        if log.contains("stopping") {
+            break log;
+        }
+        std::thread::yield_now();
+    };
+    assert!(log.lines().all(|line| line.starts_with('{')), "{log}");
 }

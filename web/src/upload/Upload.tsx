@@ -2,10 +2,14 @@
 import { useRef, useState } from "react";
 import { sentence } from "../api/client";
 import { learn } from "../api/library";
-import { send } from "./send";
+import { discard, send } from "./send";
 
 interface Sending {
   key: number;
+  /** Stops it. */
+  stop: AbortController;
+  /** The video it becomes, once the server made it. */
+  videoId?: string;
   name: string;
   size: number;
   sent: number;
@@ -23,14 +27,23 @@ export function Upload() {
 
   async function start(file: File) {
     const key = ++keys;
-    setSendings((all) => [...all, { key, name: file.name, size: file.size, sent: 0 }]);
+    const stop = new AbortController();
+    setSendings((all) => [...all, { key, stop, name: file.name, size: file.size, sent: 0 }]);
     try {
       if (file.size === 0) throw new Error("the file is empty");
-      learn(await send(file, () => {}, (sent) => change(key, { sent }), new AbortController().signal));
+      learn(await send(file, (videoId) => change(key, { videoId }), (sent) => change(key, { sent }), stop.signal));
       setSendings((all) => all.filter((one) => one.key !== key));
     } catch (error) {
       change(key, { error: sentence(error) });
     }
+  }
+
+  /** Stops a sending and removes what was sent. */
+  async function giveUp(one: Sending) {
+    one.stop.abort();
+    setSendings((all) => all.filter((other) => other.key !== one.key));
+    // A server that can't be reached lets the upload expire.
+    if (one.videoId) await discard(one.videoId).catch(() => {});
   }
 
   return (
@@ -48,10 +61,13 @@ export function Upload() {
             {one.error ? (
               <>
                 <strong role="alert">{one.error}</strong>
-                <button onClick={() => setSendings((all) => all.filter((other) => other !== one))}>Dismiss</button>
+                <button onClick={() => void giveUp(one)}>Dismiss</button>
               </>
             ) : (
-              <progress max={one.size || 1} value={one.sent} aria-label={`Sending ${one.name}`} />
+              <>
+                <progress max={one.size || 1} value={one.sent} aria-label={`Sending ${one.name}`} />
+                <button onClick={() => void giveUp(one)}>Cancel</button>
+              </>
             )}
           </li>
         ))}

@@ -6,35 +6,27 @@ const CELL = 8 * 1024 * 1024;
 const PARALLEL = 2;
 const ATTEMPTS = 6;
 
-interface Range {
-  start: number;
-  end: number;
-}
-
-/** Numbers of the cells of a file of `size` bytes that are not durable yet. */
-export function missingCells(size: number, durable: Range[]): number[] {
-  const cells = [];
-  for (let start = 0; start < size; start += CELL) {
-    const end = Math.min(start + CELL, size);
-    if (!durable.some((range) => range.start <= start && end <= range.end)) cells.push(start / CELL);
-  }
-  return cells;
-}
-
 const worker = new Worker(new URL("./sum.worker.ts", import.meta.url), { type: "module" });
-const waiting = new Map<number, (sum: number) => void>();
+const waiting = new Map<number, (sum?: number) => void>();
 let key = 0;
-worker.onmessage = ({ data }: MessageEvent<{ key: number; sum: number }>) => {
+worker.onmessage = ({ data }: MessageEvent<{ key: number; sum?: number }>) => {
   waiting.get(data.key)?.(data.sum);
   waiting.delete(data.key);
 };
+worker.onerror = () => {
+  waiting.forEach((heard) => heard());
+  waiting.clear();
+};
 
 function crc32c(chunk: Blob): Promise<number> {
-  return new Promise((resolve) => {
-    waiting.set(++key, resolve);
+  return new Promise((resolve, reject) => {
+    waiting.set(++key, (sum) => (sum === undefined ? reject(final("the file can't be read any more")) : resolve(sum)));
     worker.postMessage({ key, chunk });
   });
 }
+
+/** An error that trying again does not mend. */
+const final = (sentence: string) => Object.assign(new Error(sentence), { final: true });
 
 function digest(sum: number): string {
   const bytes = [sum >>> 24, sum >>> 16, sum >>> 8, sum].map((byte) => String.fromCharCode(byte & 255));
@@ -54,10 +46,11 @@ async function put(uploadId: string, file: File, cell: number, signal: AbortSign
     try {
       const response = await fetch(`/uploads/${uploadId}/bytes?offset=${offset}`, { method: "PUT", body: chunk, headers, signal });
       if (response.ok) return (await response.json()) as Answer;
-      const problem = (await response.json().catch(() => ({}))) as { detail?: string };
-      const error = new Error(problem.detail ?? `the server answered ${response.status}`);
-      if (response.status < 500 && response.status !== 429) throw Object.assign(error, { final: true });
-      throw error;
+      const problem = (await response.json().catch(() => ({}))) as { detail?: string; reason?: string };
+      const sentence = problem.detail ?? `the server answered ${response.status}`;
+      // Bytes that were damaged on their way are sent again, as what an overloaded server refused.
+      const again = response.status >= 500 || response.status === 429 || problem.reason === "CHECKSUM_MISMATCH";
+      throw again ? new Error(sentence) : final(sentence);
     } catch (error) {
       if (signal.aborted || attempt === ATTEMPTS || (error as { final?: boolean }).final) throw error;
       await new Promise((resolve) => setTimeout(resolve, 250 * 2 ** attempt * (0.5 + Math.random())));
@@ -65,12 +58,15 @@ async function put(uploadId: string, file: File, cell: number, signal: AbortSign
   }
 }
 
-/** Uploads `file`; `onSent` hears of bytes that are durable. */
+/** Cells of a file of `size` bytes. */
+const cellsOf = (size: number) => Array.from({ length: Math.ceil(size / CELL) }, (_, cell) => cell);
+
+/** Uploads `file`; `onCreated` hears which video it becomes, `onSent` of bytes that are durable. */
 export async function send(file: File, onCreated: (videoId: string) => void, onSent: (bytes: number) => void, signal: AbortSignal): Promise<Video> {
   const { upload } = await uploads.createUpload({ requestId: requestId(), fileName: file.name, size: BigInt(file.size) });
   if (!upload) throw new Error("the server made no upload");
   onCreated(upload.videoId);
-  const cells = missingCells(file.size, []);
+  const cells = cellsOf(file.size);
   let sent = 0;
   const lane = async () => {
     for (let cell = cells.shift(); cell !== undefined; cell = cells.shift()) {
@@ -91,7 +87,7 @@ export async function send(file: File, onCreated: (videoId: string) => void, onS
   return video;
 }
 
-/** Gives up an upload that failed: its video is removed at once. */
+/** Gives up an upload: its video is removed for good. */
 export async function discard(videoId: string) {
   await gateway.removeVideo({ requestId: requestId(), videoId, purgeAfter: { seconds: 0n, nanos: 0 } });
 }
