@@ -40,6 +40,11 @@ impl Proxy {
         *self.target.lock().expect("no thread panics with it") = address;
     }
 
+    /// Bytes that clients sent up to now.
+    pub fn passed(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
+    }
+
     /// Bytes that clients sent since this was asked last.
     pub fn sent(&self) -> u64 {
         self.sent.swap(0, Ordering::Relaxed)

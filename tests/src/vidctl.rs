@@ -56,6 +56,15 @@ impl Person {
         videos.remove(0)
     }
 
+    /// The id of the upload that `vidctl` remembers as unfinished, if there is one.
+    pub fn unfinished_upload(&self) -> Option<String> {
+        let entries = self.home.path().join("vidctl/uploads").read_dir().ok()?;
+        let entries = entries.map(|entry| entry.expect("an entry").path());
+        let entry = entries.into_iter().find(|path| path.extension().is_some_and(|ending| ending == "json"))?;
+        let entry: Value = serde_json::from_slice(&std::fs::read(entry).expect("readable")).expect("JSON");
+        entry["upload"]["upload_id"].as_str().map(ToOwned::to_owned)
+    }
+
     /// The video as it is now.
     pub fn get(&self, id: &str) -> Value {
         self.json(&["get", id]).remove(0)

@@ -50,6 +50,12 @@ fn what_is_no_video_fails_with_words() {
         assert!(words.iter().any(|word| sentence.contains(word)), "{sentence}");
     }
 
+    // A movie whose tracks have no sample: it lasts no time at all.
+    let nothing =
+        clips::made("nothing.mp4", "-f lavfi -i testsrc2=size=64x64:rate=25:duration=1 -frames:v 0 -c:v libx264");
+    let nothing = failure(&server, &nothing);
+    assert!(nothing.len() > 15, "{nothing}");
+
     let fragmented = clips::made("fragmented.mp4", "P S H A -movflags +frag_keyframe+empty_moov+default_base_moof");
     let fragmented = failure(&server, &fragmented);
     assert!(fragmented.contains("fragment"), "{fragmented}");

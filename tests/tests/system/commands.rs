@@ -1,6 +1,7 @@
 //! The commands of `vidctl` against a real server.
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 use vidstream_tests::clips;
 use vidstream_tests::judges::curl;
@@ -168,10 +169,30 @@ fn play_prints_the_address_and_completions_complete() {
 
 #[test]
 fn failed_parts_can_be_run_again() {
-    // A server whose ffmpeg always fails makes no storyboard; one that works makes it good.
-    let server = Server::with(&["--ffmpeg", "ffmpeg"]);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    // An ffmpeg that says its version, and is killed whenever it should work.
+    let broken = folder.path().join("ffmpeg");
+    let script = "#!/bin/sh\ncase \"$*\" in *-version*) exec ffmpeg -version;; esac\nkill -9 $$\n";
+    std::fs::write(&broken, script).expect("written");
+    std::fs::set_permissions(&broken, std::fs::Permissions::from_mode(0o755)).expect("allowed");
+    let server = Server::with(&["--ffmpeg", broken.to_str().expect("text")]);
     let person = Person::of(&server);
-    let video = person.upload(&clips::clip("first.mp4"), "--wait=all");
+    let clip = clips::clip("first.mp4");
+    let (code, out, errors) = person.run(&["--output", "json", "upload", "--wait=all", clip.to_str().expect("text")]);
+    assert_eq!(code, 1, "previews failed: {out}{errors}");
+    let video: serde_json::Value = serde_json::from_str(out.trim()).expect("a video");
+    assert_eq!(video["state"], "VIDEO_STATE_READY", "it plays all the same: {video:#}");
+    assert_eq!(video["storyboard"]["state"], "PART_STATE_FAILED", "{video:#}");
+    assert!(video["storyboard"]["reason"].as_str().is_some_and(|reason| !reason.is_empty()));
+
+    let server = server.kill_and_restart(&[]);
+    let person = Person::of(&server);
     let again = person.json(&["retry", id(&video)]).remove(0);
-    assert_eq!(again["state"], "VIDEO_STATE_READY", "harmless where nothing failed");
+    assert_ne!(again["storyboard"]["state"], "PART_STATE_FAILED", "{again:#}");
+    person.json(&["watch", id(&video)]);
+    let mended = person.get(id(&video));
+    for part in ["storyboard", "poster"] {
+        assert_eq!(mended[part]["state"], "PART_STATE_READY", "{mended:#}");
+    }
+    assert_eq!(curl::get(&format!("{}/videos/{}/storyboard.vtt", server.address, id(&video))).status, 200);
 }
