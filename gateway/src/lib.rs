@@ -18,10 +18,8 @@ use std::time::Duration;
 use tonic::service::Routes;
 use tonic::{Response, Status};
 use tonic_web::GrpcWebLayer;
-use vidstream_backends::bus::EventBus;
 use vidstream_backends::objects::ObjectStore;
 use vidstream_mesh::channel::Channel;
-use vidstream_mesh::clock::Clock;
 use vidstream_mesh::lifecycle::Lifecycle;
 use vidstream_proto::error::{Problem, Reason};
 use vidstream_proto::pb::catalog_service_client::CatalogServiceClient;
@@ -55,10 +53,6 @@ pub struct Deps {
     pub transcoder: TranscoderServiceClient<Channel>,
     /// The bytes.
     pub objects: Arc<dyn ObjectStore>,
-    /// Notices that something changed.
-    pub bus: Arc<dyn EventBus>,
-    /// Wall-clock time.
-    pub clock: Arc<dyn Clock>,
     /// When to stop.
     pub lifecycle: Lifecycle,
     /// Settings.

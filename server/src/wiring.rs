@@ -10,10 +10,10 @@ use tonic::service::Routes;
 use vidstream_backends::{bus, objects, queue};
 use vidstream_catalog::Catalog;
 use vidstream_gateway::{Deps, Gateway};
+use vidstream_mesh::in_process;
 use vidstream_mesh::lifecycle::Lifecycle;
 use vidstream_mesh::reflection::Introspection;
 use vidstream_mesh::serve::{Limits, serve};
-use vidstream_mesh::{clock, in_process};
 use vidstream_proto::pb::catalog_service_client::CatalogServiceClient;
 use vidstream_proto::pb::transcoder_service_client::TranscoderServiceClient;
 use vidstream_transcoder::Transcoder;
@@ -60,7 +60,7 @@ pub async fn start(settings: &Settings, life: &Lifecycle) -> anyhow::Result<Mesh
         .lifecycle(life.clone())
         .build();
     let to_catalog = in_process::channel(catalog.service());
-    let transcoder = Transcoder::builder(to_catalog.clone(), Arc::clone(&objects), queue, Arc::clone(&bus))
+    let transcoder = Transcoder::builder(to_catalog.clone(), Arc::clone(&objects), queue, bus)
         .config(vidstream_transcoder::Config {
             ffmpeg: settings.ffmpeg.clone().into(),
             write_deadline: settings.write_deadline,
@@ -73,8 +73,6 @@ pub async fn start(settings: &Settings, life: &Lifecycle) -> anyhow::Result<Mesh
         catalog: CatalogServiceClient::new(to_catalog).max_decoding_message_size(LARGEST_MESSAGE),
         transcoder: TranscoderServiceClient::new(to_transcoder),
         objects,
-        bus,
-        clock: clock::system(),
         lifecycle: life.clone(),
         config: Arc::new(vidstream_gateway::Config {
             public_url: settings.public_url.clone().unwrap_or_default(),

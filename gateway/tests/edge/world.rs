@@ -13,12 +13,11 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 use tonic::service::Routes;
 use tonic::transport::Endpoint;
-use vidstream_backends::bus::LocalBus;
 use vidstream_backends::objects::{FileStore, ObjectStore};
 use vidstream_gateway::{Config, Deps, Gateway};
 use vidstream_mesh::channel::Channel;
 use vidstream_mesh::lifecycle::Lifecycle;
-use vidstream_mesh::{clock, in_process, serve};
+use vidstream_mesh::{in_process, serve};
 use vidstream_proto::error::Problem;
 use vidstream_proto::ids::RequestId;
 use vidstream_proto::pb;
@@ -60,8 +59,6 @@ impl World {
             catalog: CatalogServiceClient::new(catalog_channel),
             transcoder: TranscoderServiceClient::new(transcoder_channel),
             objects: wrap(Arc::new(FileStore::open(directory.path()).await.expect("a store"))),
-            bus: Arc::new(LocalBus::default()),
-            clock: clock::system(),
             lifecycle: Lifecycle::new(),
             config: Arc::new(Config::default()),
         };

@@ -10,12 +10,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use tempfile::TempDir;
 use tower::ServiceExt;
-use vidstream_backends::bus::LocalBus;
 use vidstream_backends::objects::{FileStore, ObjectName, ObjectStore};
 use vidstream_gateway::playback::Playback;
 use vidstream_gateway::{Config, Deps};
 use vidstream_mesh::lifecycle::Lifecycle;
-use vidstream_mesh::{clock, in_process};
+use vidstream_mesh::in_process;
 use vidstream_proto::ids::{SourceId, UploadId, VideoId};
 use vidstream_proto::job::Fence;
 use vidstream_proto::pb;
@@ -62,8 +61,6 @@ impl World {
             catalog: CatalogServiceClient::new(channel.clone()),
             transcoder: TranscoderServiceClient::new(channel),
             objects: Arc::clone(&objects),
-            bus: Arc::new(LocalBus::default()),
-            clock: clock::system(),
             lifecycle: Lifecycle::new(),
             config: Arc::new(Config::default()),
         };
