@@ -7,7 +7,7 @@ use crate::store::JobsQuery;
 use crate::upload::{CompleteSource, RecordExtents, WantRanges};
 use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 use tonic::{Request, Response, Status};
-use vidstream_mesh::caller::Caller;
+use vidstream_mesh::caller;
 use vidstream_proto::error::Problem;
 use vidstream_proto::job::{Fence, JobClass, JobId, JobKind};
 use vidstream_proto::pb::catalog_service_server::CatalogService;
@@ -31,17 +31,13 @@ impl Service {
 type Answer<T> = Result<Response<T>, Status>;
 type Streaming<T> = BoxStream<'static, Result<T, Status>>;
 
-fn caller<T>(request: &Request<T>) -> Caller {
-    request.extensions().get().cloned().unwrap_or_else(Caller::local)
-}
-
 #[tonic::async_trait]
 impl CatalogService for Service {
     type WatchSourceStream = Streaming<pb::WatchSourceResponse>;
     type WatchEntriesStream = Streaming<pb::WatchEntriesResponse>;
 
     async fn create_source(&self, request: Request<pb::CreateSourceRequest>) -> Answer<pb::CreateSourceResponse> {
-        let caller = caller(&request);
+        let caller = caller::of(&request)?;
         let create = CreateUpload::try_from(request.into_inner())?;
         let source = self.catalog.create_source(create, caller.owner()).await?;
         Ok(Response::new(pb::CreateSourceResponse { source: Some(source.into()) }))

@@ -158,6 +158,7 @@ impl Catalog {
         let request = pb::RetryEntryRequest::from(retry.clone());
         self.once(retry.request_id, "RetryEntry", &request, async {
             let row = self.refuse_purging(retry.video_id).await?;
+            check_revision(&row, retry.expected_revision)?;
             self.update_source(row.entry.source_id, |source| {
                 jobs::retry_failed(source);
                 Ok(())

@@ -1,6 +1,11 @@
 //! Who calls, and what they may do. One layer makes the caller; handlers receive it and never guess.
 
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::Response;
 use std::sync::Arc;
+use tonic::Status;
+use vidstream_proto::error::{Problem, Reason};
 
 /// Who makes a request. Until there are accounts, everyone is `local` and everything is allowed to them.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -43,4 +48,21 @@ pub enum Permission {
     Upload,
     /// Talk to a service behind the gateway.
     Mesh,
+}
+
+/// The caller that a layer found out; without such a layer nobody may do anything.
+pub fn of<T>(request: &tonic::Request<T>) -> Result<Caller, Problem> {
+    let denied = || Problem::new(Reason::PermissionDenied, "it is not known who calls");
+    request.extensions().get().cloned().ok_or_else(denied)
+}
+
+/// The layer of a mesh listener, for `axum::middleware::from_fn`: makes the caller and lets through who may talk to the
+/// services behind the gateway. All rpcs there need [`Permission::Mesh`].
+pub async fn authorise_mesh(mut request: Request, next: Next) -> Response {
+    let caller = Caller::local();
+    if !caller.may(Permission::Mesh) {
+        return Status::from(Problem::new(Reason::PermissionDenied, "services only")).into_http();
+    }
+    request.extensions_mut().insert(caller);
+    next.run(request).await
 }

@@ -3,6 +3,7 @@
 //! Messages are encoded and decoded as over the network, so that one process behaves like many; no socket and no HTTP/2
 //! framing is involved.
 
+use crate::caller::Caller;
 use crate::channel::{Channel, ChannelError};
 use std::convert::Infallible;
 use tonic::body::Body;
@@ -18,5 +19,12 @@ where
         + 'static,
     S::Future: Send + 'static,
 {
+    let service = service.map_request(|mut request: http::Request<Body>| {
+        // Who calls within a process is the process, unless it calls for somebody.
+        if request.extensions().get::<Caller>().is_none() {
+            request.extensions_mut().insert(Caller::local());
+        }
+        request
+    });
     Channel::new(service.map_err(|never: Infallible| -> ChannelError { match never {} }))
 }

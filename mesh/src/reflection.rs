@@ -1,5 +1,7 @@
 //! Health and reflection of one listener: each lists the services it answers for, and no others.
 
+use prost::Message;
+use prost_types::FileDescriptorSet;
 use tonic::service::Routes;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
@@ -21,7 +23,7 @@ impl Introspection {
     pub async fn new(services: Vec<&'static str>) -> Result<Self, tonic_reflection::server::Error> {
         let (reporter, health) = tonic_health::server::health_reporter();
         let mut reflection = tonic_reflection::server::Builder::configure()
-            .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+            .register_file_descriptor_set(described(&services)?)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
             // Details of errors, so that clients that learn by reflection can show them.
             .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
@@ -41,4 +43,14 @@ impl Introspection {
             self.reporter.set_service_status(service, ServingStatus::NotServing).await;
         }
     }
+}
+
+/// The contract's descriptors without the services that this listener does not answer for.
+fn described(services: &[&str]) -> Result<FileDescriptorSet, tonic_reflection::server::Error> {
+    let mut set = FileDescriptorSet::decode(FILE_DESCRIPTOR_SET)?;
+    for file in &mut set.file {
+        let package = file.package().to_owned();
+        file.service.retain(|service| services.contains(&format!("{package}.{}", service.name()).as_str()));
+    }
+    Ok(set)
 }

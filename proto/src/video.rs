@@ -72,6 +72,8 @@ pub struct RetryVideo {
     pub request_id: RequestId,
     /// Which video.
     pub video_id: VideoId,
+    /// Refused if the video has another.
+    pub expected_revision: Option<i64>,
 }
 
 fn tags(given: &[String]) -> Result<Vec<String>, Problem> {
@@ -127,7 +129,7 @@ same_fields!(pb::UpdateVideoRequest => UpdateEntryRequest {
 });
 same_fields!(pb::RemoveVideoRequest => RemoveEntryRequest { request_id, video_id, purge_after, expected_revision });
 same_fields!(pb::RestoreVideoRequest => RestoreEntryRequest { request_id, video_id, expected_revision });
-same_fields!(pb::RetryVideoRequest => RetryEntryRequest { request_id, video_id });
+same_fields!(pb::RetryVideoRequest => RetryEntryRequest { request_id, video_id, expected_revision });
 
 fn read_list(r: pb::ListEntriesRequest) -> Result<ListVideos, Problem> {
     let page_size = match r.page_size {
@@ -246,8 +248,13 @@ mirror!(
     |r| Ok(RetryVideo {
         request_id: field::id("request_id", &r.request_id)?,
         video_id: field::id("video_id", &r.video_id)?,
+        expected_revision: r.expected_revision,
     }),
-    |r| pb::RetryEntryRequest { request_id: r.request_id.to_string(), video_id: r.video_id.to_string() },
+    |r| pb::RetryEntryRequest {
+        request_id: r.request_id.to_string(),
+        video_id: r.video_id.to_string(),
+        expected_revision: r.expected_revision,
+    },
     pb::RetryEntryRequest,
     pb::RetryEntryRequest,
     pb::RetryVideoRequest

@@ -173,8 +173,17 @@ impl Layers {
             log_format: self.read("log-format", LogFormat::Text, log_format),
             data_dir,
         };
-        let insecure_public =
-            self.read("insecure-public", false, |v| v.parse().map_err(|_| format!("`{v}` is neither true nor false")));
+        if !is_program(&settings.ffmpeg) {
+            self.mistakes.push(format!(
+                "--ffmpeg {}: there is no such program; install ffmpeg 5.1 or newer, or say where it is",
+                settings.ffmpeg
+            ));
+        }
+        let insecure_public = self.read("insecure-public", false, |value| match value {
+            "true" | "1" => Ok(true),
+            "false" | "0" => Ok(false),
+            other => Err(format!("`{other}` is neither true nor false")),
+        });
         if !settings.listen.ip().is_loopback() && !insecure_public {
             self.mistakes.push(format!(
                 "--listen {}: there are no accounts yet, so everyone who reaches this address may do everything; \
@@ -188,6 +197,16 @@ impl Layers {
 
 fn not_empty(value: &str) -> Result<String, String> {
     if value.is_empty() { Err("must not be empty".into()) } else { Ok(value.to_owned()) }
+}
+
+/// Whether `name` is a file, or a name without a slash is one in `PATH`. Whether it works is found out when it is first
+/// started: asking it would cost more than all else that starts.
+fn is_program(name: &str) -> bool {
+    if name.contains('/') {
+        return std::path::Path::new(name).is_file();
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(name).is_file())
 }
 
 fn address(value: &str) -> Result<SocketAddr, String> {

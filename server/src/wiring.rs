@@ -3,6 +3,7 @@
 use crate::settings::Settings;
 use anyhow::Context;
 use axum::Router;
+use axum::middleware::from_fn;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -10,10 +11,10 @@ use tonic::service::Routes;
 use vidstream_backends::{bus, objects, queue};
 use vidstream_catalog::Catalog;
 use vidstream_gateway::{Deps, Gateway};
-use vidstream_mesh::in_process;
 use vidstream_mesh::lifecycle::Lifecycle;
 use vidstream_mesh::reflection::Introspection;
 use vidstream_mesh::serve::{Limits, serve};
+use vidstream_mesh::{caller, in_process};
 use vidstream_proto::pb::catalog_service_client::CatalogServiceClient;
 use vidstream_proto::pb::transcoder_service_client::TranscoderServiceClient;
 use vidstream_transcoder::Transcoder;
@@ -86,7 +87,8 @@ pub async fn start(settings: &Settings, life: &Lifecycle) -> anyhow::Result<Mesh
     if let Some(behind) = behind {
         tracing::info!(address = %behind.local_addr().context("read the mesh address")?, "mesh listener");
         let routes = Routes::from(Router::new()).add_service(catalog.service()).add_service(transcoder.service());
-        listeners.push(listen(behind, routes.into_axum_router(), vec![CATALOG, TRANSCODER], life).await?);
+        let routes = routes.into_axum_router().layer(from_fn(caller::authorise_mesh));
+        listeners.push(listen(behind, routes, vec![CATALOG, TRANSCODER], life).await?);
     }
     life.spawn("catalog", Box::pin(catalog.run()));
     life.spawn("transcoder", async move { Ok(transcoder.run().await?) });

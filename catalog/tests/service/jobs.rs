@@ -166,8 +166,11 @@ async fn a_bad_file_fails_once_it_is_complete_and_can_be_retried() {
     let shown = world.complete(&source.id, file.blake3()).await.unwrap();
     assert_eq!((shown.state(), shown.failure.as_str()), (VideoState::Failed, "this is a text file"));
 
-    let retry =
-        || pb::RetryEntryRequest { request_id: crate::world::request_id(), video_id: source.video_ids[0].clone() };
+    let retry = || pb::RetryEntryRequest {
+        request_id: crate::world::request_id(),
+        video_id: source.video_ids[0].clone(),
+        expected_revision: None,
+    };
     let shown = world.client.retry_entry(retry()).await.unwrap().into_inner().entry.unwrap().video.unwrap();
     assert_eq!(shown.state(), VideoState::Processing);
     let again = world.take().await.unwrap();

@@ -103,6 +103,6 @@ async fn what_is_unknown_is_not_found() {
     assert_eq!(reason(world.remove(&unknown, std::time::Duration::ZERO).await), Reason::NotFound);
     assert_eq!(reason(world.complete(&unknown, [0; 32]).await), Reason::NotFound);
     assert_eq!(reason(world.record(&unknown, vec![]).await), Reason::NotFound);
-    let retry = pb::RetryEntryRequest { request_id: request_id(), video_id: unknown };
+    let retry = pb::RetryEntryRequest { request_id: request_id(), video_id: unknown, expected_revision: None };
     assert_eq!(reason(world.client.retry_entry(retry).await), Reason::NotFound);
 }

@@ -50,7 +50,11 @@ pub async fn restore(context: &Context, args: Several) -> Result<Exit, Failure> 
 
 pub async fn retry(context: &Context, args: Several) -> Result<Exit, Failure> {
     each(args.ids, async |id| {
-        let request = pb::RetryVideoRequest { request_id: request_id(), video_id: video_id(&id)?.to_string() };
+        let request = pb::RetryVideoRequest {
+            request_id: request_id(),
+            video_id: video_id(&id)?.to_string(),
+            expected_revision: None,
+        };
         let retried = context.gateway.videos.clone().retry_video(unary(request)).await;
         let retried = video(retried.map(|r| r.into_inner().video));
         context.printer.video(&retried.map_err(|error| context.gateway.told(error))?)

@@ -51,7 +51,12 @@ impl Representation {
         F: Future<Output = Result<Body, Problem>>,
     {
         let mut response = match conditions::judge(&request.method, &request.headers, &self.tag, self.len) {
-            Verdict::NotModified => status_only(StatusCode::NOT_MODIFIED),
+            Verdict::NotModified => {
+                let mut response = status_only(StatusCode::NOT_MODIFIED);
+                // Else the server writes 0, which only a 200 of that length would allow (RFC 9110 §8.6).
+                response.headers_mut().insert(CONTENT_LENGTH, self.len.into());
+                response
+            }
             Verdict::PreconditionFailed => {
                 let problem = Problem::new(Reason::RevisionMismatch, "it is not what If-Match names");
                 return Ok(answer_with(StatusCode::PRECONDITION_FAILED, &problem));

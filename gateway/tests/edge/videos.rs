@@ -41,7 +41,7 @@ async fn videos_are_listed_changed_hidden_and_shown() {
         pb::RestoreVideoRequest { request_id: request_id(), video_id: video_id.clone(), ..Default::default() };
     let restored = client.restore_video(restore).await.expect("restored").into_inner().video.expect("a video");
     assert_eq!(restored.state(), pb::VideoState::Uploading);
-    let retry = pb::RetryVideoRequest { request_id: request_id(), video_id: video_id.clone() };
+    let retry = pb::RetryVideoRequest { request_id: request_id(), video_id: video_id.clone(), expected_revision: None };
     client.retry_video(retry).await.expect("harmless");
     let found = client.get_video(pb::GetVideoRequest { video_id }).await.expect("found").into_inner().video;
     assert_eq!(found.expect("a video").title, "Sea");
@@ -56,7 +56,7 @@ async fn mistakes_name_the_field() {
     assert_eq!(field(get), "video_id");
     let list = pb::ListVideosRequest { page_size: 201, ..Default::default() };
     assert_eq!(field(client.list_videos(list).await.expect_err("too many")), "page_size");
-    let retry = pb::RetryVideoRequest { request_id: String::new(), video_id: VideoId::generate().to_string() };
+    let retry = pb::RetryVideoRequest { video_id: VideoId::generate().to_string(), ..Default::default() };
     assert_eq!(field(client.retry_video(retry).await.expect_err("no request id")), "request_id");
     let missing = pb::GetVideoRequest { video_id: VideoId::generate().to_string() };
     assert_eq!(client.get_video(missing).await.expect_err("unknown").code(), Code::NotFound);

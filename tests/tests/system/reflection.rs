@@ -16,6 +16,8 @@ fn the_public_listener_lists_and_answers_its_services() {
     assert!(health.contains("SERVING"), "{health}");
     let hidden = grpcurl(&server.address, &["vidstream.v1.CatalogService/ListEntries"]).expect_err("not here");
     assert!(!hidden.is_empty());
+    grpcurl(&server.address, &["describe", "vidstream.v1.CatalogService"]).expect_err("nor described here");
+    grpcurl(&server.address, &["describe", "vidstream.v1.GatewayService"]).expect("described");
 }
 
 #[test]

@@ -12,7 +12,17 @@ fn all_mistakes_are_said_at_once() {
     let file = folder.path().join("settings.toml");
     std::fs::write(&file, "speed = 9\n").expect("written");
     let out = Command::new(binary("vidstream"))
-        .args(["--listen", "0.0.0.0:0", "--roles", "gateway", "--objects", "s3://bucket", "--config"])
+        .args([
+            "--listen",
+            "0.0.0.0:0",
+            "--roles",
+            "gateway",
+            "--objects",
+            "s3://bucket",
+            "--ffmpeg",
+            "no-such-ffmpeg",
+            "--config",
+        ])
         .arg(&file)
         .env("VIDSTREAM_NONSENSE", "1")
         .env("VIDSTREAM_MESH_LISTEN", "192.0.2.1:1")
@@ -20,7 +30,7 @@ fn all_mistakes_are_said_at_once() {
         .expect("vidstream runs");
     assert_eq!(out.status.code(), Some(2));
     let errors = String::from_utf8_lossy(&out.stderr);
-    for part in ["speed", "insecure-public", "roles", "s3", "VIDSTREAM_NONSENSE", "192.0.2.1:1"] {
+    for part in ["speed", "insecure-public", "roles", "s3", "no-such-ffmpeg", "VIDSTREAM_NONSENSE", "192.0.2.1:1"] {
         assert!(errors.contains(part), "{part} in {errors}");
     }
     assert!(out.stdout.is_empty());

@@ -34,7 +34,10 @@ fn assert_true(server: &Server, video: &str, source: &Path, most: usize) {
         ffmpeg::ffmpeg(&["-i", &file("sheet.jpg"), "-vf", &crop, &file("tile.png")]);
         // The frame whose presentation time is nearest to the tile's, by a full decode.
         let time = tile["time"].as_f64().expect("a time");
-        let select = format!("select='gte(t,{:.6})',scale={width}:{height}:flags=bilinear", time - 0.000_5);
+        let select = format!(
+            "select='gte(t,{:.6})',scale={width}:{height}:flags=bicubic+accurate_rnd+full_chroma_int",
+            time - 0.000_5
+        );
         ffmpeg::ffmpeg(&[
             "-copyts",
             "-i",
