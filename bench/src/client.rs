@@ -19,7 +19,7 @@ use vidstream_proto::pb::upload_service_client::UploadServiceClient;
 use vidstream_proto::time::proto_duration;
 
 /// Bytes of a piece.
-const PIECE: usize = 1 << 20;
+const PIECE: usize = 256 << 10;
 
 /// A public client.
 pub struct Client {

@@ -22,7 +22,7 @@ use vidstream_mesh::telemetry;
 const GRACE: Duration = Duration::from_secs(10);
 
 fn main() -> ExitCode {
-    allocator::hold_threshold();
+    allocator::settle();
     let settings = match settings(&Args::parse()) {
         Ok(settings) => settings,
         Err(mistakes) => {
