@@ -37,7 +37,9 @@ async function play(page, address, id) {
     while (!whole() && performance.now() < patience) await new Promise((resolve) => setTimeout(resolve, 100));
     const ranges = [...Array(video.buffered.length).keys()].map((i) => [video.buffered.start(i), video.buffered.end(i)]);
     const quality = video.getVideoPlaybackQuality();
-    return { advanced, landed, ranges, duration: video.duration, errors: window.hlsErrors, width: video.videoWidth, frames: quality.totalVideoFrames };
+    // `aborted` is no error but a load that a seek made superfluous (hls.js ErrorDetails.INTERNAL_ABORTED).
+    const errors = window.hlsErrors.filter((details) => details !== "aborted");
+    return { advanced, landed, ranges, duration: video.duration, errors, width: video.videoWidth, frames: quality.totalVideoFrames };
   }, SEEKS);
 }
 

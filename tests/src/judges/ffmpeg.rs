@@ -54,14 +54,15 @@ pub fn streams(input: &str, kind: &str) -> usize {
     lines.len()
 }
 
-/// Structural similarity of two pictures, 1 where they are the same.
+/// Structural similarity of two pictures, 1 where they are the same. In 4:2:0, as videos and JPEGs are: in 4:4:4 the
+/// ways of scaling chroma up differ by more (0.92 to 0.96 for one tile) than the pictures do (0.97 by each).
 pub fn similarity(one: &Path, other: &Path) -> f64 {
     let out = Command::new("ffmpeg")
         .args(["-nostdin", "-i"])
         .arg(one)
         .arg("-i")
         .arg(other)
-        .args(["-lavfi", "[0]format=yuv444p[a];[1]format=yuv444p[b];[a][b]ssim", "-f", "null", "-"])
+        .args(["-lavfi", "[0]format=yuv420p[a];[1]format=yuv420p[b];[a][b]ssim", "-f", "null", "-"])
         .output()
         .expect("ffmpeg runs");
     let log = String::from_utf8_lossy(&out.stderr).into_owned();
