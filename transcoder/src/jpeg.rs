@@ -7,8 +7,8 @@ pub use sheet::Sheet;
 use crate::picture::{Picture, Plane, Size};
 use jpeg_encoder::{Encoder, EncodingError, ImageBuffer, JpegColorType, SamplingFactor};
 
-/// Quality of sheets and posters, 1 to 100: at 85 the chroma of small tiles falls below what a decode of the frame shows
-/// (SSIM 0.948 over all planes of a 480p film), at 91 it stays above 0.96.
+/// Quality of sheets and posters, 1 to 100. The chroma of small tiles is what suffers: the worst tiles tried of a 480p film
+/// have an SSIM of 0.97 in 4:2:0 against the decoded frame.
 const QUALITY: u8 = 91;
 
 /// A picture could not be encoded.
