@@ -111,8 +111,17 @@ fn progress_never_falls_within_a_stage() {
         "minute.mp4",
         "-f lavfi -i testsrc2=size=1280x720:rate=25:duration=60 -c:v libx264 -preset ultrafast -g 25 -pix_fmt yuv420p",
     );
-    let video = person.json(&["upload", clip.to_str().expect("text")]).remove(0);
-    let events = person.json(&["watch", id(&video)]);
+    // Watched from before it begins: a storyboard is made sooner than another command starts.
+    let mut watch =
+        person.command(&["--output", "json", "watch"]).stdout(Stdio::piped()).spawn().expect("vidctl starts");
+    let mut lines = BufReader::new(watch.stdout.take().expect("piped")).lines();
+    let before = person.upload(&clips::clip("first.mp4"), "--wait=all");
+    assert!(lines.any(|line| line.is_ok_and(|line| line.contains(id(&before)))), "it watches");
+    let video = person.upload(&clip, "--wait=all");
+    drop(watch.kill());
+    watch.wait().expect("it ends");
+    let events = lines.map_while(Result::ok).filter_map(|line| serde_json::from_str::<serde_json::Value>(&line).ok());
+    let events: Vec<_> = events.filter(|event| event["progress"]["videoId"] == video["id"]).collect();
     let mut highest = std::collections::HashMap::<(String, String), f64>::new();
     let mut stages = std::collections::HashSet::new();
     for progress in events.iter().filter_map(|event| event.get("progress")) {
