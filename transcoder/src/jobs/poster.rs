@@ -1,14 +1,15 @@
 //! The still picture shown in lists: out of a few keyframes the first that shows something.
 
-use super::source::{pictures, video};
+use super::source::video;
 use super::{Failure, Task, generation};
 use crate::jpeg;
 use crate::picture::{Picture, Size};
 use bytes::Bytes;
-use tokio::sync::mpsc;
+use futures::{Stream, StreamExt as _, stream};
+use std::pin::pin;
 use vidstream_media::picture::{display_size, fitted};
 use vidstream_media::storyboard::poster_candidates;
-use vidstream_proto::pb;
+use vidstream_proto::pb::{self, FailureKind};
 use vidstream_source::names;
 
 /// The longest side of a poster, in pixels.
@@ -26,11 +27,9 @@ pub(super) async fn run(task: Task<'_>) -> Result<pb::PosterResult, Failure> {
     let (width, height) = fitted(display_size(video(&index)?.1), SIDE);
     let size = Size::new(width, height)
         .ok_or_else(|| Failure::not_offered(format!("a poster of {width}×{height} can't be made")))?;
-    let (sender, receiver) = pictures();
-    let decoded = task.decode(&index, &candidates, size, sender);
-    let (decoded, chosen) = futures::join!(decoded, choose(receiver));
-    // Any picture of the video will do: only with none at all it matters why.
-    let Some(picture) = chosen else { return Err(decoded.err().unwrap_or_else(|| Failure::not_offered("no picture"))) };
+    // One by one: nearly always the first will do, and then nothing else of the file is read or decoded.
+    let pictures = stream::iter(&candidates).then(|candidate| task.picture(&index, *candidate, size));
+    let picture = choose(pictures).await?;
     let encoded = tokio::task::spawn_blocking(move || jpeg::encode(&picture)).await?;
     let bytes = Bytes::from(encoded?);
     let name = names::poster(task.lease.source.id, task.lease.job.fence);
@@ -39,22 +38,32 @@ pub(super) async fn run(task: Task<'_>) -> Result<pb::PosterResult, Failure> {
     Ok(pb::PosterResult { object: name.to_string(), width, height, generation })
 }
 
-/// The first picture that is neither dark nor bright nor flat, else the one with the most in it.
-async fn choose(mut pictures: mpsc::Receiver<Picture>) -> Option<Picture> {
-    let mut best: Option<((bool, f64), Picture)> = None;
-    while let Some(picture) = pictures.recv().await {
-        let (mean, deviation) = picture.luma_statistics();
-        let shows = (DARK..=BRIGHT).contains(&mean) && deviation >= FLAT;
-        let better = match &best {
-            None => true,
-            Some(((true, _), _)) => false,
-            Some(((false, most), _)) => shows || deviation > *most,
+/// The first picture that is neither dark nor bright nor flat, else the one with the most in it. Any picture of the video
+/// will do: only where there is none it matters why.
+async fn choose(pictures: impl Stream<Item = Result<Picture, Failure>>) -> Result<Picture, Failure> {
+    let mut pictures = pin!(pictures);
+    let mut best: Option<(f64, Picture)> = None;
+    let mut why = None;
+    while let Some(picture) = pictures.next().await {
+        let picture = match picture {
+            Ok(picture) => picture,
+            // The file's own fault: another keyframe may be sound. Anything else passes, and is tried again.
+            Err(failure) if matches!(failure.kind, FailureKind::Input | FailureKind::NotOffered) => {
+                why = Some(failure);
+                continue;
+            }
+            Err(failure) => return Err(failure),
         };
-        if better {
-            best = Some(((shows, deviation), picture));
+        let (mean, deviation) = picture.luma_statistics();
+        if (DARK..=BRIGHT).contains(&mean) && deviation >= FLAT {
+            return Ok(picture);
+        }
+        if best.as_ref().is_none_or(|(most, _)| deviation > *most) {
+            best = Some((deviation, picture));
         }
     }
-    best.map(|(_, picture)| picture)
+    let none = || why.unwrap_or_else(|| Failure::not_offered("no picture"));
+    best.map(|(_, picture)| picture).ok_or_else(none)
 }
 
 #[cfg(test)]
@@ -68,13 +77,12 @@ mod tests {
         Picture::new(size, Bytes::copy_from_slice(&bytes)).expect("fits")
     }
 
-    async fn chosen(candidates: &[Picture]) -> Option<Picture> {
-        let (sender, receiver) = mpsc::channel(candidates.len().max(1));
-        for picture in candidates {
-            sender.send(picture.clone()).await.expect("room");
-        }
-        drop(sender);
-        choose(receiver).await
+    /// What is chosen, and how many pictures were asked for.
+    async fn chosen(candidates: &[Picture]) -> (Option<Picture>, usize) {
+        let mut asked = 0;
+        let pictures = stream::iter(candidates).inspect(|_| asked += 1).map(|picture| Ok(picture.clone()));
+        let chosen = choose(pictures).await.ok();
+        (chosen, asked)
     }
 
     #[tokio::test]
@@ -82,8 +90,19 @@ mod tests {
         let [black, white, grey] = [halves(0, 4), halves(250, 255), halves(120, 121)];
         let [good, better] = [halves(80, 120), halves(20, 220)];
         let candidates = [black.clone(), white, grey, good.clone(), better];
-        assert_eq!(chosen(&candidates).await, Some(good));
-        assert_eq!(chosen(&[black.clone(), halves(10, 30), black]).await, Some(halves(10, 30)));
-        assert_eq!(chosen(&[]).await, None);
+        assert_eq!(chosen(&candidates).await, (Some(good), 4), "and the rest is not decoded");
+        assert_eq!(chosen(&[black.clone(), halves(10, 30), black]).await, (Some(halves(10, 30)), 3));
+        assert_eq!(chosen(&[]).await, (None, 0));
+    }
+
+    #[tokio::test]
+    async fn what_does_not_decode_is_passed_over() {
+        let good = halves(80, 120);
+        let torn = || Err(Failure::not_offered("torn"));
+        assert_eq!(choose(stream::iter([torn(), Ok(good.clone())])).await.ok(), Some(good));
+        let failure = choose(stream::iter([torn()])).await.expect_err("no picture");
+        assert_eq!(failure.reason, "torn");
+        let passing = choose(stream::iter([Err(Failure::stopping()), Ok(halves(80, 120))])).await;
+        assert_eq!(passing.err(), Some(Failure::stopping()));
     }
 }

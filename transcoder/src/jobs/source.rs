@@ -62,6 +62,15 @@ impl Task<'_> {
         let made = Pictures { program, plan: Decode::new(decoder, format, size), count: keyframes.len() };
         Ok(made.decode(fed(self.reader(), &feed), pictures).await?)
     }
+
+    /// One keyframe as a picture of `size`.
+    pub(super) async fn picture(&self, index: &MediaIndex, keyframe: Keyframe, size: Size) -> Result<Picture, Failure> {
+        let (sender, mut receiver) = pictures();
+        let alone = [keyframe];
+        let (decoded, picture) = futures::join!(self.decode(index, &alone, size, sender), receiver.recv());
+        decoded?;
+        picture.ok_or_else(|| Failure::not_offered("no picture came of a keyframe"))
+    }
 }
 
 /// A channel for pictures on their way.
