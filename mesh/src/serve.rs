@@ -1,25 +1,47 @@
 //! Serving: one listener speaks HTTP/1.1 and HTTP/2, and with them gRPC, grpc-web and plain HTTP.
+//!
+//! Who connects may be slow, silent or hostile: every wait for a peer is bounded, and so is what one peer can hold.
+
+mod pace;
+mod peers;
+mod watched;
+
+pub use pace::Stalled;
 
 use crate::lifecycle::Lifecycle;
 use axum::Router;
+use axum::http::Request;
+use axum::http::header::CONTENT_TYPE;
+use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
+use pace::Paced;
+use peers::Peers;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+use watched::Watched;
 
 /// Bounds of one listener.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Limits {
     /// Connections at once; more wait to be accepted.
     pub connections: usize,
+    /// Connections at once from one address, or one /64 network of IPv6; more are closed.
+    pub peer_connections: usize,
     /// HTTP/2 streams a connection at once.
     pub streams: u32,
-    /// Time for an HTTP/1 client to send its request's head.
-    pub header_timeout: Duration,
+    /// Time for the whole head of a request: of a connection's first, from when it was accepted; over HTTP/1 of each later
+    /// one, from when the one before was answered.
+    pub head_timeout: Duration,
+    /// Time in which a request's body has to go on, and a peer has to take of what is sent.
+    pub stall_timeout: Duration,
     /// How often a silent HTTP/2 peer is asked whether it lives, and how long it may take to answer.
     pub keepalive: (Duration, Duration),
 }
@@ -28,8 +50,11 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 4096,
+            // A reverse proxy is one address, too.
+            peer_connections: 1024,
             streams: 256,
-            header_timeout: Duration::from_secs(30),
+            head_timeout: Duration::from_secs(30),
+            stall_timeout: Duration::from_mins(1),
             keepalive: (Duration::from_secs(30), Duration::from_secs(20)),
         }
     }
@@ -47,7 +72,8 @@ const FRAME: u32 = 1 << 20;
 /// finish what it does, and the hard token ends what is left.
 pub async fn serve(listener: TcpListener, router: Router, limits: Limits, life: Lifecycle) -> io::Result<()> {
     let places = Arc::new(Semaphore::new(limits.connections));
-    let builder = builder(&limits);
+    let peers = Peers::new(limits.peer_connections);
+    let server = Server { builder: builder(&limits), router, limits: limits.clone(), life: life.clone() };
     loop {
         let place = Arc::clone(&places).acquire_owned();
         let (place, accepted) = tokio::select! {
@@ -55,11 +81,15 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, life: 
             next = async { (place.await, listener.accept().await) } => next,
         };
         match accepted {
-            Ok((stream, _)) => {
-                let connection = connection(builder.clone(), stream, router.clone(), life.clone());
+            Ok((stream, peer)) => {
+                let Some(its_place) = peers.enter(peer.ip()) else {
+                    tracing::debug!(%peer, "it has all the connections that one address gets");
+                    continue;
+                };
+                let server = server.clone();
                 tokio::spawn(async move {
-                    connection.await;
-                    drop(place);
+                    server.connection(stream).await;
+                    drop((place, its_place));
                 });
             }
             // The peer left, or file descriptors ran out: neither ends the listener.
@@ -81,7 +111,7 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, life: 
 
 fn builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.header_timeout);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.head_timeout);
     builder
         .http2()
         .timer(TokioTimer::new())
@@ -95,24 +125,58 @@ fn builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
     builder
 }
 
-async fn connection(builder: auto::Builder<TokioExecutor>, stream: TcpStream, router: Router, life: Lifecycle) {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "could not set TCP_NODELAY");
-    }
-    let served = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
-    tokio::pin!(served);
-    let outcome = tokio::select! {
-        outcome = served.as_mut() => outcome,
-        () = life.stopping().cancelled() => {
-            served.as_mut().graceful_shutdown();
-            tokio::select! {
-                outcome = served => outcome,
-                () = life.stopped().cancelled() => Ok(()),
-            }
+/// What every connection needs.
+#[derive(Clone)]
+struct Server {
+    builder: auto::Builder<TokioExecutor>,
+    router: Router,
+    limits: Limits,
+    life: Lifecycle,
+}
+
+impl Server {
+    async fn connection(self, stream: TcpStream) {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "could not set TCP_NODELAY");
         }
-    };
-    if let Err(error) = outcome {
-        // A client that goes away in mid-answer is everyday life.
-        tracing::debug!(error, "a connection ended early");
+        let stall = self.limits.stall_timeout;
+        let asked = CancellationToken::new();
+        let first = asked.clone();
+        let router = self.router.map_request(move |request: Request<Incoming>| {
+            first.cancel();
+            let within = (!may_rest(&request)).then_some(stall);
+            request.map(|body| Paced::new(body, within))
+        });
+        let stream = TokioIo::new(Watched::new(stream, stall));
+        let served = self.builder.serve_connection(stream, TowerToHyperService::new(router));
+        tokio::pin!(served);
+        // hyper bounds the head of HTTP/1 once it knows that it is one. Before that, and over HTTP/2, nothing does.
+        let silent = async {
+            if timeout(self.limits.head_timeout, asked.cancelled()).await.is_ok() {
+                std::future::pending::<()>().await;
+            }
+        };
+        let outcome = tokio::select! {
+            outcome = served.as_mut() => outcome,
+            () = silent => return tracing::debug!("a connection asked for nothing in time"),
+            () = self.life.stopping().cancelled() => {
+                served.as_mut().graceful_shutdown();
+                tokio::select! {
+                    outcome = served => outcome,
+                    () = self.life.stopped().cancelled() => Ok(()),
+                }
+            }
+        };
+        if let Err(error) = outcome {
+            // A client that goes away in mid-answer is everyday life.
+            tracing::debug!(error, "a connection ended early");
+        }
     }
+}
+
+/// Whether the body may pause at will: a stream of gRPC may have nothing to say for long, and HTTP/2 asks its peer whether it
+/// lives. A message of grpc-web is sent in one go.
+fn may_rest(request: &Request<Incoming>) -> bool {
+    let kind = request.headers().get(CONTENT_TYPE).map_or(&b""[..], |kind| kind.as_bytes());
+    kind.strip_prefix(b"application/grpc").is_some_and(|rest| !rest.starts_with(b"-web"))
 }

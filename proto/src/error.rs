@@ -86,6 +86,12 @@ reasons! {
     RequestIdReused = "REQUEST_ID_REUSED", InvalidArgument, 400, Failed;
     /// The caller may not do this.
     PermissionDenied = "PERMISSION_DENIED", PermissionDenied, 403, Failed;
+    /// The request is for a host that this server does not answer to.
+    HostNotAllowed = "HOST_NOT_ALLOWED", PermissionDenied, 421, Failed;
+    /// A page of another site may not change anything here.
+    OriginNotAllowed = "ORIGIN_NOT_ALLOWED", PermissionDenied, 403, Failed;
+    /// A request's bytes stopped coming.
+    Stalled = "STALLED", DeadlineExceeded, 408, Failed;
     /// No room: disk, memory or connections; try again later.
     ResourceExhausted = "RESOURCE_EXHAUSTED", ResourceExhausted, 429, Failed;
     /// The disk is full.

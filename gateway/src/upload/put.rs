@@ -10,6 +10,7 @@ use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, Uri};
 use http_body_util::BodyExt;
+use vidstream_mesh::serve::Stalled;
 use vidstream_proto::error::{Problem, Reason};
 use vidstream_proto::ids::UploadId;
 use vidstream_proto::json;
@@ -59,7 +60,12 @@ async fn gather(headers: &HeaderMap, mut body: Body) -> Result<Bytes, Problem> {
     }
     let mut data = BytesMut::with_capacity(announced.unwrap_or(0));
     while let Some(frame) = body.frame().await {
-        let broken = |error| Problem::new(Reason::InvalidArgument, format!("the body broke off: {error}"));
+        let broken = |error: axum::Error| {
+            if Stalled::caused(&error) {
+                return Problem::new(Reason::Stalled, "the body stopped coming; send it again");
+            }
+            Problem::new(Reason::InvalidArgument, format!("the body broke off: {error}"))
+        };
         let Ok(bytes) = frame.map_err(broken)?.into_data() else { continue };
         if data.len() + bytes.len() > MAX_CHUNK {
             return Err(too_long());
