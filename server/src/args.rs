@@ -40,6 +40,22 @@ pub struct Args {
     /// Address that people use, if it is not the listener's
     #[arg(long, value_name = "URL")]
     pub public_url: Option<String>,
+    /// Another name or address that people use for this server, without a port; may be repeated. Loopback's names, the host of
+    /// --public-url and the address of --listen need no mention
+    #[arg(long, value_name = "NAME")]
+    pub allow_host: Vec<String>,
+    /// Connections to one listener at once; more wait [default: 4096]
+    #[arg(long, value_name = "N")]
+    pub max_connections: Option<String>,
+    /// Connections of one address (one /64 network of IPv6) at once; more are closed [default: 1024]
+    #[arg(long, value_name = "N")]
+    pub max_peer_connections: Option<String>,
+    /// How long a new connection may take to send its first request's head [default: 30s]
+    #[arg(long, value_name = "DURATION")]
+    pub head_timeout: Option<String>,
+    /// How long a request's body may stop coming, or a reader may not read [default: 60s]
+    #[arg(long, value_name = "DURATION")]
+    pub stall_timeout: Option<String>,
     /// Listen beyond loopback although there are no accounts: everyone who reaches the address may do everything
     #[arg(long)]
     pub insecure_public: bool,
@@ -70,12 +86,19 @@ impl Args {
             ("queue", &self.queue),
             ("events", &self.events),
             ("public-url", &self.public_url),
+            ("max-connections", &self.max_connections),
+            ("max-peer-connections", &self.max_peer_connections),
+            ("head-timeout", &self.head_timeout),
+            ("stall-timeout", &self.stall_timeout),
             ("purge-after", &self.purge_after),
             ("write-deadline", &self.write_deadline),
             ("ffmpeg", &self.ffmpeg),
             ("log-format", &self.log_format),
         ];
         let mut given: Vec<_> = texts.into_iter().filter_map(|(name, v)| v.clone().map(|v| (name, v))).collect();
+        if !self.allow_host.is_empty() {
+            given.push(("allow-host", self.allow_host.join(",")));
+        }
         if self.insecure_public {
             given.push(("insecure-public", "true".to_owned()));
         }

@@ -5,12 +5,14 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
+use vidstream_gateway::http::hosts::Hosts;
+use vidstream_mesh::serve::Limits;
 use vidstream_mesh::telemetry::LogFormat;
 
 /// What starts the names of our environment variables.
 const PREFIX: &str = "VIDSTREAM_";
 /// Names of all settings, as flags, file keys and (in upper case) variables.
-const NAMES: [&str; 14] = [
+const NAMES: [&str; 19] = [
     "listen",
     "mesh-listen",
     "data-dir",
@@ -21,6 +23,11 @@ const NAMES: [&str; 14] = [
     "events",
     "public-url",
     "insecure-public",
+    "allow-host",
+    "max-connections",
+    "max-peer-connections",
+    "head-timeout",
+    "stall-timeout",
     "purge-after",
     "write-deadline",
     "ffmpeg",
@@ -46,6 +53,10 @@ pub struct Settings {
     pub events: String,
     /// Address that people use, without a slash at its end.
     pub public_url: Option<String>,
+    /// The names that the public listener answers to.
+    pub hosts: Hosts,
+    /// Bounds of the public listener.
+    pub limits: Limits,
     /// How long a removed video can be restored.
     pub purge_after: Duration,
     /// Longest time a write may take to arrive.
@@ -115,9 +126,13 @@ impl Layers {
             let value = match value {
                 toml::Value::String(text) => text,
                 toml::Value::Boolean(flag) => flag.to_string(),
+                toml::Value::Integer(number) => number.to_string(),
+                toml::Value::Array(texts) if texts.iter().all(toml::Value::is_str) => {
+                    texts.iter().filter_map(toml::Value::as_str).collect::<Vec<_>>().join(",")
+                }
                 other => {
-                    self.mistakes
-                        .push(format!("{file}: `{key}` must be a text or a boolean, not {}", other.type_str()));
+                    let text = "must be a text, a number, a boolean or a list of texts, not";
+                    self.mistakes.push(format!("{file}: `{key}` {text} {}", other.type_str()));
                     continue;
                 }
             };
@@ -159,14 +174,28 @@ impl Layers {
         self.read("roles", (), |v| {
             if v == "all" { Ok(()) } else { Err(format!("`{v}` can't be chosen yet; only `all` is known")) }
         });
+        let listen = self.read("listen", SocketAddr::from(([127, 0, 0, 1], 8080)), address);
+        let public_url = self.read("public-url", None, |v| public_url(v).map(Some));
+        let hosts = self.read("allow-host", Hosts::loopback(), allowed_hosts).with_address(listen.ip());
+        let hosts = public_url.as_deref().and_then(host).and_then(|host| hosts.clone().with(&host)).unwrap_or(hosts);
+        let limits = Limits::default();
+        let limits = Limits {
+            connections: self.read("max-connections", limits.connections, count),
+            peer_connections: self.read("max-peer-connections", limits.peer_connections, count),
+            head_timeout: self.read("head-timeout", limits.head_timeout, timeout),
+            stall_timeout: self.read("stall-timeout", limits.stall_timeout, timeout),
+            ..limits
+        };
         let settings = Settings {
-            listen: self.read("listen", SocketAddr::from(([127, 0, 0, 1], 8080)), address),
+            listen,
+            hosts,
+            limits,
+            public_url,
             mesh_listen: self.read("mesh-listen", None, |v| address(v).and_then(loopback).map(Some)),
             catalog: self.read("catalog", in_data("sqlite", "catalog.sqlite3"), |v| url(v, "sqlite", true)),
             objects: self.read("objects", in_data("file", "objects"), |v| url(v, "file", true)),
             queue: self.read("queue", "local:".into(), |v| url(v, "local", false)),
             events: self.read("events", "local:".into(), |v| url(v, "local", false)),
-            public_url: self.read("public-url", None, |v| public_url(v).map(Some)),
             purge_after: self.read("purge-after", Duration::from_hours(24), duration),
             write_deadline: self.read("write-deadline", Duration::from_mins(1), duration),
             ffmpeg: self.read("ffmpeg", "ffmpeg".into(), not_empty),
@@ -242,6 +271,32 @@ fn public_url(value: &str) -> Result<String, String> {
         return Err(wrong());
     }
     Ok(value.trim_end_matches('/').to_owned())
+}
+
+fn host(url: &str) -> Option<String> {
+    url.parse::<http::Uri>().ok()?.host().map(ToOwned::to_owned)
+}
+
+/// Names after commas; the file's list and the repeated flag come as such, too.
+fn allowed_hosts(value: &str) -> Result<Hosts, String> {
+    value.split(',').map(str::trim).filter(|name| !name.is_empty()).try_fold(Hosts::loopback(), |hosts, name| {
+        let wrong =
+            || format!("`{name}` is no name or address such as videos.example.org or 192.0.2.1; ports don't count");
+        hosts.with(name).ok_or_else(wrong)
+    })
+}
+
+fn count(value: &str) -> Result<usize, String> {
+    let wrong = || format!("`{value}` is not a number from 1 to 1000000");
+    value.parse().ok().filter(|number| (1..=1_000_000).contains(number)).ok_or_else(wrong)
+}
+
+/// A duration that something can be done in.
+fn timeout(value: &str) -> Result<Duration, String> {
+    match duration(value)? {
+        Duration::ZERO => Err("must be at least 1s".into()),
+        duration => Ok(duration),
+    }
 }
 
 /// `90s`, `10m`, `24h`, `7d`.
@@ -320,6 +375,32 @@ mod tests {
             assert!(mistakes.iter().any(|m| m.contains(part)), "{part} in {mistakes:#?}");
         }
         assert_eq!(mistakes.len(), 9, "{mistakes:#?}");
+    }
+
+    #[test]
+    fn hosts_and_limits_come_from_every_layer() {
+        let resolved = |file: &str, environment: &[(&str, &str)], flags: &[(&'static str, &str)]| {
+            let file = Some(("f.toml".to_owned(), Ok(file.to_owned())));
+            let flags = flags.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+            Settings::resolve(file, variables(environment), flags)
+        };
+        let of = |names: &[&str]| {
+            names
+                .iter()
+                .fold(Hosts::loopback(), |hosts, name| hosts.with(name).expect("a name"))
+                .with_address([127, 0, 0, 1].into())
+        };
+        let file = "allow-host = [\"a.example\", \"b.example\"]\nmax-connections = 9\nstall-timeout = \"5s\"\n";
+        let settings = resolved(file, &[], &[]).expect("valid");
+        assert_eq!(settings.hosts, of(&["a.example", "b.example"]));
+        assert_eq!((settings.limits.connections, settings.limits.stall_timeout), (9, Duration::from_secs(5)));
+        let environment = [("VIDSTREAM_ALLOW_HOST", "c.example, 192.0.2.1"), ("VIDSTREAM_MAX_PEER_CONNECTIONS", "3")];
+        let settings = resolved(file, &environment, &[("public-url", "https://d.example:8443")]).expect("valid");
+        assert_eq!(settings.hosts, of(&["c.example", "192.0.2.1", "d.example"]));
+        assert_eq!(settings.limits.peer_connections, 3);
+        for wrong in ["allow-host = \"http://a\"", "max-connections = 0", "head-timeout = \"0s\"", "allow-host = [1]"] {
+            assert_eq!(resolved(wrong, &[], &[]).expect_err(wrong).0.len(), 1, "{wrong}");
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 use tonic::service::Routes;
 use vidstream_backends::{bus, objects, queue};
 use vidstream_catalog::Catalog;
+use vidstream_gateway::http::hosts;
 use vidstream_gateway::{Deps, Gateway};
 use vidstream_mesh::lifecycle::Lifecycle;
 use vidstream_mesh::reflection::Introspection;
@@ -83,12 +84,17 @@ pub async fn start(settings: &Settings, life: &Lifecycle) -> anyhow::Result<Mesh
 
     let mut listeners = Vec::new();
     let address = format!("http://{}", public.local_addr().context("read the public address")?);
-    listeners.push(listen(public, gateway.router(), vec![GATEWAY, UPLOADS], life).await?);
+    let (edge, introspection) = with_introspection(gateway.router(), vec![GATEWAY, UPLOADS]).await?;
+    listen(public, hosts::only(settings.hosts.clone(), edge), settings.limits.clone(), life);
+    listeners.push(introspection);
     if let Some(behind) = behind {
         tracing::info!(address = %behind.local_addr().context("read the mesh address")?, "mesh listener");
         let routes = Routes::from(Router::new()).add_service(catalog.service()).add_service(transcoder.service());
         let routes = routes.into_axum_router().layer(from_fn(caller::authorise_mesh));
-        listeners.push(listen(behind, routes, vec![CATALOG, TRANSCODER], life).await?);
+        let (services, introspection) = with_introspection(routes, vec![CATALOG, TRANSCODER]).await?;
+        // Services call each other by whatever name their network has.
+        listen(behind, services, Limits::default(), life);
+        listeners.push(introspection);
     }
     life.spawn("catalog", Box::pin(catalog.run()));
     life.spawn("transcoder", async move { Ok(transcoder.run().await?) });
@@ -104,16 +110,13 @@ async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| format!("listen on {address}; is another program there?"))
 }
 
-/// Serves `router` with health and reflection for `services`.
-async fn listen(
-    listener: TcpListener,
-    router: Router,
-    services: Vec<&'static str>,
-    life: &Lifecycle,
-) -> anyhow::Result<Introspection> {
+/// `router` with health and reflection for `services`.
+async fn with_introspection(router: Router, services: Vec<&'static str>) -> anyhow::Result<(Router, Introspection)> {
     let introspection = Introspection::new(services).await.context("describe the services")?;
-    let router = router.merge(introspection.routes.clone().into_axum_router());
-    let served = serve(listener, router, Limits::default(), life.clone());
+    Ok((router.merge(introspection.routes.clone().into_axum_router()), introspection))
+}
+
+fn listen(listener: TcpListener, router: Router, limits: Limits, life: &Lifecycle) {
+    let served = serve(listener, router, limits, life.clone());
     life.spawn("listener", async move { Ok(served.await?) });
-    Ok(introspection)
 }

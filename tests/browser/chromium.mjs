@@ -8,7 +8,9 @@ export async function withPage(use) {
   const browser = await chromium.launch({
     executablePath: "/usr/bin/chromium",
     args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-      "--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required", "--mute-audio"],
+      "--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required", "--mute-audio",
+      // Other sites, here.
+      "--host-resolver-rules=MAP *.test 127.0.0.1"],
   });
   try {
     const page = await browser.newPage({ viewport: { width: 1100, height: 800 } });

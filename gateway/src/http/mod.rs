@@ -1,6 +1,7 @@
 //! What every HTTP answer has in common: callers, problems, unknown addresses.
 
 pub mod health;
+pub mod hosts;
 pub mod problem;
 
 use crate::{permissions, web};
@@ -44,7 +45,8 @@ async fn unrouted(request: Request) -> Response {
     HttpProblem::from(Problem::new(Reason::NotFound, "there is nothing at this address")).into_response()
 }
 
-async fn wrong_method(request: Request) -> Response {
+/// The answer of an address that knows other methods.
+pub(crate) async fn wrong_method(request: Request) -> Response {
     let text = format!("{} does not work on this address", request.method());
     answer_with(StatusCode::METHOD_NOT_ALLOWED, &Problem::new(Reason::Unimplemented, text))
 }

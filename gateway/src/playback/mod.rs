@@ -23,23 +23,27 @@ mod views;
 
 use crate::Deps;
 use crate::http::problem::HttpProblem;
+use crate::http::wrong_method;
 use axum::extract::{FromRequestParts, Path};
 use axum::response::Response;
 use axum::routing::get;
 use axum::{Router, body::Body};
 use cache::{Cache, Generation};
 use conditions::EntityTag;
-use http::HeaderValue;
 use http::header::{
-    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, CACHE_CONTROL, HeaderName, X_CONTENT_TYPE_OPTIONS,
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_SECURITY_POLICY, ETAG, HeaderName, IF_MATCH,
+    IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::request::Parts;
+use http::{HeaderValue, Method};
 use made::Made;
 use presentations::Presentations;
 use representation::{Caching, Representation};
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
+use std::time::Duration;
 use tower::ServiceBuilder;
+use tower_http::cors::{Any, CorsLayer};
 use tower_http::set_header::SetResponseHeaderLayer;
 use vidstream_proto::error::{Problem, Reason};
 use vidstream_proto::ids::VideoId;
@@ -85,11 +89,14 @@ impl Playback {
             .route("/videos/{id}/storyboard.json", get(storyboard::json))
             .route("/videos/{id}/storyboard/{generation}/{sheet}", get(storyboard::sheet))
             .route("/videos/{id}/poster.jpg", get(poster::file))
+            // Before the layers, which are then around it too.
+            .method_not_allowed_fallback(wrong_method)
             .layer(
                 ServiceBuilder::new()
                     .layer(fixed(X_CONTENT_TYPE_OPTIONS, "nosniff"))
-                    .layer(fixed(ACCESS_CONTROL_ALLOW_ORIGIN, "*"))
-                    .layer(fixed(ACCESS_CONTROL_EXPOSE_HEADERS, "content-length, content-range, etag"))
+                    // Whatever somebody uploaded: opened as a page, it is nobody's, runs nothing and loads nothing.
+                    .layer(fixed(CONTENT_SECURITY_POLICY, "sandbox; default-src 'none'"))
+                    .layer(every_site())
                     // Problems: caches may keep a 404 unless told otherwise (RFC 9111 §4.2.2).
                     .layer(unsaid(CACHE_CONTROL, "no-store")),
             )
@@ -139,6 +146,19 @@ impl Playback {
         };
         representation.answer(request, read).await
     }
+}
+
+/// Players on every site may read what is played, and nobody's credentials go with it.
+fn every_site() -> CorsLayer {
+    CorsLayer::new()
+        .allow_origin(Any)
+        .allow_methods([Method::GET, Method::HEAD])
+        .allow_headers([RANGE, IF_RANGE, IF_MATCH, IF_NONE_MATCH, IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE])
+        .expose_headers([ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, ETAG])
+        // What Chromium keeps at the most.
+        .max_age(Duration::from_hours(2))
+        // The same for all, so that caches keep one answer.
+        .vary([])
 }
 
 /// What the address says, in its places. What does not parse is no address.

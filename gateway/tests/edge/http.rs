@@ -5,6 +5,7 @@ use axum::body::Body;
 use http::header::CONTENT_TYPE;
 use http::{Request, Response, StatusCode};
 use tower::ServiceExt;
+use vidstream_gateway::http::hosts::{Hosts, only};
 use vidstream_proto::error::{Problem, Reason};
 
 async fn get(world: &World, path: &str) -> (Response<()>, String) {
@@ -70,4 +71,77 @@ async fn the_front_page_is_html() {
     let (response, body) = get(&world, "/").await;
     assert_eq!(response.headers()[CONTENT_TYPE], "text/html; charset=utf-8");
     assert!(body.contains("VidStream"));
+}
+
+/// A request to the edge as a public listener that only answers to `videos.example.org` serves it.
+async fn guarded(world: &World, request: Request<Body>) -> Response<Body> {
+    let hosts = Hosts::loopback().with("videos.example.org").expect("a name");
+    only(hosts, world.router()).oneshot(request).await.expect("infallible")
+}
+
+#[tokio::test]
+async fn other_hosts_and_origins_are_refused_in_the_kind_of_message_asked() {
+    let world = World::new().await;
+    let ask = async |method: &str, fields: &[(&str, &str)]| {
+        let path = "/vidstream.v1.GatewayService/ListVideos";
+        let request = Request::builder().method(method).uri(if method == "POST" { path } else { "/healthz" });
+        let request = fields.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        guarded(&world, request.body(Body::empty()).expect("a request")).await
+    };
+    let foreign = [("host", "evil.example")];
+    let from_elsewhere = [("host", "videos.example.org"), ("origin", "https://evil.example")];
+    for (method, fields, status) in [("GET", &foreign[..], 421), ("PUT", &foreign, 421), ("PUT", &from_elsewhere, 403)]
+    {
+        let refused = ask(method, fields).await;
+        assert_eq!(refused.status(), status, "{method} {fields:?}");
+        assert_eq!(refused.headers()[CONTENT_TYPE], "application/problem+json");
+        assert!(!refused.headers().contains_key("access-control-allow-origin"));
+    }
+    assert_eq!(ask("GET", &from_elsewhere).await.status(), StatusCode::OK);
+    for kind in ["application/grpc", "application/grpc-web+proto"] {
+        for fields in [&foreign[..], &from_elsewhere] {
+            let refused = ask("POST", &[fields, &[("content-type", kind)]].concat()).await;
+            assert_eq!(
+                (refused.status(), &refused.headers()["grpc-status"]),
+                (StatusCode::OK, &"7".parse().expect("text"))
+            );
+            assert_eq!(refused.headers()[CONTENT_TYPE], kind);
+        }
+    }
+    let own = [("host", "videos.example.org"), ("origin", "https://videos.example.org")];
+    let answered = ask("POST", &[&own[..], &[("content-type", "application/grpc-web+proto")]].concat()).await;
+    assert_ne!(answered.headers().get("grpc-status"), Some(&"7".parse().expect("text")));
+}
+
+#[tokio::test]
+async fn players_of_other_sites_may_ask_before_and_pages_of_theirs_for_nothing_else() {
+    let world = World::new().await;
+    let preflight = async |path: &str, method: &str| {
+        let request = Request::options(path)
+            .header("host", "localhost")
+            .header("origin", "https://player.example")
+            .header("access-control-request-method", method)
+            .header("access-control-request-headers", "range");
+        let answer = guarded(&world, request.body(Body::empty()).expect("a request")).await;
+        let field = |name: &str| {
+            let value = answer.headers().get(name).map(|value| value.to_str().expect("text").to_ascii_lowercase());
+            value.unwrap_or_default()
+        };
+        (answer.status(), field("access-control-allow-origin"), field("access-control-allow-headers"))
+    };
+    for path in ["source", "master.m3u8", "g/x/v1/1.m4s", "storyboard.vtt"] {
+        let path = format!("/videos/0197a000-0000-7000-8000-000000000001/{path}");
+        let (status, origin, headers) = preflight(&path, "GET").await;
+        assert_eq!((status, origin.as_str()), (StatusCode::OK, "*"), "{path}");
+        assert!(headers.split(',').any(|name| name == "range"), "{headers}");
+    }
+    for (path, method) in [
+        ("/vidstream.v1.GatewayService/RemoveVideo", "POST"),
+        ("/uploads/0197a000-0000-7000-8000-000000000001/bytes", "PUT"),
+        ("/healthz", "GET"),
+        ("/", "GET"),
+    ] {
+        let (_, origin, headers) = preflight(path, method).await;
+        assert_eq!((origin.as_str(), headers.as_str()), ("", ""), "{path}");
+    }
 }

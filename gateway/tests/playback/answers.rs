@@ -27,7 +27,9 @@ fn assert_media(answer: &Answer, content_type: &str, caching: &str) {
     assert_eq!(answer.field("accept-ranges"), "bytes");
     assert_eq!(answer.field("x-content-type-options"), "nosniff");
     assert_eq!(answer.field("access-control-allow-origin"), "*");
-    assert_eq!(answer.field("access-control-expose-headers"), "content-length, content-range, etag");
+    assert_eq!(answer.field("access-control-allow-credentials"), "");
+    assert_eq!(answer.field("access-control-expose-headers"), "accept-ranges,content-length,content-range,etag");
+    assert_eq!(answer.field("content-security-policy"), "sandbox; default-src 'none'");
     let tag = answer.field("etag");
     assert!(tag.starts_with('"') && tag.ends_with('"') && tag.len() > 2, "{tag}");
 }

@@ -70,3 +70,37 @@ fn a_person_uploads_watches_scrubs_and_deletes() {
     assert_eq!(listed.len(), 1);
     assert_eq!(id(&listed[0]), video);
 }
+
+#[test]
+fn a_player_of_another_site_plays_and_its_page_can_do_nothing_else() {
+    let server = Server::start();
+    let person = Person::of(&server);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let named = folder.path().join("Grüße aus \"Rom\" 50%.mp4");
+    std::fs::copy(clips::clip("last.mp4"), &named).expect("copied");
+    let size = std::fs::metadata(&named).expect("copied").len();
+    let video = person.upload(&named, "--wait");
+    let page = folder.path().join("page.mp4");
+    std::fs::write(&page, "<!doctype html><title>broken in</title><script>document.title = 'ran'</script>")
+        .expect("written");
+    person.run(&["upload", "--wait", page.to_str().expect("text")]);
+    let listed = person.json(&["list"]);
+    let pretender = listed.iter().find(|video| video["fileName"] == "page.mp4").expect("it is listed");
+    let input = json!({ "address": server.address, "id": id(&video), "pretender": id(pretender) });
+    let seen = browser::run("elsewhere", &input);
+    assert_eq!(seen["played"], json!({ "errors": [], "width": 320 }), "{seen:#}");
+    let reading = &seen["reading"];
+    assert_eq!((&reading["whole"], &reading["part"]), (&json!(200), &json!(206)), "{seen:#}");
+    assert_eq!(reading["seen"][0], format!("bytes 5-14/{size}"), "{seen:#}");
+    assert_eq!(reading["seen"][1], "10", "{seen:#}");
+    assert!(reading["seen"][2].as_str().is_some_and(|tag| tag.starts_with('"')), "{seen:#}");
+    for refused in ["credentials", "list", "health"] {
+        assert_eq!(reading[refused], "refused", "{refused}: {seen:#}");
+    }
+    assert_eq!(seen["rebound"], 421, "{seen:#}");
+    // Chromium puts its own character where file systems take none.
+    let name = seen["name"].as_str().expect("a name");
+    assert!(name.starts_with("Grüße aus ") && name.ends_with(" 50%.mp4") && name.contains("Rom"), "{seen:#}");
+    assert_eq!(seen["pretender"], "saved", "a page that was uploaded is no page: {seen:#}");
+    assert_eq!(seen["title"].as_str().map(|title| title.contains("ran")), Some(false), "{seen:#}");
+}

@@ -6,6 +6,7 @@ mod bad_input;
 mod browser;
 mod commands;
 mod deletion;
+mod edge;
 mod http;
 mod kill;
 mod playback;
