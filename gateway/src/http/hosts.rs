@@ -216,7 +216,7 @@ mod tests {
             ] {
                 assert_eq!(wrote(origin), Err(Reason::OriginNotAllowed), "{origin}");
             }
-            assert_eq!(asked(method.clone(), "/", &[here.clone()]), Ok(()), "no browser");
+            assert_eq!(asked(method.clone(), "/", std::slice::from_ref(&here)), Ok(()), "no browser");
             let two = [here.clone(), (ORIGIN, "http://localhost"), (ORIGIN, "https://evil.example")];
             assert_eq!(asked(method, "/", &two), Err(Reason::OriginNotAllowed));
         }
