@@ -2,7 +2,8 @@
 
 use crate::http::problem::HttpProblem;
 use crate::playback::conditions::EntityTag;
-use crate::playback::representation::{Caching, Representation};
+use crate::playback::joined;
+use crate::playback::representation::{Caching, Representation, Section};
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -42,11 +43,14 @@ pub async fn answer(request: &Parts) -> Option<Response> {
 }
 
 async fn serve(request: &Parts, name: &str, bytes: Bytes, tag: EntityTag) -> Response {
-    let representation =
-        Representation { tag, len: bytes.len() as u64, content_type: content_type(name), caching: caching(name) };
-    let read = async |range: std::ops::Range<u64>| {
-        let [start, end] = [range.start, range.end].map(|at| usize::try_from(at).unwrap_or(usize::MAX));
-        Ok(Body::from(bytes.slice(start..end)))
+    let (validators, len) = (tag.into(), bytes.len() as u64);
+    let representation = Representation { validators, len, content_type: content_type(name), caching: caching(name) };
+    let read = async |sections: Vec<Section>| {
+        let pieces = sections.into_iter().flat_map(|Section { own, range }| {
+            let [start, end] = [range.start, range.end].map(|at| usize::try_from(at).unwrap_or(usize::MAX));
+            [own, bytes.slice(start..end)]
+        });
+        Ok(Body::from(joined(&pieces.collect::<Vec<_>>())))
     };
     let mut response = representation.answer(request, read).await.unwrap_or_else(HttpProblem::into_response);
     response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

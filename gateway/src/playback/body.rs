@@ -2,22 +2,41 @@
 
 use axum::body::Body;
 use bytes::Bytes;
-use futures::{Stream, StreamExt, TryStreamExt, stream};
+use futures::future::{Either, ready};
+use futures::{Stream, StreamExt, TryFutureExt, TryStreamExt, stream};
 use std::ops::Range;
 use vidstream_media::cmaf::{ReadPlan, Span};
 use vidstream_proto::error::Problem;
 use vidstream_source::reader::{ReadError, SourceReader};
 
-/// Spans read at the same time: the next is opened while one is sent.
-const SPANS: usize = 2;
+/// Reads begun ahead of the one that is sent. Each holds the first piece of what it reads, so this bounds the memory of a body
+/// too; far stores need several under way, and on a disk they cost nothing.
+const AHEAD: usize = 8;
 
-/// `head`, then `ranges` of the source in their order.
+/// Part of a body: bytes of our own, then ranges of the source in their order.
+pub type Part = (Bytes, Vec<Range<u64>>);
+
+/// What a body consists of, one after the other.
+enum Step {
+    Own(Bytes),
+    Read(Span),
+}
+
+/// `parts`, one after the other, fetched side by side.
 ///
 /// The first bytes of the source are read before this returns, so that what can't be read is answered with a problem and
 /// not with a body that breaks off.
-pub async fn of_source(reader: SourceReader, head: Bytes, ranges: &[Range<u64>]) -> Result<Body, Problem> {
-    let spans = ReadPlan::new(ranges).spans;
-    let mut source = stream::iter(spans).map(move |span| begun(pieces(&reader, span))).buffered(SPANS).try_flatten();
+pub async fn of_source(reader: SourceReader, parts: Vec<Part>) -> Result<Body, Problem> {
+    let mut parts = parts.into_iter();
+    let (head, ranges) = parts.next().unwrap_or_default();
+    let reads = |ranges: Vec<Range<u64>>| ReadPlan::new(&ranges).spans.into_iter().map(Step::Read);
+    let own = |own: Bytes| (!own.is_empty()).then_some(Step::Own(own));
+    let steps = reads(ranges).chain(parts.flat_map(move |(bytes, ranges)| own(bytes).into_iter().chain(reads(ranges))));
+    let fetch = move |step| match step {
+        Step::Own(bytes) => Either::Left(ready(Ok(Either::Left(stream::iter([Ok(bytes)]))))),
+        Step::Read(span) => Either::Right(begun(pieces(&reader, span)).map_ok(Either::Right)),
+    };
+    let mut source = stream::iter(steps).map(fetch).buffered(AHEAD).try_flatten();
     let first = source.try_next().await?;
     let begin = stream::iter([(!head.is_empty()).then_some(head), first].into_iter().flatten().map(Ok));
     Ok(Body::from_stream(begin.chain(source).inspect_err(|error: &ReadError| {

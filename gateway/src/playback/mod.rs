@@ -28,8 +28,10 @@ use axum::extract::{FromRequestParts, Path};
 use axum::response::Response;
 use axum::routing::get;
 use axum::{Router, body::Body};
+use bytes::Bytes;
 use cache::{Cache, Generation};
 use conditions::EntityTag;
+use futures::{StreamExt, stream};
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_SECURITY_POLICY, ETAG, HeaderName, IF_MATCH,
     IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE, X_CONTENT_TYPE_OPTIONS,
@@ -38,7 +40,7 @@ use http::request::Parts;
 use http::{HeaderValue, Method};
 use made::Made;
 use presentations::Presentations;
-use representation::{Caching, Representation};
+use representation::{Caching, Representation, Section};
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 use std::time::Duration;
@@ -117,13 +119,15 @@ impl Playback {
         caching: Caching,
         request: &Parts,
     ) -> Result<Response, HttpProblem> {
-        let representation = Representation { tag: made.tag.clone(), len: made.len(), content_type, caching };
-        let read = async |part| {
-            let (head, ranges) = made.part(part);
-            if ranges.is_empty() {
-                return Ok(Body::from(head));
+        let validators = made.tag.clone().into();
+        let representation = Representation { validators, len: made.len(), content_type, caching };
+        let read = async |sections: Vec<Section>| {
+            let parts: Vec<body::Part> = sections.into_iter().map(|section| of_made(made, section)).collect();
+            if parts.iter().all(|(_, ranges)| ranges.is_empty()) {
+                let own: Vec<Bytes> = parts.into_iter().map(|(own, _)| own).collect();
+                return Ok(Body::from(joined(&own)));
             }
-            body::of_source(self.cache.reader(view).await, head, &ranges).await
+            body::of_source(self.cache.reader(view).await, parts).await
         };
         representation.answer(request, read).await
     }
@@ -138,13 +142,33 @@ impl Playback {
     ) -> Result<Response, HttpProblem> {
         let name = cache::name(object)?;
         let len = self.deps.objects.head(&name).await.map_err(cache::unreadable)?.size;
-        let tag = EntityTag::new(generation.hash());
-        let representation = Representation { tag, len, content_type: "image/jpeg", caching };
-        let read = async |part| {
-            let stream = self.deps.objects.get_range(&name, part).await.map_err(cache::unreadable)?;
-            Ok(Body::from_stream(stream))
+        let validators = EntityTag::new(generation.hash()).into();
+        let representation = Representation { validators, len, content_type: "image/jpeg", caching };
+        let read = async |sections: Vec<Section>| {
+            let mut pieces = Vec::new();
+            for Section { own, range } in sections {
+                let stream = self.deps.objects.get_range(&name, range).await.map_err(cache::unreadable)?;
+                pieces.push(stream::iter((!own.is_empty()).then_some(Ok(own))).chain(stream));
+            }
+            Ok(Body::from_stream(stream::iter(pieces).flatten()))
         };
         representation.answer(request, read).await
+    }
+}
+
+/// What `section` of a made file consists of.
+fn of_made(made: &Made, section: Section) -> body::Part {
+    let (own, ranges) = made.part(section.range);
+    (joined(&[section.own, own]), ranges)
+}
+
+/// `pieces` in one, copied only where there are several.
+pub(crate) fn joined(pieces: &[Bytes]) -> Bytes {
+    let mut there = pieces.iter().filter(|piece| !piece.is_empty());
+    match (there.next(), there.next()) {
+        (None, _) => Bytes::new(),
+        (Some(only), None) => only.clone(),
+        _ => pieces.concat().into(),
     }
 }
 

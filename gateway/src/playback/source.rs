@@ -1,14 +1,13 @@
 //! `source`: the original file.
 
 use super::body;
-use super::conditions::EntityTag;
-use super::representation::{Caching, Representation};
+use super::conditions::{EntityTag, Modified, Validators};
+use super::representation::{Caching, Representation, Section};
 use super::view::View;
 use super::{At, Playback, video};
 use crate::http::problem::HttpProblem;
 use axum::extract::State;
 use axum::response::Response;
-use bytes::Bytes;
 use http::HeaderValue;
 use http::header::CONTENT_DISPOSITION;
 use http::request::Parts;
@@ -25,12 +24,19 @@ pub async fn file(
     let found = playback.views.read(video(&id)?, |view| Ok((Arc::clone(view), view.complete()?)));
     let (view, blake3) = found.await?;
     let representation = Representation {
-        tag: EntityTag::new(&blake3::Hash::from_bytes(blake3).to_hex()),
+        validators: Validators {
+            tag: EntityTag::new(&blake3::Hash::from_bytes(blake3).to_hex()),
+            // A complete file stays as it is.
+            modified: Some(Modified::at(view.source.receive_time)),
+        },
         len: view.source.size,
         content_type: content_type(&view),
         caching: Caching::Checked,
     };
-    let read = async |part| body::of_source(playback.cache.reader(&view).await, Bytes::new(), &[part]).await;
+    let read = async |sections: Vec<Section>| {
+        let parts = sections.into_iter().map(|section| (section.own, vec![section.range])).collect();
+        body::of_source(playback.cache.reader(&view).await, parts).await
+    };
     let mut response = representation.answer(&request, read).await?;
     if is_download(request.uri.query()) {
         response.headers_mut().insert(CONTENT_DISPOSITION, attachment(&view.source.file_name));

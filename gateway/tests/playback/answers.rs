@@ -69,11 +69,7 @@ async fn the_original_is_served_whole_and_in_ranges() {
             assert!(part.body == content[bytes.clone()], "{fields:?}");
         }
     }
-    for fields in [
-        &[("range", "bytes=0-1"), ("if-range", "\"other\"")][..],
-        &[("range", "bytes=0-1,4-5")],
-        &[("range", "bytes=5-1")],
-    ] {
+    for fields in [&[("range", "bytes=0-1"), ("if-range", "\"other\"")][..], &[("range", "bytes=5-1")]] {
         let whole = world.ask("GET", &address, fields).await;
         assert_eq!((whole.status, whole.body.len()), (StatusCode::OK, len), "{fields:?}");
     }

@@ -6,4 +6,5 @@ mod catalog;
 mod freshness;
 mod judged;
 mod judges;
+mod requests;
 mod world;
