@@ -107,6 +107,19 @@ impl Client {
         self.get(&format!("{folder}/{}", first(&playlist))).len()
     }
 
+    /// The addresses of a track's segments, from its playlist.
+    pub fn segments(&self, video: &str, track: &str) -> Vec<String> {
+        let text = |path: &str| String::from_utf8(self.get(path)).expect("text");
+        let base = format!("/videos/{video}");
+        let master = text(&format!("{base}/master.m3u8"));
+        let any = master.split(['\n', '"']).find(|part| part.ends_with("playlist.m3u8")).expect("a playlist");
+        let generation = any.rsplit('/').nth(2).expect("a generation");
+        let folder = format!("{base}/g/{generation}/{track}");
+        let playlist = text(&format!("{folder}/playlist.m3u8"));
+        let names = playlist.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+        names.map(|name| format!("{folder}/{name}")).collect()
+    }
+
     /// The body at `path`, over a connection of its own: a process a request would cost more than the answer.
     pub fn get(&self, path: &str) -> Vec<u8> {
         let host = self.address.trim_start_matches("http://");

@@ -2,5 +2,6 @@
 
 pub mod client;
 pub mod cost;
+pub mod load;
 pub mod media;
 pub mod table;

@@ -22,6 +22,23 @@ pub fn film(minutes: u32) -> PathBuf {
     })
 }
 
+/// A minute at 50 Mbit/s with sound at 128 kbit/s between the pictures, as cameras write it.
+pub fn heavy() -> PathBuf {
+    let begin = kept("heavy-begin.mp4", |path| {
+        eprintln!("bench: encoding ten seconds at 50 Mbit/s …");
+        let picture = "testsrc2=size=1920x1080:rate=30:duration=10,noise=alls=40:allf=t";
+        let sound = "sine=frequency=440:beep_factor=4:sample_rate=48000:duration=10";
+        let picture =
+            ["-f", "lavfi", "-i", picture, "-f", "lavfi", "-i", sound, "-c:v", "libx264", "-preset", "ultrafast"];
+        let rate =
+            ["-b:v", "50M", "-maxrate", "50M", "-bufsize", "50M", "-nal-hrd", "cbr", "-g", "30", "-pix_fmt", "yuv420p"];
+        ffmpeg(&[&picture[..], &rate, &["-c:a", "aac", "-b:a", "128k", path]].concat());
+    });
+    kept("heavy.mp4", |path| {
+        ffmpeg(&["-stream_loop", "5", "-i", &begin.to_string_lossy(), "-c", "copy", path]);
+    })
+}
+
 fn kept(name: &str, make: impl FnOnce(&str)) -> PathBuf {
     let folder = folder();
     let path = folder.join(name);

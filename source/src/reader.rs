@@ -5,7 +5,7 @@
 //! whatever was read of them once is kept: on a source that is complete nothing is asked twice and nothing waits.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     fmt,
     ops::Range,
     sync::{Arc, Mutex, PoisonError},
@@ -114,16 +114,28 @@ impl SourceReader {
 
     /// Streams the bytes `range`. Dropping the stream ends its wants.
     pub fn read(&self, range: Range<u64>) -> SourceStream {
+        self.read_ranges(vec![range])
+    }
+
+    /// Streams the bytes of `ranges`, one after the other, those in one extent by one call on the store. They need not
+    /// ascend; each run of ascending ones in an extent is one call.
+    pub fn read_ranges(&self, ranges: Vec<Range<u64>>) -> SourceStream {
         let size = self.inner.size;
-        if range.start > range.end || range.end > size {
-            return stream::iter([Err(ReadError::OutsideFile { range, size })]).boxed();
+        if let Some(range) = ranges.iter().find(|range| range.start > range.end || range.end > size) {
+            return stream::iter([Err(ReadError::OutsideFile { range: range.clone(), size })]).boxed();
         }
-        let reading = Reading { reader: self.clone(), left: range, current: None, next: None };
+        let left = ranges.into_iter().filter(|range| !range.is_empty()).collect();
+        let reading = Reading { reader: self.clone(), left, current: None, next: None };
         stream::try_unfold(reading, |mut reading| async move {
             let bytes = reading.next().await?;
             Ok(bytes.map(|bytes| (bytes, reading)))
         })
         .boxed()
+    }
+
+    /// How many bytes between two ranges are as cheap to read and throw away as to leave out, where the bytes are kept.
+    pub fn small_gap(&self) -> u64 {
+        self.inner.store.small_gap()
     }
 
     /// Reads the bytes `range` into memory. The caller bounds the range.
@@ -148,64 +160,91 @@ impl fmt::Debug for SourceReader {
     }
 }
 
-/// A range being read.
+/// Ranges being read.
 struct Reading {
     reader: SourceReader,
-    left: Range<u64>,
+    /// What no stream was opened for yet. None is empty.
+    left: VecDeque<Range<u64>>,
     current: Option<ByteStream>,
-    /// The stream after the current one, being opened.
-    next: Option<tokio::task::JoinHandle<Result<ByteStream, ObjectError>>>,
+    next: Option<Ahead>,
+}
+
+/// The stream after the current one, being opened.
+struct Ahead {
+    ranges: Vec<Range<u64>>,
+    opening: tokio::task::JoinHandle<Result<ByteStream, ObjectError>>,
 }
 
 impl Reading {
     async fn next(&mut self) -> Result<Option<Bytes>, ReadError> {
-        while !self.left.is_empty() {
-            let mut current = match self.current.take() {
-                Some(current) => current,
-                None => self.open().await?,
-            };
-            if let Some(bytes) = current.try_next().await? {
-                self.left.start += bytes.len() as u64;
-                self.current = Some(current);
+        loop {
+            if let Some(current) = &mut self.current
+                && let Some(bytes) = current.try_next().await?
+            {
                 return Ok(Some(bytes));
             }
+            self.current = None;
+            let Some(first) = self.left.front().cloned() else { return Ok(None) };
+            self.current = Some(self.open(first).await?);
         }
-        Ok(None)
     }
 
-    /// Opens the extent that has the first byte left, and begins to open the one after it.
-    async fn open(&mut self) -> Result<ByteStream, ReadError> {
+    /// Opens the extent that has the beginning of `first`, the first range left, and begins to open the one after it.
+    async fn open(&mut self, first: Range<u64>) -> Result<ByteStream, ReadError> {
         let inner = Arc::clone(&self.reader.inner);
-        let extent = match inner.known(self.left.start) {
+        let extent = match inner.known(first.start) {
             Some(extent) => extent,
-            None => inner.wait(self.left.clone(), self.reader.patience).await?,
+            None => inner.wait(first, self.reader.patience).await?,
         };
-        let end = extent.range().end.min(self.left.end);
+        let ranges = within(&mut self.left, &extent);
         let ahead = match self.next.take() {
             // An error of the task itself means that it could not run to its end.
-            Some(next) => next.await.ok().transpose()?,
-            None => None,
+            Some(ahead) if ahead.ranges == ranges => ahead.opening.await.ok().transpose()?,
+            _ => None,
         };
         let opened = match ahead {
             Some(opened) => opened,
-            None => inner.open(&extent, self.left.start..end).await?,
+            None => inner.open(&extent, ranges).await?,
         };
-        if end < self.left.end
-            && let Some(following) = inner.known(end)
-        {
-            let range = end..following.range().end.min(self.left.end);
-            self.next = Some(tokio::spawn(async move { inner.open(&following, range).await }));
+        if let Some(following) = self.left.front().and_then(|range| inner.known(range.start)) {
+            let ranges = within(&mut self.left.clone(), &following);
+            let asked = ranges.clone();
+            let opening = tokio::spawn(async move { inner.open(&following, asked).await });
+            self.next = Some(Ahead { ranges, opening });
         }
         Ok(opened)
     }
 }
 
+/// Takes from `left` what lies in `extent`, as far as it ascends. The first range begins in it.
+fn within(left: &mut VecDeque<Range<u64>>, extent: &Extent) -> Vec<Range<u64>> {
+    let extent = extent.range();
+    let mut ranges: Vec<Range<u64>> = Vec::new();
+    while let Some(range) = left.front_mut()
+        && range.start >= ranges.last().map_or(extent.start, |last| last.end)
+        && range.start < extent.end
+    {
+        let end = range.end.min(extent.end);
+        ranges.push(range.start..end);
+        range.start = end;
+        if range.is_empty() {
+            left.pop_front();
+        }
+    }
+    ranges
+}
+
 // === impl Inner ===
 
 impl Inner {
-    async fn open(&self, extent: &Extent, range: Range<u64>) -> Result<ByteStream, ObjectError> {
+    /// Opens `ranges` of the file, all inside of `extent`.
+    async fn open(&self, extent: &Extent, ranges: Vec<Range<u64>>) -> Result<ByteStream, ObjectError> {
         let name = names::extent(self.source, extent);
-        self.store.get_range(&name, range.start - extent.offset()..range.end - extent.offset()).await
+        let inside = |range: &Range<u64>| range.start - extent.offset()..range.end - extent.offset();
+        match ranges.as_slice() {
+            [range] => self.store.get_range(&name, inside(range)).await,
+            ranges => self.store.get_ranges(&name, ranges.iter().map(inside).collect()).await,
+        }
     }
 
     /// The extent with the byte at `offset`, if a page at hand has it.

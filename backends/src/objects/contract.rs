@@ -22,6 +22,7 @@ pub async fn objects_contract(store: Arc<dyn ObjectStore>) {
     missing_objects(store).await;
     whole_objects(store).await;
     ranges(store).await;
+    several_ranges(store).await;
     replacing(store).await;
     putting_new(store).await;
     deleting(store).await;
@@ -85,6 +86,34 @@ async fn ranges(store: &dyn ObjectStore) {
     }
     let told = |error: &ObjectError| matches!(error, ObjectError::TooLarge { .. });
     refused("reading more than the limit", store.read(&object, size - 1), told).await;
+    done("delete", store.delete(&object)).await;
+}
+
+async fn several_ranges(store: &dyn ObjectStore) {
+    let content = pattern(LARGE, 4);
+    let object = name("ranges/several");
+    done("put", store.put(&object, vec![content.clone()])).await;
+    let scattered: Vec<_> = (0..900).map(|at| at * 1100..at * 1100 + at % 7).collect();
+    for ranges in [
+        vec![],
+        vec![0..0, 5..5],
+        vec![10..20, 20..30, 900_000..LARGE, 0..1],
+        vec![LARGE - 1..LARGE, 0..LARGE],
+        vec![5..400_000, 400_001..900_000],
+        scattered,
+    ] {
+        let expected: Vec<u8> = ranges.iter().flat_map(|range| &content[range.clone()]).copied().collect();
+        let asked = ranges.iter().map(|range| range.start as u64..range.end as u64).collect();
+        let stream = done("get_ranges", store.get_ranges(&object, asked)).await;
+        let got: Vec<Bytes> = done("reading ranges", stream.try_collect()).await;
+        assert!(got.concat() == expected, "ranges {ranges:?} are read one after the other");
+    }
+    refused(
+        "get_ranges",
+        async { store.get_ranges(&object, vec![0..1, 5..LARGE as u64 + 1]).await.map(|_| ()) },
+        |error| matches!(error, ObjectError::RangeOutside { .. }),
+    )
+    .await;
     done("delete", store.delete(&object)).await;
 }
 

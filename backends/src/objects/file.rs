@@ -16,11 +16,13 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 
 use self::{
+    buffers::Buffers,
     directories::Directories,
     scratch::{Scratch, ScratchFile},
 };
 use super::{ByteStream, ObjectError, ObjectInfo, ObjectName, ObjectPrefix, ObjectStore};
 
+mod buffers;
 mod directories;
 mod list;
 mod read;
@@ -40,6 +42,7 @@ struct Inner {
     root: PathBuf,
     scratch: Scratch,
     directories: Directories,
+    buffers: Arc<Buffers>,
 }
 
 /// What to do with an object that has the name already.
@@ -96,8 +99,16 @@ impl ObjectStore for FileStore {
     }
 
     async fn get_range(&self, name: &ObjectName, range: Range<u64>) -> Result<ByteStream, ObjectError> {
-        let name = name.clone();
-        self.on_disk(move |inner| read::Reader::open(&inner.path(&name), name, range)).await.map(read::Reader::stream)
+        self.get_ranges(name, vec![range]).await
+    }
+
+    async fn get_ranges(&self, name: &ObjectName, ranges: Vec<Range<u64>>) -> Result<ByteStream, ObjectError> {
+        let (path, buffers) = (self.inner.path(name), Arc::clone(&self.inner.buffers));
+        read::Reader::open(path, name.clone(), ranges, buffers).await.map(read::Reader::stream)
+    }
+
+    fn small_gap(&self) -> u64 {
+        read::SMALL_GAP
     }
 
     async fn delete(&self, name: &ObjectName) -> Result<(), ObjectError> {
@@ -129,7 +140,7 @@ impl Inner {
             directories::sync(parent)?;
         }
         let scratch = Scratch::open(&root)?;
-        Ok(Self { directories: Directories::new(root.clone()), scratch, root })
+        Ok(Self { directories: Directories::new(root.clone()), scratch, buffers: Arc::default(), root })
     }
 
     fn path(&self, name: &ObjectName) -> PathBuf {

@@ -7,7 +7,7 @@ use std::{fmt, ops::Range, path::PathBuf, str::FromStr, sync::Arc, time::Duratio
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
-use futures::{TryStreamExt as _, stream::BoxStream};
+use futures::{StreamExt as _, TryStreamExt as _, stream, stream::BoxStream};
 
 use crate::url::{Family, UrlError};
 
@@ -22,6 +22,9 @@ pub use self::{
 
 /// Bytes of one object in order, in pieces of a size the store finds efficient (a few hundred KiB).
 pub type ByteStream = BoxStream<'static, Result<Bytes, ObjectError>>;
+
+/// Ranges that [`ObjectStore::get_ranges`] asks for at the same time, where a store has no better way.
+const RANGES_AT_ONCE: usize = 8;
 
 /// A store of immutable objects. Every implementation passes [`contract::objects_contract`].
 ///
@@ -43,6 +46,20 @@ pub trait ObjectStore: Send + Sync + fmt::Debug {
     /// Streams the bytes `range`, which must lie inside the object ([`ObjectError::RangeOutside`]). A stream that was
     /// begun can be finished though the object is deleted meanwhile, or ends with an error; it never ends early.
     async fn get_range(&self, name: &ObjectName, range: Range<u64>) -> Result<ByteStream, ObjectError>;
+
+    /// Streams the bytes of `ranges`, one after the other, each as in [`get_range`](Self::get_range). For many small ranges
+    /// where what lies between them is larger than [`small_gap`](Self::small_gap).
+    async fn get_ranges(&self, name: &ObjectName, ranges: Vec<Range<u64>>) -> Result<ByteStream, ObjectError> {
+        let opened = stream::iter(ranges).map(|range| self.get_range(name, range)).buffered(RANGES_AT_ONCE);
+        let streams: Vec<ByteStream> = opened.try_collect().await?;
+        Ok(stream::iter(streams).flatten().boxed())
+    }
+
+    /// How many bytes between two ranges are as cheap to read and throw away as to leave out.
+    fn small_gap(&self) -> u64 {
+        // What a store at the other end of a network sends in the time that a request takes.
+        256 * 1024
+    }
 
     /// Streams the whole object; its size is known before the first byte.
     async fn get(&self, name: &ObjectName) -> Result<Object, ObjectError> {

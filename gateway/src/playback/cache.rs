@@ -1,6 +1,7 @@
-//! What playback keeps in memory, weighed by bytes: files made on request, and readers that know where the bytes of
-//! sources lie. Media bytes are never among it. Each thing is made once, however many ask for it at the same time.
+//! What playback keeps in memory, weighed by bytes: files made on request, readers that know where the bytes of sources
+//! lie, and of media only what took many reads to gather. Each thing is made once, however many ask for it at the same time.
 
+use super::body;
 use super::made::Made;
 use super::records::CompleteRecords;
 use super::view::View;
@@ -16,11 +17,17 @@ use vidstream_proto::ids::SourceId;
 use vidstream_source::extents::CELL;
 use vidstream_source::reader::SourceReader;
 
+/// Reads that cost more than to copy what they read.
+const MANY_READS: usize = 16;
+/// The largest file that is gathered in memory. Minutes of sound are smaller, and pictures in a few reads.
+const LARGEST_GATHERED: u64 = 1 << 20;
+
 /// Everything playback keeps. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Cache {
     deps: Deps,
     files: Held<FileKey, Arc<Made>>,
+    gathered: Held<FileKey, Arc<Made>>,
     readers: Held<SourceId, SourceReader>,
 }
 
@@ -67,9 +74,10 @@ impl Generation {
 impl Cache {
     /// Nothing yet; at most `budget` bytes.
     pub fn new(deps: Deps, budget: u64) -> Self {
-        let files = Held::builder().weigher(|_, made: &Arc<Made>| saturated(made.weight())).max_capacity(budget / 2);
-        let readers = Held::builder().weigher(|_, reader| weight_of(reader)).max_capacity(budget / 2);
-        Self { deps, files: files.build(), readers: readers.build() }
+        let made = || Held::builder().weigher(|_, made: &Arc<Made>| saturated(made.weight()));
+        let readers = Held::builder().weigher(|_, reader| weight_of(reader)).max_capacity(budget / 4).build();
+        let (files, gathered) = (made().max_capacity(budget / 4).build(), made().max_capacity(budget / 2).build());
+        Self { deps, files, gathered, readers }
     }
 
     /// The file, made by `making` unless it is held.
@@ -81,6 +89,34 @@ impl Cache {
     ) -> Result<Arc<Made>, Problem> {
         let made = self.files.try_get_with((generation.clone(), file), async { making.await.map(Arc::new) });
         made.await.map_err(|problem: Arc<Problem>| (*problem).clone())
+    }
+
+    /// The file as bytes of our own, where gathering it takes more than [`MANY_READS`]: sound that lies in small bits
+    /// between the pictures. The system's own cache has pages, most of whose bytes are of pictures.
+    pub async fn gathered(
+        &self,
+        view: &View,
+        generation: &Generation,
+        file: File,
+        made: Arc<Made>,
+    ) -> Result<Arc<Made>, Problem> {
+        if made.len() > LARGEST_GATHERED || !made.may_be_scattered(MANY_READS) {
+            return Ok(made);
+        }
+        let key = (generation.clone(), file);
+        if let Some(gathered) = self.gathered.get(&key).await {
+            return Ok(gathered);
+        }
+        let reader = self.reader(view).await;
+        let part = made.part(0..made.len());
+        if body::reads(&reader, &part.1) <= MANY_READS {
+            return Ok(made);
+        }
+        let gathering = async {
+            let bytes = body::gathered(reader, part).await?;
+            Ok(Arc::new(Made::own(made.tag.clone(), bytes)))
+        };
+        self.gathered.try_get_with(key, gathering).await.map_err(|problem: Arc<Problem>| (*problem).clone())
     }
 
     /// A reader of the view's source, which is complete: it knows where the bytes lie and waits for none.

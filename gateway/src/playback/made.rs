@@ -39,6 +39,11 @@ impl Made {
         self.len
     }
 
+    /// Whether it consists of more than `many` ranges.
+    pub fn may_be_scattered(&self, many: usize) -> bool {
+        self.ranges.len() > many
+    }
+
     /// Bytes it takes in memory.
     pub fn weight(&self) -> usize {
         self.head.len() + self.ranges.len() * size_of::<Range<u64>>() + size_of::<Self>()

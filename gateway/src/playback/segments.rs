@@ -9,6 +9,7 @@ use super::{At, Playback, nothing_here, video};
 use crate::http::problem::HttpProblem;
 use axum::extract::State;
 use axum::response::Response;
+use http::Method;
 use http::request::Parts;
 use std::sync::Arc;
 use vidstream_media::manifest::{address, hls};
@@ -43,7 +44,10 @@ pub async fn file(
         let made = playback.presentations.read(generation, &rendition.object, |p| make(p, file, generation)).await?;
         made.ok_or_else(nothing_here)
     };
-    let made = playback.cache.file(generation, file, making).await?;
+    let mut made = playback.cache.file(generation, file, making).await?;
+    if request.method == Method::GET {
+        made = playback.cache.gathered(&rendition.view, generation, file, made).await?;
+    }
     playback.send(&rendition.view, &made, content_type(file), Caching::Immutable, &request).await
 }
 

@@ -47,7 +47,7 @@ pub fn write(presentation: &Presentation, source: &Path, folder: &Path) -> Writt
 pub fn bytes(layout: &SegmentLayout, source: &Path) -> Vec<u8> {
     let mut file = File::open(source).expect("the clip");
     let mut out = layout.header.clone();
-    for span in ReadPlan::new(&layout.ranges).spans {
+    for span in ReadPlan::new(&layout.ranges, 8 << 10).spans {
         let mut read = vec![0; usize::try_from(span.range.end - span.range.start).expect("small")];
         file.seek(SeekFrom::Start(span.range.start)).expect("within the clip");
         file.read_exact(&mut read).expect("within the clip");

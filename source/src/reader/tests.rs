@@ -90,6 +90,28 @@ async fn any_range_of_a_complete_source_is_read() {
 }
 
 #[tokio::test]
+async fn scattered_ranges_are_read_one_after_the_other() {
+    let bench = Bench::new(pattern(3 * CELL as usize - 5)).await;
+    bench.arrive(0..bench.size()).await;
+    let reader = bench.reader();
+    let many = (0..1000).map(|at| at * 25_000..at * 25_000 + at % 90).collect();
+    for ranges in [
+        vec![],
+        vec![5..5, 9..9],
+        vec![CELL - 5..CELL + 5, CELL + 5..CELL + 6, 2 * CELL - 1..2 * CELL + 1],
+        vec![2 * CELL..2 * CELL + 9, 0..9, 3..5, CELL..CELL + 1, CELL..CELL + 1],
+        vec![0..bench.size(), 0..1],
+        many,
+    ] {
+        let expected: Vec<u8> = ranges.iter().flat_map(|range| bench.bytes(range.clone())).collect();
+        let read: Vec<Bytes> = reader.read_ranges(ranges.clone()).try_collect().await.unwrap();
+        assert!(read.concat() == expected, "{ranges:?}");
+    }
+    let outside: Result<Vec<_>, _> = reader.read_ranges(vec![0..1, 5..bench.size() + 1]).try_collect().await;
+    assert!(matches!(outside, Err(ReadError::OutsideFile { .. })));
+}
+
+#[tokio::test]
 async fn what_has_not_come_is_wanted_and_waited_for() {
     let bench = Bench::new(pattern(3 * CELL as usize)).await;
     bench.arrive(CELL + GRANULE..CELL + 2 * GRANULE).await;
