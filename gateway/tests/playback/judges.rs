@@ -6,13 +6,25 @@ use tokio::process::Command;
 
 /// A clip of two tracks whose keyframes are a second apart, its index at the end.
 pub async fn clip(seconds: u32) -> Bytes {
+    made(seconds, "testsrc2=size=320x180:rate=25", "-c:v libx264 -preset ultrafast -bf 2 -g 25").await
+}
+
+/// The same with pictures of tens of kilobytes each, so that the sound lies scattered.
+pub async fn heavy_clip(seconds: u32) -> Bytes {
+    let noise = "testsrc2=size=640x360:rate=25,noise=alls=100:allf=t";
+    made(seconds, noise, "-c:v libx264 -preset ultrafast -qp 18 -g 25").await
+}
+
+async fn made(seconds: u32, picture: &str, coder: &str) -> Bytes {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("clip.mp4");
-    let picture = format!("testsrc2=size=320x180:rate=25:duration={seconds}");
+    let length = seconds.to_string();
     let sound = format!("sine=frequency=440:sample_rate=48000:duration={seconds}");
     run(Command::new("ffmpeg")
-        .args(["-v", "error", "-nostdin", "-f", "lavfi", "-i", &picture, "-f", "lavfi", "-i", &sound])
-        .args("-c:v libx264 -preset ultrafast -bf 2 -g 25 -pix_fmt yuv420p -c:a aac -b:a 64k".split(' '))
+        .args(["-v", "error", "-nostdin", "-f", "lavfi", "-i", picture, "-f", "lavfi", "-i", &sound])
+        .args(coder.split(' '))
+        .args("-pix_fmt yuv420p -c:a aac -b:a 64k -t".split(' '))
+        .arg(length)
         .arg(&path))
     .await;
     std::fs::read(path).unwrap().into()

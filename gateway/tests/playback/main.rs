@@ -6,5 +6,6 @@ mod catalog;
 mod freshness;
 mod judged;
 mod judges;
+mod reading;
 mod requests;
 mod world;

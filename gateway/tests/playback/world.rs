@@ -23,7 +23,7 @@ use vidstream_proto::pb::catalog_service_server::CatalogServiceServer;
 use vidstream_proto::pb::transcoder_service_client::TranscoderServiceClient;
 use vidstream_proto::time::proto_duration;
 use vidstream_source::checksum::{Tree, crc32c};
-use vidstream_source::extents::{Extent, GRANULE, PageNumber, RecordPage};
+use vidstream_source::extents::{CELL, Extent, GRANULE, PageNumber, RecordPage};
 use vidstream_source::names;
 
 /// Generation of the source rendition, the storyboard and the poster of every world.
@@ -168,7 +168,8 @@ async fn store(objects: &dyn ObjectStore, source: SourceId, content: &Bytes) -> 
     let mut page = RecordPage::new(PageNumber(0));
     let (mut start, mut granules) = (0, 1);
     while start < size {
-        let end = (start + granules * GRANULE).min(size);
+        let cell = (start / CELL + 1) * CELL;
+        let end = (start + granules * GRANULE).min(size).min(cell);
         let bytes = content.slice(usize::try_from(start).unwrap()..usize::try_from(end).unwrap());
         let tree = Tree::of(start, std::slice::from_ref(&bytes), size);
         let extent = Extent::new(start..end, crc32c(&bytes), tree).expect("inside of one cell");
