@@ -194,6 +194,6 @@ mod tests {
             assert_eq!(buffer.freeze(), expected, "after {done}");
         }
         let mut buffer = Arc::new(Buffers::default()).take(10);
-        read_rest(&file, &mut buffer, &[95..105], 0).expect_err("it ends before");
+        read_rest(&file, &mut buffer, std::slice::from_ref(&(95..105)), 0).expect_err("it ends before");
     }
 }
