@@ -1,6 +1,8 @@
 //! The command line of `vidstream`: names and texts only; meaning is in `settings`.
 
 use clap::Parser;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use std::ffi::OsString;
 
 /// An on-demand video platform in one process.
 #[derive(Parser, Debug, Default)]
@@ -74,6 +76,26 @@ pub struct Args {
 }
 
 impl Args {
+    /// Reads a command line, the program's name first. What is wrong with it is left out and said in words, so that
+    /// everything else can be looked at too. Asked for help or the version, it prints that and ends the process.
+    pub fn read(line: impl IntoIterator<Item = OsString>) -> (Self, Vec<String>) {
+        let mut line: Vec<OsString> = line.into_iter().collect();
+        let mut mistakes = Vec::new();
+        loop {
+            let error = match Self::try_parse_from(&line) {
+                Ok(args) => return (args, mistakes),
+                Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+                    error.exit()
+                }
+                Err(error) => error,
+            };
+            mistakes.push(mistake(&error));
+            if !leave_out(&mut line, &error) {
+                return (Self::default(), mistakes);
+            }
+        }
+    }
+
     /// What was given, by the flags' names.
     pub fn given(&self) -> Vec<(&'static str, String)> {
         let texts = [
@@ -103,5 +125,80 @@ impl Args {
             given.push(("insecure-public", "true".to_owned()));
         }
         given
+    }
+}
+
+fn text(error: &clap::Error, kind: ContextKind) -> Option<&str> {
+    match error.get(kind)? {
+        ContextValue::String(text) => Some(text),
+        ContextValue::Strings(texts) => texts.first().map(String::as_str),
+        _ => None,
+    }
+}
+
+fn mistake(error: &clap::Error) -> String {
+    match (error.kind(), text(error, ContextKind::InvalidArg), text(error, ContextKind::SuggestedArg)) {
+        (ErrorKind::UnknownArgument, Some(argument), Some(known)) => {
+            format!("{argument} is not a setting; there is {known}")
+        }
+        (ErrorKind::UnknownArgument, Some(argument), None) => {
+            format!("{argument} is not a setting; `vidstream --help` lists them")
+        }
+        _ => {
+            let said = error.to_string();
+            let first = said.lines().next().unwrap_or_default();
+            first.strip_prefix("error: ").unwrap_or(first).to_owned()
+        }
+    }
+}
+
+/// Takes the argument that `error` is about off the line, with what looks like its value; false where it can't be found.
+fn leave_out(line: &mut Vec<OsString>, error: &clap::Error) -> bool {
+    // An option is named with its value's name: `--listen <ADDR>`.
+    let name = text(error, ContextKind::InvalidArg).and_then(|argument| argument.split([' ', '=']).next());
+    let is_it = |argument: &OsString| {
+        let argument = argument.to_string_lossy();
+        name.is_some_and(|name| argument.split('=').next() == Some(name))
+    };
+    // Of one that came twice, the last.
+    let Some(at) = line.iter().skip(1).rposition(is_it).map(|at| at + 1) else { return false };
+    let argument = line.remove(at).to_string_lossy().into_owned();
+    let is_value = |next: &OsString| !next.to_string_lossy().starts_with('-');
+    if argument.starts_with("--") && !argument.contains('=') && line.get(at).is_some_and(is_value) {
+        line.remove(at);
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(line: &str) -> (Args, Vec<String>) {
+        Args::read(std::iter::once("vidstream").chain(line.split_whitespace()).map(OsString::from))
+    }
+
+    #[test]
+    fn what_is_wrong_is_left_out_and_the_rest_is_read() {
+        let (args, mistakes) = read("--lisen 127.0.0.1:9 --roles all stray --colour=red --queue local: --events");
+        assert_eq!((args.roles.as_deref(), args.queue.as_deref()), (Some("all"), Some("local:")));
+        assert_eq!(
+            mistakes,
+            [
+                "--lisen is not a setting; there is --listen",
+                "stray is not a setting; `vidstream --help` lists them",
+                "--colour is not a setting; `vidstream --help` lists them",
+                "a value is required for '--events <URL>' but none was supplied",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_comes_twice_is_a_mistake() {
+        let (args, mistakes) = read("--roles all --roles gateway --ffmpeg /bin/ffmpeg");
+        assert_eq!((args.roles.as_deref(), args.ffmpeg.as_deref()), (Some("all"), Some("/bin/ffmpeg")));
+        assert_eq!(mistakes, ["the argument '--roles <ROLES>' cannot be used multiple times"]);
+        assert_eq!(read("--insecure-public=yes").1.len(), 1);
+        assert_eq!(read("--roles all").1.len(), 0);
     }
 }

@@ -10,7 +10,6 @@ use crate::args::Args;
 use crate::data_dir::DataDir;
 use crate::settings::{Mistakes, Settings};
 use anyhow::Context;
-use clap::Parser;
 use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -23,7 +22,7 @@ const GRACE: Duration = Duration::from_secs(10);
 
 fn main() -> ExitCode {
     allocator::settle();
-    let settings = match settings(&Args::parse()) {
+    let settings = match settings() {
         Ok(settings) => settings,
         Err(mistakes) => {
             eprint!("{mistakes}");
@@ -45,7 +44,9 @@ fn main() -> ExitCode {
     }
 }
 
-fn settings(args: &Args) -> Result<Settings, Mistakes> {
+/// Settings out of all their layers, or every mistake in any of them.
+fn settings() -> Result<Settings, Mistakes> {
+    let (args, mut mistakes) = Args::read(std::env::args_os());
     let config = args.config.clone().or_else(|| std::env::var("VIDSTREAM_CONFIG").ok());
     let file = config.map(|path| {
         let text = std::fs::read_to_string(&path).map_err(|error| error.to_string());
@@ -54,7 +55,14 @@ fn settings(args: &Args) -> Result<Settings, Mistakes> {
     // Other programs' variables need not be text.
     let environment = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())));
-    Settings::resolve(file, environment, args.given())
+    match Settings::resolve(file, environment, args.given()) {
+        Ok(settings) if mistakes.is_empty() => Ok(settings),
+        Ok(_) => Err(Mistakes(mistakes)),
+        Err(Mistakes(more)) => {
+            mistakes.extend(more);
+            Err(Mistakes(mistakes))
+        }
+    }
 }
 
 async fn run(settings: Settings) -> anyhow::Result<()> {

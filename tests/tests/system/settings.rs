@@ -21,6 +21,8 @@ fn all_mistakes_are_said_at_once() {
             "s3://bucket",
             "--ffmpeg",
             "no-such-ffmpeg",
+            "--speling",
+            "x",
             "--config",
         ])
         .arg(&file)
@@ -30,7 +32,9 @@ fn all_mistakes_are_said_at_once() {
         .expect("vidstream runs");
     assert_eq!(out.status.code(), Some(2));
     let errors = String::from_utf8_lossy(&out.stderr);
-    for part in ["speed", "insecure-public", "roles", "s3", "no-such-ffmpeg", "VIDSTREAM_NONSENSE", "192.0.2.1:1"] {
+    for part in
+        ["speed", "--speling", "insecure-public", "roles", "s3", "no-such-ffmpeg", "VIDSTREAM_NONSENSE", "192.0.2.1:1"]
+    {
         assert!(errors.contains(part), "{part} in {errors}");
     }
     assert!(out.stdout.is_empty());
