@@ -13,7 +13,7 @@ use anyhow::Context;
 use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use vidstream_mesh::lifecycle::Lifecycle;
 use vidstream_mesh::telemetry;
 
@@ -68,17 +68,22 @@ fn settings() -> Result<Settings, Mistakes> {
 async fn run(settings: Settings) -> anyhow::Result<()> {
     // Before anything answers: two processes on one directory would destroy it.
     let _lock = DataDir::open(&settings.data_dir)?;
+    // Before the ready line: who reads it may stop us at once, and in order too.
+    let mut signals = StopSignals::listen()?;
     let life = Lifecycle::new();
     let mesh = wiring::start(&settings, &life).await?;
     announce(&mesh.address)?;
-    stop_on_signal(&life).await?;
+    tokio::select! {
+        () = signals.next() => {}
+        () = life.stopping().cancelled() => anyhow::bail!("a part of the server ended; the log says which"),
+    }
     tracing::info!("stopping; a second signal stops at once");
     mesh.say_not_serving().await;
     tokio::select! {
         orderly = life.stop(GRACE) => if !orderly {
             tracing::warn!(grace = ?GRACE, "not everything ended in time");
         },
-        again = stop_signal() => again?,
+        () = signals.next() => {}
     }
     Ok(())
 }
@@ -89,21 +94,25 @@ fn announce(address: &str) -> anyhow::Result<()> {
     writeln!(out, "vidstream ready on {address}").and_then(|()| out.flush()).context("write to stdout")
 }
 
-/// Waits for a signal, or for a part of the process that crashed, which is a failure.
-async fn stop_on_signal(life: &Lifecycle) -> anyhow::Result<()> {
-    tokio::select! {
-        asked = stop_signal() => asked,
-        () = life.stopping().cancelled() => anyhow::bail!("a part of the server ended; the log says which"),
-    }
+/// What asks the process to stop: Ctrl-C and SIGTERM. From when it is made on, neither ends the process by itself.
+struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
 }
 
-/// Waits for Ctrl-C or SIGTERM.
-async fn stop_signal() -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("listen for SIGINT")?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+impl StopSignals {
+    fn listen() -> anyhow::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate()).context("listen for SIGTERM")?,
+            interrupt: signal(SignalKind::interrupt()).context("listen for SIGINT")?,
+        })
     }
-    Ok(())
+
+    /// Waits for the next of them, also one that came before the call.
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
