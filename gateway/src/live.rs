@@ -3,7 +3,10 @@
 use crate::{Deps, service};
 use futures::future::ready;
 use futures::stream::{self, BoxStream, Stream, StreamExt};
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Notify;
 use tonic::{Status, Streaming};
 use vidstream_proto::error::{Problem, Reason};
 use vidstream_proto::ids::VideoId;
@@ -24,11 +27,22 @@ pub async fn videos(deps: &Deps, request: pb::WatchVideosRequest) -> Result<Answ
         video_id: request.video_id,
     };
     let changes = deps.ask(deps.catalog.clone().watch_entries(call)).await?;
-    let changes = changes.map(|change| Ok(public(change?)));
+    let again = Arc::new(Notify::new());
+    let changes = changes.map({
+        let again = Arc::clone(&again);
+        move |change| {
+            again.notify_one();
+            Ok(public(change?))
+        }
+    });
     if !request.include_progress {
         return Ok(until_stopping(deps, endless(changes)));
     }
-    let progress = all_progress(deps.clone(), only).map(|progress| {
+    let progress = match only {
+        Some(video) => own_progress(deps.clone(), video, again).boxed(),
+        None => all_progress(deps.clone()).boxed(),
+    };
+    let progress = progress.map(|progress| {
         Ok(pb::WatchVideosResponse { position: String::new(), event: Some(Event::Progress(progress)) })
     });
     // The feed's end is the stream's end, whatever progress does.
@@ -58,8 +72,8 @@ fn public(change: pb::WatchEntriesResponse) -> pb::WatchVideosResponse {
     pb::WatchVideosResponse { position: change.position, event }
 }
 
-/// Progress of all videos or of one, for ever: opened again whenever it breaks off.
-fn all_progress(deps: Deps, only: Option<VideoId>) -> impl Stream<Item = pb::Progress> {
+/// Progress of all videos, for ever: opened again whenever it breaks off.
+fn all_progress(deps: Deps) -> impl Stream<Item = pb::Progress> {
     let attempts = stream::unfold(true, move |first| {
         let deps = deps.clone();
         async move {
@@ -69,7 +83,55 @@ fn all_progress(deps: Deps, only: Option<VideoId>) -> impl Stream<Item = pb::Pro
             Some((open_progress(&deps).await, false))
         }
     });
-    attempts.flatten().flat_map(move |heard| stream::iter(of_videos(heard, only)))
+    attempts.flatten().flat_map(|heard| stream::iter(of_videos(heard)))
+}
+
+/// Progress of one video, for ever: it begins with how far everything is, also what waits, and goes on with each change
+/// after that. What was said is not said again.
+fn own_progress(deps: Deps, video: VideoId, again: Arc<Notify>) -> impl Stream<Item = pb::Progress> {
+    let attempts = stream::unfold(true, move |first| {
+        let (deps, again) = (deps.clone(), Arc::clone(&again));
+        async move {
+            if !first {
+                again.notified().await;
+            }
+            Some((open_own_progress(deps, video, again).await, false))
+        }
+    });
+    let mut said = HashMap::new();
+    attempts.flatten().filter(move |progress| {
+        let before = said.insert(progress.stage, progress.clone());
+        ready(before.as_ref() != Some(progress))
+    })
+}
+
+/// Progress of one video until nothing of it waits or runs. Where it breaks off, `again` is notified a little later.
+async fn open_own_progress(deps: Deps, video: VideoId, again: Arc<Notify>) -> BoxStream<'static, pb::Progress> {
+    let broken = {
+        let again = Arc::clone(&again);
+        move |error: Status| async move {
+            tracing::debug!(%error, "no progress for a watch");
+            tokio::time::sleep(PROGRESS_AGAIN).await;
+            again.notify_one();
+            None
+        }
+    };
+    match progress(&deps, video).await {
+        Ok(heard) => heard
+            .filter_map(move |item| {
+                let broken = broken.clone();
+                async move {
+                    match item {
+                        Ok(heard) => heard.progress,
+                        Err(error) => broken(error).await,
+                    }
+                }
+            })
+            .boxed(),
+        // A video that is gone has no progress, and if it comes back that is a change.
+        Err(problem) if problem.reason == Reason::NotFound => stream::empty().boxed(),
+        Err(problem) => stream::once(broken(problem.into())).filter_map(ready).boxed(),
+    }
 }
 
 async fn open_progress(deps: &Deps) -> BoxStream<'static, pb::WatchAllProgressResponse> {
@@ -85,11 +147,9 @@ async fn open_progress(deps: &Deps) -> BoxStream<'static, pb::WatchAllProgressRe
 }
 
 /// One message for each video that shows the source.
-fn of_videos(heard: pb::WatchAllProgressResponse, only: Option<VideoId>) -> Vec<pb::Progress> {
+fn of_videos(heard: pb::WatchAllProgressResponse) -> Vec<pb::Progress> {
     let Some(progress) = heard.progress else { return Vec::new() };
-    let only = only.map(|id| id.to_string());
-    let videos = heard.video_ids.into_iter().filter(|id| only.as_ref().is_none_or(|only| only == id));
-    videos.map(|video_id| pb::Progress { video_id, ..progress.clone() }).collect()
+    heard.video_ids.into_iter().map(|video_id| pb::Progress { video_id, ..progress.clone() }).collect()
 }
 
 /// A feed never ends by itself: where it does, its server is gone.

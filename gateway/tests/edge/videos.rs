@@ -1,7 +1,7 @@
 //! Videos, live updates and playback addresses.
 
 use crate::world::{World, pattern};
-use tonic::{Code, Status};
+use tonic::{Code, Status, Streaming};
 use vidstream_proto::error::{Problem, Reason};
 use vidstream_proto::ids::{RequestId, VideoId};
 use vidstream_proto::pb;
@@ -115,56 +115,70 @@ fn stage(percent: f64) -> pb::Progress {
     pb::Progress { stage: pb::Stage::Index.into(), percent, ..Default::default() }
 }
 
-#[tokio::test(start_paused = true)]
-async fn progress_comes_with_changes_for_the_videos_asked_for() {
-    let world = World::new().await;
-    let [mine, other] = [VideoId::generate().to_string(), VideoId::generate().to_string()];
-    let watch = async |video_id: &str| {
-        let request =
-            pb::WatchVideosRequest { video_id: video_id.into(), include_progress: true, ..Default::default() };
-        let mut watch = world.videos().watch_videos(request).await.expect("a watch").into_inner();
-        watch.message().await.expect("no problem").expect("the feed is current");
-        watch
-    };
-    let (mut one, mut all) = (watch(&mine).await, watch("").await);
-    let both = vec![other.clone(), mine.clone()];
-    let heard = |percent| pb::WatchAllProgressResponse {
-        source_id: String::new(),
-        video_ids: both.clone(),
-        progress: Some(stage(percent)),
-    };
-    let of = |answer: pb::WatchVideosResponse| match answer.event {
+async fn watch_with_progress(world: &World, video_id: &str) -> Streaming<pb::WatchVideosResponse> {
+    let request = pb::WatchVideosRequest { video_id: video_id.into(), include_progress: true, ..Default::default() };
+    let mut watch = world.videos().watch_videos(request).await.expect("a watch").into_inner();
+    watch.message().await.expect("no problem").expect("the feed is current");
+    watch
+}
+
+/// The next event, which is progress: of which video, and its percent.
+async fn progress_of(watch: &mut Streaming<pb::WatchVideosResponse>) -> (String, f64) {
+    match watch.message().await.expect("no problem").expect("an event").event {
         Some(Event::Progress(progress)) => (progress.video_id, progress.percent),
         other => panic!("no progress but {other:?}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn progress_of_all_videos_comes_with_their_changes() {
+    let world = World::new().await;
+    let videos = [VideoId::generate().to_string(), VideoId::generate().to_string()];
+    let mut watch = watch_with_progress(&world, "").await;
+    let heard = |percent| pb::WatchAllProgressResponse {
+        source_id: String::new(),
+        video_ids: videos.to_vec(),
+        progress: Some(stage(percent)),
     };
     // The progress stream opens on its own: the transcoder hears of it when it does.
-    while world.transcoder.all.receiver_count() < 2 {
-        let both = (one.message(), all.message());
+    while world.transcoder.all.receiver_count() == 0 {
         tokio::select! {
             biased;
-            answer = both.0 => panic!("nothing was said, but {answer:?} came"),
-            answer = both.1 => panic!("nothing was said, but {answer:?} came"),
+            answer = watch.message() => panic!("nothing was said, but {answer:?} came"),
             () = tokio::task::yield_now() => {}
         }
     }
-    world.transcoder.all.send(Ok(heard(25.0))).expect("two watch");
-    assert_eq!(of(one.message().await.expect("no problem").expect("an event")), (mine.clone(), 25.0));
-    assert_eq!(of(all.message().await.expect("no problem").expect("an event")).0, other);
-    assert_eq!(of(all.message().await.expect("no problem").expect("an event")).0, mine);
-    drop(all);
+    world.transcoder.all.send(Ok(heard(25.0))).expect("one watches");
+    assert_eq!(progress_of(&mut watch).await, (videos[0].clone(), 25.0));
+    assert_eq!(progress_of(&mut watch).await, (videos[1].clone(), 25.0));
     // Where progress breaks off, changes go on, and progress is opened again.
     world.transcoder.all.send(Err(Status::unavailable("away"))).expect("one watches");
     let current = Change::Current(pb::FeedCurrent {});
     world.catalog.feed.send(Ok(change("5", current))).expect("one watches");
-    assert_eq!(one.message().await.expect("no problem").expect("an event").position, "5");
+    assert_eq!(watch.message().await.expect("no problem").expect("an event").position, "5");
     while world.transcoder.all.receiver_count() == 0 {
         tokio::select! {
-            answer = one.message() => panic!("nothing was said, but {answer:?} came"),
+            answer = watch.message() => panic!("nothing was said, but {answer:?} came"),
             () = tokio::time::sleep(std::time::Duration::from_millis(100)) => {}
         }
     }
     world.transcoder.all.send(Ok(heard(50.0))).expect("it watches again");
-    assert_eq!(of(one.message().await.expect("no problem").expect("an event")), (mine, 50.0));
+    assert_eq!(progress_of(&mut watch).await, (videos[0].clone(), 50.0));
+}
+
+#[tokio::test]
+async fn a_watch_of_one_video_begins_with_how_far_it_is_and_says_nothing_twice() {
+    let world = World::new().await;
+    let video_id = world.create(&pattern(5)).await.video_id;
+    let stages = |stages: Vec<pb::Progress>| *world.transcoder.stages.lock().expect("not poisoned") = stages;
+    stages(vec![stage(40.0)]);
+    let mut watch = watch_with_progress(&world, &video_id).await;
+    assert_eq!(progress_of(&mut watch).await, (video_id.clone(), 40.0));
+    // All was done; a change may be the begin of more.
+    stages(vec![stage(40.0), stage(90.0)]);
+    world.catalog.feed.send(Ok(change("5", Change::Current(pb::FeedCurrent {})))).expect("one watches");
+    assert_eq!(watch.message().await.expect("no problem").expect("an event").position, "5");
+    assert_eq!(progress_of(&mut watch).await, (video_id, 90.0));
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ mod edge;
 mod http;
 mod kill;
 mod playback;
+mod queue;
 mod reflection;
 mod settings;
 mod storyboard;
