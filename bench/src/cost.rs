@@ -13,7 +13,7 @@ pub struct Cost {
     pub wall: Duration,
     /// User and system time of all its processes.
     pub cpu: Duration,
-    /// Largest sum of the resident memory of all its processes, bytes.
+    /// Largest sum of the resident memory of all its processes, bytes; what several of them map counts once.
     pub memory: u64,
     /// Bytes that it read by system calls (files, pipes and sockets).
     pub read: u64,
@@ -42,10 +42,12 @@ pub fn read(process: u32) -> u64 {
     text.lines().find_map(|line| line.strip_prefix("rchar: ")?.parse().ok()).unwrap_or(0)
 }
 
-/// Resident memory of a process, bytes.
+/// Resident memory of a process, bytes. A page that several processes map, such as a library's code, is shared out among
+/// them (`Pss` of proc(5)), so that sums count it once.
 pub fn memory(process: u32) -> u64 {
-    let text = std::fs::read_to_string(format!("/proc/{process}/statm")).unwrap_or_default();
-    text.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok()).unwrap_or(0) * 4096
+    let text = std::fs::read_to_string(format!("/proc/{process}/smaps_rollup")).unwrap_or_default();
+    let kilobytes = |line: &str| line.strip_prefix("Pss:")?.trim().strip_suffix(" kB")?.parse().ok();
+    text.lines().find_map(kilobytes).unwrap_or(0_u64) * 1024
 }
 
 /// The process and all below it.
