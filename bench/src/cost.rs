@@ -1,6 +1,6 @@
 //! What processes cost: CPU time, memory, bytes read, from `/proc`.
 
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -47,6 +47,13 @@ pub fn read(process: u32) -> u64 {
 pub fn memory(process: u32) -> u64 {
     let text = std::fs::read_to_string(format!("/proc/{process}/smaps_rollup")).unwrap_or_default();
     let kilobytes = |line: &str| line.strip_prefix("Pss:")?.trim().strip_suffix(" kB")?.parse().ok();
+    text.lines().find_map(kilobytes).unwrap_or(0_u64) * 1024
+}
+
+/// The most resident memory that a process had, bytes (`VmHWM` of proc(5)).
+pub fn peak(process: u32) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let kilobytes = |line: &str| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok();
     text.lines().find_map(kilobytes).unwrap_or(0_u64) * 1024
 }
 
@@ -115,27 +122,41 @@ impl Meter {
     }
 }
 
-/// Runs a command to its end and says what it cost.
+/// Runs a command to its end and says what it cost. Its memory and what it read are looked at every 10 ms, which takes time
+/// of a core: [`time_of_command`] does not look.
 pub fn of_command(command: &mut Command) -> Cost {
-    let began = Instant::now();
     let before = own_children();
+    let began = Instant::now();
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().expect("it starts");
-    let (memory, read) = follow(&mut child);
-    Cost { wall: began.elapsed(), cpu: own_children().saturating_sub(before), memory, read }
+    let (id, done) = (child.id(), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        let watcher = scope.spawn(|| follow(id, &done));
+        let status = child.wait().expect("it is ours");
+        let wall = began.elapsed();
+        done.store(true, Ordering::Relaxed);
+        let (memory, read) = watcher.join().expect("the watcher ends");
+        assert!(status.success(), "{status}");
+        Cost { wall, cpu: own_children().saturating_sub(before), memory, read }
+    })
 }
 
-/// Peak memory and bytes read of a child until it ends; the last 5 ms are missed.
-fn follow(child: &mut Child) -> (u64, u64) {
+/// Runs a command to its end: its wall and CPU time.
+pub fn time_of_command(command: &mut Command) -> (Duration, Duration) {
+    let (before, began) = (own_children(), Instant::now());
+    let status = command.stdin(Stdio::null()).stdout(Stdio::null()).status().expect("it starts");
+    assert!(status.success(), "{status}");
+    (began.elapsed(), own_children().saturating_sub(before))
+}
+
+/// Peak memory and bytes read of a process until it ends; the last 10 ms are missed.
+fn follow(process: u32, done: &AtomicBool) -> (u64, u64) {
     let (mut peak, mut bytes) = (0, 0);
-    loop {
-        peak = peak.max(memory(child.id()));
-        bytes = bytes.max(read(child.id()));
-        if let Some(status) = child.try_wait().expect("it is ours") {
-            assert!(status.success(), "{status}");
-            return (peak, bytes);
-        }
-        std::thread::sleep(Duration::from_millis(5));
+    while !done.load(Ordering::Relaxed) {
+        peak = peak.max(memory(process));
+        bytes = bytes.max(read(process));
+        std::thread::sleep(Duration::from_millis(10));
     }
+    (peak, bytes)
 }
 
 /// CPU time of this process's children that have ended.

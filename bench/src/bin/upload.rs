@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use vidstream_bench::cost::{self, Meter};
+use vidstream_bench::cost;
 use vidstream_bench::{media, table};
 use vidstream_tests::server::Server;
 use vidstream_tests::vidctl::Person;
@@ -26,7 +26,7 @@ fn main() {
             "ours / plain",
             "ours: CPU client + server",
             "plain: CPU",
-            "server memory",
+            "server: peak memory",
         ],
     );
     for size in [100_000_000, 4_000_000_000] {
@@ -63,10 +63,11 @@ fn speed(size: u64, wall: Duration) -> String {
 fn upload(file: &Path) -> (Duration, Duration, u64) {
     let server = Server::on_disk(&media::folder(), &[]);
     let person = Person::of(&server);
-    let meter = Meter::of(server.id());
-    let client = cost::of_command(person.command(&["upload", &file.to_string_lossy()]).stderr(Stdio::null()));
-    let behind = meter.stop();
-    (client.wall, client.cpu + behind.cpu, behind.memory)
+    let before = cost::cpu(server.id());
+    let (wall, client) =
+        cost::time_of_command(person.command(&["upload", &file.to_string_lossy()]).stderr(Stdio::null()));
+    let behind = cost::cpu(server.id()).saturating_sub(before);
+    (wall, client + behind, cost::peak(server.id()))
 }
 
 /// Copies a file as cells, each synced with its folder, then sums it.
