@@ -5,7 +5,7 @@
 //! those without the bytes. Only the root is hashed differently, so no subtree here is the whole tree, except where the
 //! file has a single granule: its "subtree" is the file's hash itself.
 
-use std::ops::Range;
+use std::{ops::Range, sync::OnceLock};
 
 use blake3::{
     Hash, Hasher,
@@ -17,6 +17,9 @@ use crate::extents::GRANULE;
 
 /// Version of [`Tree::encode`].
 const TREE_VERSION: u8 = 1;
+/// Runs of so many powers of two of granules, up to a cell, have what joins their CRC-32C kept: it takes 12 µs to find, for
+/// each of which 64 KiB could be summed.
+const LENGTHS: usize = 8;
 /// A chaining value's bytes.
 const VALUE: usize = 32;
 
@@ -27,7 +30,28 @@ pub fn crc32c(bytes: &[u8]) -> u32 {
 
 /// The CRC-32C of a run from those of its two parts; the second has `second_len` bytes.
 pub fn crc32c_joined(first: u32, second: u32, second_len: usize) -> u32 {
-    crc32c::crc32c_combine(first, second, second_len)
+    crc32c_before(first, second_len) ^ second
+}
+
+/// What `crc` counts for in the sum of a run that goes on for `len` bytes.
+fn crc32c_before(crc: u32, len: usize) -> u32 {
+    // One bit after the other: a CRC is linear over GF(2) ("A Painless Guide to CRC Error Detection Algorithms", R. N.
+    // Williams), and joined to nothing its bits never change.
+    static BITS: [OnceLock<[u32; 32]>; LENGTHS] = [const { OnceLock::new() }; LENGTHS];
+    const GRANULE_BYTES: usize = 64 * 1024;
+    if crc == 0 || len == 0 {
+        return crc;
+    }
+    let (granules, rest) = (len / GRANULE_BYTES, len % GRANULE_BYTES);
+    if granules >> LENGTHS != 0 {
+        return crc32c::crc32c_combine(crc, 0, len);
+    }
+    let whole = (0..LENGTHS).filter(|power| granules >> power & 1 == 1).fold(crc, |crc, power| {
+        let bits = BITS[power]
+            .get_or_init(|| std::array::from_fn(|bit| crc32c::crc32c_combine(1 << bit, 0, GRANULE_BYTES << power)));
+        (0..32).filter(|bit| crc >> bit & 1 == 1).fold(0, |sum, bit| sum ^ bits[bit])
+    });
+    if rest == 0 { whole } else { crc32c::crc32c_combine(whole, 0, rest) }
 }
 
 /// What the file's hash needs of one extent: the chaining values of its subtrees, left to right.

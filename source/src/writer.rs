@@ -24,7 +24,10 @@ use std::{
 
 use futures::TryStreamExt as _;
 use tokio::task::{JoinError, JoinSet};
-use vidstream_backends::objects::{ObjectError, ObjectStore};
+use vidstream_backends::objects::{
+    ObjectError, ObjectStore,
+    blocks::{BLOCK, Blocks},
+};
 use vidstream_proto::{
     error::{Problem, Reason},
     ids::SourceId,
@@ -44,6 +47,7 @@ use crate::{
 };
 
 mod gathering;
+mod growing;
 mod run;
 
 /// Cells that may fill at the same time; one more, and the one left alone longest is stored as it is.
@@ -52,6 +56,10 @@ const OPEN_CELLS: usize = 2;
 const STORING: usize = 3;
 /// Bytes held at the most, with the chunk that comes next: two cells that fill, three on their way.
 const HELD: u64 = 5 * CELL;
+
+/// Blocks used again, as many as can be held.
+#[expect(clippy::cast_possible_truncation, reason = "a few dozen")]
+const KEPT: usize = HELD as usize / BLOCK;
 
 /// Why bytes could not be made durable. After an error from [`SourceWriter::durable`] or [`SourceWriter::finish`] the
 /// writer is of no more use; what was acknowledged stays, the rest is sent again.
@@ -140,7 +148,7 @@ impl SourceWriter {
             recorder,
             recorded: known,
             wanted: ByteRanges::new(),
-            gathering: Gathering::default(),
+            gathering: Gathering::new(Blocks::keeping(KEPT)),
             leaving: BTreeMap::new(),
             waiting: VecDeque::new(),
             storing: 0,
@@ -241,8 +249,14 @@ impl SourceWriter {
     fn take(&mut self, run: &Run) -> Result<(), WriteError> {
         let range = run.range();
         let mut fresh = self.recorded.missing(range.clone());
-        for other in self.gathering.runs().chain(self.leaving.values()) {
+        for other in self.gathering.runs() {
             if !other.agrees_with(run) {
+                return Err(WriteError::Different { range });
+            }
+            fresh.remove(other.range());
+        }
+        for other in self.leaving.values() {
+            if !run.agrees_with(other.range().start, other.bytes()) {
                 return Err(WriteError::Different { range });
             }
             fresh.remove(other.range());

@@ -23,6 +23,7 @@ use self::{
 use super::{ByteStream, ObjectError, ObjectInfo, ObjectName, ObjectPrefix, ObjectStore};
 
 mod buffers;
+mod direct;
 mod directories;
 mod list;
 mod read;

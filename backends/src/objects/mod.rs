@@ -11,6 +11,7 @@ use futures::{StreamExt as _, TryStreamExt as _, stream, stream::BoxStream};
 
 use crate::url::{Family, UrlError};
 
+pub mod blocks;
 pub mod contract;
 mod file;
 mod name;

@@ -20,6 +20,11 @@ impl Run {
         Self { offset, len: bytes.len(), crc32c: crc32c(&bytes), chunks: vec![bytes] }
     }
 
+    /// Of `chunks`, which together have the sum `crc32c`.
+    pub(super) fn summed(offset: u64, chunks: Vec<Bytes>, crc32c: u32) -> Self {
+        Self { offset, len: chunks.iter().map(Bytes::len).sum(), chunks, crc32c }
+    }
+
     pub(super) fn range(&self) -> Range<u64> {
         self.offset..self.offset + self.len as u64
     }
@@ -36,16 +41,13 @@ impl Run {
         &self.chunks
     }
 
-    pub(super) fn into_chunks(self) -> Vec<Bytes> {
-        self.chunks
+    /// What the chunks hold.
+    pub(super) fn bytes(&self) -> impl Iterator<Item = &[u8]> {
+        self.chunks.iter().map(|chunk| &chunk[..])
     }
 
-    /// Takes in the run that begins where this one ends.
-    pub(super) fn append(&mut self, next: Self) {
-        debug_assert_eq!(self.range().end, next.offset, "runs are joined where they meet");
-        self.crc32c = crc32c_joined(self.crc32c, next.crc32c, next.len);
-        self.len += next.len;
-        self.chunks.extend(next.chunks);
+    pub(super) fn into_chunks(self) -> Vec<Bytes> {
+        self.chunks
     }
 
     /// The part `range` of this run, which it must contain.
@@ -69,15 +71,16 @@ impl Run {
         })
     }
 
-    /// Where both runs have bytes, whether those are the same.
-    pub(super) fn agrees_with(&self, other: &Self) -> bool {
-        let Some(both) = overlap(&self.range(), &other.range()) else { return true };
-        let mut at = both.start;
-        other.slices(both).all(|(chunk, slice)| {
-            let bytes = &chunk[slice];
-            let agrees = self.has(at, bytes);
+    /// Where this run and `others`, which begin at `offset` and follow each other, overlap, whether they are the same.
+    pub(super) fn agrees_with<'a>(&self, offset: u64, others: impl IntoIterator<Item = &'a [u8]>) -> bool {
+        let mut at = offset;
+        others.into_iter().all(|bytes| {
+            let start = at;
             at += bytes.len() as u64;
-            agrees
+            overlap(&self.range(), &(start..at)).is_none_or(|both| {
+                let index = |at: u64| usize::try_from(at - start).expect("inside the bytes");
+                self.has(both.start, &bytes[index(both.start)..index(both.end)])
+            })
         })
     }
 
@@ -113,11 +116,9 @@ mod tests {
         cuts.push(content.len());
         cuts.sort_unstable();
         cuts.dedup();
-        let mut run = Run::new(offset, content.slice(..cuts[0]));
-        for cut in cuts.windows(2) {
-            run.append(Run::new(offset + cut[0] as u64, content.slice(cut[0]..cut[1])));
-        }
-        run
+        let starts = std::iter::once(0).chain(cuts.iter().copied());
+        let chunks = starts.zip(&cuts).map(|(start, &end)| content.slice(start..end)).collect();
+        Run::summed(offset, chunks, crc32c(content))
     }
 
     proptest! {
@@ -133,11 +134,11 @@ mod tests {
             prop_assert_eq!(part.chunks().concat(), expected);
             prop_assert_eq!((part.crc32c(), part.len()), (crc32c(expected), expected.len()));
             prop_assert!(run.has(1000 + from, expected));
-            prop_assert!(run.agrees_with(&part) && part.agrees_with(&run));
+            prop_assert!(run.agrees_with(1000 + from, part.bytes()) && part.agrees_with(1000, run.bytes()));
             let mut other = expected.to_vec();
             *other.last_mut().unwrap() ^= 1;
             prop_assert!(!run.has(1000 + from, &other));
-            prop_assert!(!run.agrees_with(&Run::new(1000 + from, other.into())));
+            prop_assert!(!run.agrees_with(1000 + from, [&other[..]]));
         }
     }
 }

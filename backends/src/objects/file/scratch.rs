@@ -2,20 +2,29 @@
 
 use std::{
     fs::{self, File, TryLockError},
-    io::{self, IoSlice, Write as _},
+    io::{self, IoSlice},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use bytes::Bytes;
 use uuid::Uuid;
 
+use super::{
+    super::blocks::Blocks,
+    direct::{self, LARGE},
+};
+
 const DIRECTORY: &str = ".scratch";
 const LOCK: &str = "lock";
+/// Blocks kept for later, for bytes that come in memory that is not aligned.
+const KEPT: usize = 4;
 
 /// One store's own scratch directory, locked while the store lives: what is not locked was left by a killed one.
 #[derive(Debug)]
 pub(super) struct Scratch {
     directory: PathBuf,
+    blocks: Arc<Blocks>,
     _alive: File,
 }
 
@@ -44,7 +53,7 @@ impl Scratch {
         fs::create_dir(&directory)?;
         let alive = lock_file(&directory.join(LOCK))?;
         alive.lock()?;
-        Ok(Self { directory, _alive: alive })
+        Ok(Self { directory, blocks: Blocks::keeping(KEPT), _alive: alive })
     }
 
     /// A path nothing has.
@@ -55,8 +64,14 @@ impl Scratch {
     /// Writes `chunks` to a new file and syncs it.
     pub(super) fn write(&self, chunks: &[Bytes]) -> io::Result<ScratchFile> {
         let scratch = ScratchFile { path: self.unused_path(), published: false };
-        let mut file = File::create_new(&scratch.path)?;
-        write_all(&mut file, chunks)?;
+        let file = if chunks.iter().map(Bytes::len).sum::<usize>() < LARGE {
+            let mut file = File::create_new(&scratch.path)?;
+            let mut slices: Vec<IoSlice<'_>> = chunks.iter().map(|chunk| IoSlice::new(chunk)).collect();
+            direct::write_slices(&mut file, &mut slices)?;
+            file
+        } else {
+            direct::write(&scratch.path, chunks, &self.blocks)?
+        };
         file.sync_data()?;
         Ok(scratch)
     }
@@ -98,19 +113,4 @@ fn is_dead(directory: &Path) -> io::Result<bool> {
         Err(TryLockError::WouldBlock) => Ok(false),
         Err(TryLockError::Error(error)) => Err(error),
     }
-}
-
-fn write_all(file: &mut File, chunks: &[Bytes]) -> io::Result<()> {
-    let mut slices: Vec<IoSlice<'_>> =
-        chunks.iter().filter(|chunk| !chunk.is_empty()).map(|chunk| IoSlice::new(chunk)).collect();
-    let mut rest = slices.as_mut_slice();
-    while !rest.is_empty() {
-        match file.write_vectored(rest) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(written) => IoSlice::advance_slices(&mut rest, written),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
 }
