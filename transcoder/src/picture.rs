@@ -91,6 +91,22 @@ impl Picture {
         (bytes.len() == size.bytes()).then_some(Self { size, bytes })
     }
 
+    /// As [`Picture::new`] from planes in the levels of video (luma 16 to 235, chroma 16 to 240; ITU-R BT.601 §2.5.3), which
+    /// become those of JPEG (0 to 255; JFIF 1.02).
+    pub fn of_video(size: Size, bytes: Bytes) -> Option<Self> {
+        const LUMA: [u8; 256] = full_range(16, 219);
+        const CHROMA: [u8; 256] = full_range(128, 224);
+        let mut bytes = Vec::from(bytes);
+        let (luma, chroma) = bytes.split_at_mut_checked(size.luma())?;
+        for level in luma {
+            *level = LUMA[usize::from(*level)];
+        }
+        for level in chroma {
+            *level = CHROMA[usize::from(*level)];
+        }
+        Self::new(size, bytes.into())
+    }
+
     /// Its size.
     pub fn size(&self) -> Size {
         self.size
@@ -116,6 +132,27 @@ impl Picture {
     }
 }
 
+/// Where each level goes when `range` levels become 255 and `zero` (of luma black, of chroma grey) becomes JPEG's.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to a byte")]
+const fn full_range(zero: i32, range: i32) -> [u8; 256] {
+    let mut levels = [0; 256];
+    let target = if zero == 128 { 128 } else { 0 };
+    let mut level = 0;
+    while level < 256 {
+        let twice = (level - zero) * 255 * 2;
+        let nearest = (twice + if twice < 0 { -range } else { range }) / (2 * range) + target;
+        levels[level as usize] = if nearest < 0 {
+            0
+        } else if nearest > 255 {
+            255
+        } else {
+            nearest
+        } as u8;
+        level += 1;
+    }
+    levels
+}
+
 impl fmt::Debug for Picture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Picture({})", self.size)
@@ -125,6 +162,17 @@ impl fmt::Debug for Picture {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn levels_of_video_become_those_of_a_jpeg() {
+        let size = Size::new(4, 2).expect("even");
+        let video = vec![16, 235, 126, 0, 255, 17, 15, 234, 16, 240, 128, 127];
+        let picture = Picture::of_video(size, video.into()).expect("fits");
+        assert_eq!(&picture.bytes[..8], [0, 255, 128, 0, 255, 1, 0, 254]);
+        assert_eq!(&picture.bytes[8..], [0, 255, 128, 127]);
+        assert!(Picture::of_video(size, vec![16; 11].into()).is_none());
+        assert!(Picture::of_video(size, vec![16; 7].into()).is_none());
+    }
 
     #[test]
     fn sizes_are_even_and_fit_a_jpeg() {

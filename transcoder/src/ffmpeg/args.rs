@@ -44,7 +44,9 @@ fn decoders(decoder: Decoder) -> &'static str {
     }
 }
 
-/// To the size of the plan before the turn, which is cheapest then; in the colours of a JPEG (BT.601, full range).
+/// To the size of the plan before the turn, which is cheapest then; in the colours of a JPEG (BT.601) and the levels of
+/// video: nearly every video has them, and [`Picture::of_video`](crate::picture::Picture::of_video) makes a JPEG's levels of
+/// them for a tenth of what it costs here, before the picture is scaled down the other way.
 ///
 /// `area` takes the mean of what a pixel covers. It costs no more than `bilinear`, which blurs, and unlike `bicubic` (as
 /// built without accurate rounding) does not lift flat dark areas.
@@ -56,7 +58,7 @@ fn filters(plan: &Decode) -> String {
         Rotation::ThreeQuarters => (plan.size.turned(), ",transpose=cclock"),
     };
     let (width, height) = (size.width(), size.height());
-    format!("scale={width}:{height}:flags=area:out_color_matrix=bt601:out_range=full{turn}")
+    format!("scale={width}:{height}:flags=area:out_color_matrix=bt601:out_range=limited{turn}")
 }
 
 #[cfg(test)]
@@ -77,7 +79,7 @@ mod tests {
             "-hide_banner -v error -nostats -nostdin -copyts -threads 1 -filter_threads 1 -probesize 32 \
              -analyzeduration 0 -protocol_whitelist pipe -format_whitelist mp4 -codec_whitelist h264 \
              -max_pixels 35389440 -skip_loop_filter all -noautorotate -f mp4 -i pipe:0 -map 0:v:0 \
-             -fps_mode passthrough -vf scale=180:320:flags=area:out_color_matrix=bt601:out_range=full \
+             -fps_mode passthrough -vf scale=180:320:flags=area:out_color_matrix=bt601:out_range=limited \
              -threads 1 -f rawvideo -pix_fmt yuv420p pipe:1"
         );
     }
@@ -85,7 +87,7 @@ mod tests {
     #[test]
     fn a_turn_comes_after_the_scaling() {
         let filter = |rotation| filters(&plan(rotation));
-        let scale = |w, h| format!("scale={w}:{h}:flags=area:out_color_matrix=bt601:out_range=full");
+        let scale = |w, h| format!("scale={w}:{h}:flags=area:out_color_matrix=bt601:out_range=limited");
         assert_eq!(filter(Rotation::Quarter), scale(320, 180) + ",transpose=clock");
         assert_eq!(filter(Rotation::ThreeQuarters), scale(320, 180) + ",transpose=cclock");
         assert_eq!(filter(Rotation::Half), scale(180, 320) + ",hflip,vflip");

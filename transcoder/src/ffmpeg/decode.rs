@@ -70,7 +70,7 @@ impl Pictures<'_> {
         let mut found = 0;
         while let Some(bytes) = output.next().await {
             // A part of a picture at the end is none.
-            let Some(picture) = Picture::new(self.plan.size, bytes) else { break };
+            let Some(picture) = Picture::of_video(self.plan.size, bytes) else { break };
             found += 1;
             // Nobody may want more than there should be.
             let _ = pictures.send(picture).await;
