@@ -11,6 +11,7 @@ pub mod service;
 pub mod upload;
 pub mod web;
 
+use axum::middleware;
 use playback::Playback;
 use std::future::Future;
 use std::sync::Arc;
@@ -99,6 +100,7 @@ impl Gateway {
         let routes = routes
             .add_service(GatewayServiceServer::new(videos))
             .add_service(uploads.max_decoding_message_size(upload::MAX_MESSAGE));
-        routes.into_axum_router().layer(GrpcWebLayer::new())
+        let routes = routes.into_axum_router().layer(GrpcWebLayer::new());
+        routes.layer(middleware::from_fn(http::only_calls))
     }
 }

@@ -1,4 +1,4 @@
-//! Storyboards of 10 and 60 minutes against ffmpeg's ways to the same tiles.
+//! Storyboards of 10 and 60 minutes against ffmpeg's ways to the same tiles; `storyboard 10` makes one table only.
 
 use std::path::Path;
 use std::process::Command;
@@ -10,7 +10,11 @@ use vidstream_tests::server::Server;
 
 #[tokio::main]
 async fn main() {
+    let only: Option<u32> = std::env::args().nth(1).map(|minutes| minutes.parse().expect("minutes"));
     for (minutes, interval) in [(10, 5), (60, 15)] {
+        if only.is_some_and(|only| only != minutes) {
+            continue;
+        }
         let film = media::film(minutes);
         let size = media::size(&film);
         let (mut ours, mut plain, mut tuned) = (Vec::new(), Vec::new(), Vec::new());

@@ -8,7 +8,7 @@ use crate::{permissions, web};
 use axum::Router;
 use axum::extract::{MatchedPath, Request};
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderValue, Method, StatusCode, Version};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use problem::{HttpProblem, answer_with};
@@ -49,6 +49,21 @@ async fn unrouted(request: Request) -> Response {
 pub(crate) async fn wrong_method(request: Request) -> Response {
     let text = format!("{} does not work on this address", request.method());
     answer_with(StatusCode::METHOD_NOT_ALLOWED, &Problem::new(Reason::Unimplemented, text))
+}
+
+/// Refuses what comes to an rpc's address and is no call, in words: a browser, a tool that sends JSON, gRPC over HTTP/1.1.
+pub(crate) async fn only_calls(request: Request, next: Next) -> Response {
+    if request.method() != Method::POST {
+        return wrong_method(request).await;
+    }
+    let is_web = |kind: &HeaderValue| kind.as_bytes().starts_with(b"application/grpc-web");
+    let problem = match grpc_kind(&request) {
+        Some(kind) if is_web(kind) || request.version() == Version::HTTP_2 => return next.run(request).await,
+        Some(_) => "gRPC needs HTTP/2; over HTTP/1.1 this address takes `application/grpc-web`",
+        None => "this is the address of an rpc, which takes `application/grpc` or `application/grpc-web`",
+    };
+    // As gRPC's protocol over HTTP/2 has it for other content types.
+    answer_with(StatusCode::UNSUPPORTED_MEDIA_TYPE, &Problem::new(Reason::InvalidArgument, problem))
 }
 
 /// gRPC and grpc-web clients read problems as statuses, in the kind of message they sent; all others as JSON.

@@ -52,6 +52,25 @@ async fn unknown_addresses_are_problems() {
 }
 
 #[tokio::test]
+async fn what_is_no_call_is_told_so_at_an_rpcs_address() {
+    let world = World::new().await;
+    let path = "/vidstream.v1.GatewayService/ListVideos";
+    for (method, kind, status, word) in [
+        ("POST", "application/json", StatusCode::UNSUPPORTED_MEDIA_TYPE, "application/grpc"),
+        ("POST", "application/grpc", StatusCode::UNSUPPORTED_MEDIA_TYPE, "HTTP/2"),
+        ("GET", "text/html", StatusCode::METHOD_NOT_ALLOWED, "GET"),
+    ] {
+        let request = Request::builder().method(method).uri(path).header(CONTENT_TYPE, kind).body(Body::from("{}"));
+        let response = world.router().oneshot(request.expect("a request")).await.expect("infallible");
+        assert_eq!(response.status(), status, "{method} {kind}");
+        assert_eq!(response.headers()[CONTENT_TYPE], "application/problem+json");
+        let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.expect("a body");
+        let json: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+        assert!(json["detail"].as_str().is_some_and(|detail| detail.contains(word)), "{json}");
+    }
+}
+
+#[tokio::test]
 async fn unknown_rpcs_are_unimplemented() {
     let world = World::new().await;
     for path in ["/vidstream.v1.GatewayService/Unheard", "/vidstream.v1.CatalogService/TakeJob", "/x.Y/Z"] {
