@@ -16,6 +16,8 @@ pub struct MediaIndex {
     pub ignored: Vec<IgnoredTrack>,
     /// Presentation end of the longest playable track.
     pub duration: Duration,
+    /// Byte of the file from which on nothing whole is there any more, where it is cut off.
+    pub cut_off: Option<u64>,
 }
 
 /// A container that `media` indexes.

@@ -12,7 +12,7 @@ pub const VIDEO_TICKS: u32 = 600;
 pub fn index(tracks: Vec<Track>) -> MediaIndex {
     let sane = |track: &&Track| track.edit.start.unsigned_abs() < 1 << 40;
     let duration = tracks.iter().filter(sane).map(Track::duration).max().unwrap_or_default();
-    MediaIndex { container: Container::Mp4, file_size: 1 << 30, tracks, ignored: Vec::new(), duration }
+    MediaIndex { container: Container::Mp4, file_size: 1 << 30, tracks, ignored: Vec::new(), duration, cut_off: None }
 }
 
 /// Samples of equal duration and size, each sync where `sync` says so.

@@ -81,6 +81,8 @@ pub struct Playability {
 /// Something about a source that people should know; its text is a sentence without a full stop.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Warning {
+    /// The file ends in the middle of its media, after as much as this plays.
+    CutOff(Duration),
     /// An H.264 video with open GOPs: a seek ends playback in Chromium.
     OpenGop,
     /// Keyframes too far apart to be cut there.
@@ -103,7 +105,8 @@ pub enum Warning {
 impl Playability {
     /// Of a planned source.
     pub fn of(presentation: &Presentation) -> Self {
-        let mut warnings = Vec::new();
+        let index = presentation.index();
+        let mut warnings: Vec<_> = index.cut_off.map(|_| Warning::CutOff(index.duration)).into_iter().collect();
         let mut packaged = true;
         for rendition in presentation.renditions() {
             let obstacles = obstacles(&rendition);
@@ -174,6 +177,14 @@ fn picture_warnings(rendition: &Rendition) -> Vec<Warning> {
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::CutOff(after) => {
+                let (seconds, minutes) = (after.as_secs_f64(), after.as_secs() / 60);
+                f.write_str("the file is cut off; what came after ")?;
+                match (minutes / 60, minutes % 60) {
+                    (0, 0) => write!(f, "{seconds:.1} seconds is missing"),
+                    (hours, minutes) => write!(f, "{hours}:{minutes:02}:{:02} is missing", after.as_secs() % 60),
+                }
+            }
             Self::OpenGop => f.write_str(
                 "the video has open GOPs, on which browsers fail after a seek; it plays as a plain file only",
             ),

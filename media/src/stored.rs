@@ -3,12 +3,13 @@
 //! Numbers are varints (LEB128; signed ones zigzag), texts and byte strings a length and their bytes, options a byte
 //! that is 0 or 1 and the value. In order:
 //!
-//! - `VSMI`, the version of the form (one byte, 1), the container (0 MP4, 1 MOV), the file's size;
+//! - `VSMI`, the version of the form (one byte, 2), the container (0 MP4, 1 MOV), the file's size;
 //! - the number of tracks, and of each: id, timescale, language and name (options), codec (one byte by its place in
 //!   [`Codec`], from 0) and its configuration, kind (0 video: width, height, sample aspect, matrix of nine signed
 //!   numbers, quarter turns, colour as an option; 1 audio: rate, channels), edit (delay and start signed, end an
 //!   option), open GOP (one byte), the sample table without places (module `samples`);
 //! - the layout of all tracks' samples (module `samples::layout`);
+//! - where the file is cut off (an option);
 //! - the number of ignored tracks, and of each: id, what, cause (one byte), reason;
 //! - CRC-32C of all bytes before it, four bytes, least significant first.
 //!
@@ -25,7 +26,7 @@ use crate::track::{AudioFormat, Colour, Edit, Rotation, Track, TrackKind, VideoF
 use fields::{Input, Output};
 
 const MAGIC: &[u8; 4] = b"VSMI";
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// Why stored bytes are no media index.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -53,6 +54,7 @@ impl MediaIndex {
         self.tracks.iter().for_each(|track| put_track(&mut out, track));
         let tables: Vec<_> = self.tracks.iter().map(|track| &track.samples).collect();
         out.with(|bytes| layout::put(&tables, bytes));
+        out.optional(self.cut_off, Output::number);
         out.number(self.ignored.len() as u64);
         for track in &self.ignored {
             out.number(track.id.into());
@@ -80,13 +82,14 @@ impl MediaIndex {
         for (track, samples) in tracks.iter_mut().zip(tables) {
             track.samples = samples;
         }
+        let cut_off = input.optional(Input::number)?;
         let ignored = input.list(|input| {
             let (id, what) = (input.narrow()?, input.text()?);
             Ok(IgnoredTrack { id, what, cause: cause(input.byte()?)?, reason: input.text()? })
         })?;
         input.end()?;
         let duration = tracks.iter().map(Track::duration).max().unwrap_or_default();
-        Ok(Self { container, file_size, tracks, ignored, duration })
+        Ok(Self { container, file_size, tracks, ignored, duration, cut_off })
     }
 }
 

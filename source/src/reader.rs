@@ -80,6 +80,7 @@ pub type SourceStream = BoxStream<'static, Result<Bytes, ReadError>>;
 pub struct SourceReader {
     inner: Arc<Inner>,
     patience: Option<Duration>,
+    hurries: bool,
 }
 
 struct Inner {
@@ -96,7 +97,7 @@ impl SourceReader {
     /// A reader of `source`, a file of `size` bytes, that waits for what has not come as long as it takes.
     pub fn new(source: SourceId, size: u64, store: Arc<dyn ObjectStore>, records: Arc<dyn Records>) -> Self {
         let (pages, wants) = (Mutex::default(), Wants::default());
-        Self { inner: Arc::new(Inner { source, size, store, records, pages, wants }), patience: None }
+        Self { inner: Arc::new(Inner { source, size, store, records, pages, wants }), patience: None, hurries: true }
     }
 
     /// The same reader, but one that fails with [`ReadError::NotCome`] when the next byte has not come within `patience`.
@@ -104,6 +105,13 @@ impl SourceReader {
     #[must_use]
     pub fn with_patience(mut self, patience: Duration) -> Self {
         self.patience = Some(patience);
+        self
+    }
+
+    /// The same reader, but one that lets bytes come in the order in which they are sent: it wants nothing.
+    #[must_use]
+    pub fn unhurried(mut self) -> Self {
+        self.hurries = false;
         self
     }
 
@@ -194,7 +202,7 @@ impl Reading {
         let inner = Arc::clone(&self.reader.inner);
         let extent = match inner.known(first.start) {
             Some(extent) => extent,
-            None => inner.wait(first, self.reader.patience).await?,
+            None => inner.wait(first, &self.reader).await?,
         };
         let ranges = within(&mut self.left, &extent);
         let ahead = match self.next.take() {

@@ -38,6 +38,7 @@ pub const KINDS: &[Clip] = &[
     ),
     clip!("vp9.mp4", true, "P S -c:v libvpx-vp9 -deadline realtime -cpu-used 8 -g 50 -c:a libopus"),
     clip!("av1.mp4", true, "P S -c:v libsvtav1 -preset 12 -g 50 -svtav1-params fast-decode=1 A"),
+    clip!("fragmented.mp4", true, "P S H A -movflags +frag_keyframe+empty_moov+default_base_moof"),
     clip!("quicktime.mov", true, "P S H A"),
     clip!(
         "several.mp4",

@@ -252,6 +252,11 @@ impl<'a> Fields<'a, '_> {
         self.array().map(u32::from_be_bytes)
     }
 
+    /// An unsigned number of 64 bits.
+    pub fn u64(&mut self) -> Result<u64, IndexError> {
+        self.array().map(u64::from_be_bytes)
+    }
+
     /// A signed number of 32 bits.
     pub fn i32(&mut self) -> Result<i32, IndexError> {
         self.array().map(i32::from_be_bytes)

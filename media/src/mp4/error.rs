@@ -28,9 +28,6 @@ pub enum IndexError {
         /// The boxes that are there.
         found: String,
     },
-    /// The samples are described by fragments, not by the movie's own tables.
-    #[error("fragmented MP4 files are not supported yet")]
-    Fragmented,
     /// A box contradicts itself, its neighbours or the specification.
     #[error("damaged file: {path} at byte {offset}: {problem}")]
     Malformed {

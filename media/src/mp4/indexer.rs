@@ -2,6 +2,7 @@
 
 use super::boxes::{BoxHeader, FourCc, HeaderRead, Node};
 use super::error::IndexError;
+use super::fragments::Fragments;
 use super::{movie, sniff};
 use crate::index::{Container, MediaIndex};
 use std::ops::Range;
@@ -11,6 +12,12 @@ const HEAD_BYTES: u64 = 4096;
 
 /// The longest box header: size, type, large size.
 const LONGEST_HEADER: u64 = 16;
+
+/// Fragments that begin closer to each other than this are read together with what lies between them.
+const NEAR: u64 = 64 << 10;
+
+/// Bytes that are then read at once.
+const WINDOW_BYTES: u64 = 1 << 20;
 
 /// Kinds of boxes that an error names at most.
 const NAMED_BOXES: usize = 8;
@@ -26,11 +33,22 @@ pub struct Limits {
     pub tracks: u64,
     /// Boxes at the top level before `moov`.
     pub top_level_boxes: u64,
+    /// Bytes of one `moof`, which is held in memory as a whole while it is read.
+    pub fragment_bytes: u64,
+    /// Boxes at the top level behind the `moov` of a fragmented movie; each fragment has two or more.
+    pub fragment_boxes: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { movie_bytes: 256 << 20, samples: 20_000_000, tracks: 1000, top_level_boxes: 4096 }
+        Self {
+            movie_bytes: 256 << 20,
+            samples: 20_000_000,
+            tracks: 1000,
+            top_level_boxes: 4096,
+            fragment_bytes: 16 << 20,
+            fragment_boxes: 4_000_000,
+        }
     }
 }
 
@@ -39,12 +57,15 @@ impl Default for Limits {
 pub enum Step {
     /// Call [`Indexer::step`] again with exactly these bytes of the file, or all of them that exist.
     Need(Range<u64>),
+    /// The same, but where the file is still on its way these bytes need not be hurried: those before them are needed too.
+    Await(Range<u64>),
     /// The index.
     Done(Box<MediaIndex>),
 }
 
 /// Reads the media index of an MP4 or MOV file, asking for the byte ranges it needs one after the other: box headers,
-/// then `moov`. Media data is passed over, so an index at the file's end costs one more small read.
+/// then `moov`, then every `moof` if the movie has fragments. Media data is passed over, so an index at the file's end
+/// costs one more small read.
 ///
 /// ```
 /// # use vidstream_media::mp4::{Indexer, IndexError, Limits, Step};
@@ -54,13 +75,13 @@ pub enum Step {
 /// let mut bytes = Vec::new();
 /// let index = loop {
 ///     match indexer.step(&bytes)? {
-///         Step::Need(range) => bytes = read(range),
+///         Step::Need(range) | Step::Await(range) => bytes = read(range),
 ///         Step::Done(index) => break index,
 ///     }
 /// };
 /// # Ok(()) }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Indexer {
     file_size: u64,
     limits: Limits,
@@ -70,24 +91,59 @@ pub struct Indexer {
     /// What was met so far, for the error if nothing else is.
     seen: Vec<FourCc>,
     boxes: u64,
+    fragmented: Option<Box<Fragmented>>,
     state: State,
 }
 
-#[derive(Clone, Debug)]
+/// A movie whose fragments are being read.
+#[derive(Debug)]
+struct Fragmented {
+    movie: Place,
+    /// The whole `moov`.
+    bytes: Vec<u8>,
+    fragments: Fragments,
+    /// Where the last `moof` began, and whether the next one was near.
+    last: u64,
+    near: bool,
+}
+
+#[derive(Debug)]
 enum State {
     Start,
     /// Bytes of the range were asked for, which begins with a box header.
     Headers(Range<u64>),
     /// The whole `moov` was asked for.
-    Movie(Movie),
+    Movie(Place),
 }
 
-/// Where `moov` is.
+/// Where a box is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Movie {
+struct Place {
     start: u64,
     header: u64,
     end: u64,
+}
+
+impl Place {
+    /// The box, of which `bytes` are all.
+    fn node<'b>(self, name: &str, bytes: &'b [u8]) -> Node<'b> {
+        let body = usize::try_from(self.header).ok().and_then(|header| bytes.get(header..)).unwrap_or_default();
+        Node { path: name.to_owned(), offset: self.start + self.header, body }
+    }
+}
+
+/// What follows from a box that was looked at.
+enum Visit {
+    /// The next one begins here.
+    Next(u64),
+    /// Something has to be read first, or all is done.
+    Ask(Step),
+}
+
+/// An error, and the box it was met in.
+struct Fault {
+    at: u64,
+    error: IndexError,
 }
 
 impl Indexer {
@@ -100,6 +156,7 @@ impl Indexer {
             still: false,
             seen: Vec::new(),
             boxes: 0,
+            fragmented: None,
             state: State::Start,
         }
     }
@@ -122,7 +179,12 @@ impl Indexer {
                 {
                     return Err(IndexError::NotMp4 { found });
                 }
-                self.walk(range.start, window)
+                match self.walk(range.start, window) {
+                    // What was recorded before a crash plays.
+                    Err(Fault { at, error }) if self.plays_as_far_as(&error) => self.finish_fragments(Some(at)),
+                    Err(Fault { error, .. }) => Err(error),
+                    Ok(step) => Ok(step),
+                }
             }
             State::Movie(movie) => {
                 let window = self.exactly(&(movie.start..movie.end), bytes)?;
@@ -132,9 +194,16 @@ impl Indexer {
     }
 
     fn ask_headers(&mut self, at: u64) -> Step {
-        let range = at..self.file_size.min(at.saturating_add(HEAD_BYTES));
+        self.ask(at, HEAD_BYTES)
+    }
+
+    /// Asks for `len` bytes from the box at `at` on, or more where that saves another read.
+    fn ask(&mut self, at: u64, len: u64) -> Step {
+        let near = self.fragmented.as_ref().is_some_and(|fragmented| fragmented.near);
+        let len = if near { len.max(WINDOW_BYTES) } else { len };
+        let range = at..self.file_size.min(at.saturating_add(len));
         self.state = State::Headers(range.clone());
-        Step::Need(range)
+        if self.fragmented.is_some() { Step::Await(range) } else { Step::Need(range) }
     }
 
     /// The bytes of `range` out of what was given for it.
@@ -147,32 +216,56 @@ impl Indexer {
     }
 
     /// Goes from box to box, from the one at `start`, where `window` begins.
-    fn walk(&mut self, start: u64, window: &[u8]) -> Result<Step, IndexError> {
+    fn walk(&mut self, start: u64, window: &[u8]) -> Result<Step, Fault> {
         let mut at = start;
         loop {
             // What is too short for a box is no box: some tools leave a few bytes behind the last one.
             if self.file_size - at < 8 {
-                return Err(self.no_movie());
+                return self.end().map_err(|error| Fault { at, error });
             }
             let rest = usize::try_from(at - start).ok().and_then(|at| window.get(at..)).unwrap_or_default();
-            if (rest.len() as u64) < LONGEST_HEADER.min(self.file_size - at) {
-                return Ok(self.ask_headers(at));
+            match self.visit(at, rest).map_err(|error| Fault { at, error })? {
+                Visit::Next(next) => at = next,
+                Visit::Ask(step) => return Ok(step),
             }
-            let header = self.header(at, rest)?;
-            let end = header.size.map_or(Some(self.file_size), |size| at.checked_add(size));
-            let end = end.ok_or_else(|| self.malformed(at, format!("box {} ends beyond 2⁶⁴", header.kind)))?;
-            match &header.kind.0 {
-                b"ftyp" => (self.container, self.still) = brand(rest),
-                b"moof" => return Err(IndexError::Fragmented),
-                b"moov" => return self.found_movie(Movie { start: at, header: header.header, end }, rest),
-                _ => {}
-            }
-            if end > self.file_size {
-                return Err(IndexError::Truncated { have: self.file_size, need: end });
-            }
-            self.remember(header.kind, at)?;
-            at = end;
         }
+    }
+
+    /// Looks at the box at `at`, where `rest` begins.
+    fn visit(&mut self, at: u64, rest: &[u8]) -> Result<Visit, IndexError> {
+        if (rest.len() as u64) < LONGEST_HEADER.min(self.file_size - at) {
+            return Ok(Visit::Ask(self.ask_headers(at)));
+        }
+        let header = self.header(at, rest)?;
+        let end = header.size.map_or(Some(self.file_size), |size| at.checked_add(size));
+        let end = end.ok_or_else(|| self.malformed(at, format!("box {} ends beyond 2⁶⁴", header.kind)))?;
+        let place = Place { start: at, header: header.header, end };
+        match &header.kind.0 {
+            b"ftyp" => (self.container, self.still) = brand(rest),
+            b"moov" if self.fragmented.is_none() => return self.found_movie(place, rest).map(Visit::Ask),
+            b"moof" if self.fragmented.is_some() => {
+                if let Some(step) = self.found_fragment(place, rest)? {
+                    return Ok(Visit::Ask(step));
+                }
+            }
+            _ => {}
+        }
+        if end > self.file_size {
+            return Err(IndexError::Truncated { have: self.file_size, need: end });
+        }
+        self.remember(header.kind, at)?;
+        Ok(Visit::Next(end))
+    }
+
+    /// What the file amounts to at its end.
+    fn end(&mut self) -> Result<Step, IndexError> {
+        if self.fragmented.is_some() { self.finish_fragments(None) } else { Err(self.no_movie()) }
+    }
+
+    /// Whether fragments before `error` are worth showing. What is beyond a limit is refused as a whole.
+    fn plays_as_far_as(&self, error: &IndexError) -> bool {
+        let over_limit = matches!(error, IndexError::OverLimit { .. });
+        !over_limit && self.fragmented.as_ref().is_some_and(|fragmented| !fragmented.fragments.is_empty())
     }
 
     fn header(&self, at: u64, bytes: &[u8]) -> Result<BoxHeader, IndexError> {
@@ -192,14 +285,11 @@ impl Indexer {
 
     fn remember(&mut self, kind: FourCc, at: u64) -> Result<(), IndexError> {
         self.boxes += 1;
-        if self.boxes > self.limits.top_level_boxes {
-            return Err(IndexError::OverLimit {
-                path: "top level".to_owned(),
-                offset: at,
-                found: self.boxes,
-                limit: self.limits.top_level_boxes,
-                unit: "boxes",
-            });
+        let limits = self.limits;
+        let limit = if self.fragmented.is_some() { limits.fragment_boxes } else { limits.top_level_boxes };
+        if self.boxes > limit {
+            let path = "top level".to_owned();
+            return Err(IndexError::OverLimit { path, offset: at, found: self.boxes, limit, unit: "boxes" });
         }
         if self.seen.len() < NAMED_BOXES && !self.seen.contains(&kind) {
             self.seen.push(kind);
@@ -216,32 +306,63 @@ impl Indexer {
         IndexError::NoMovie { found }
     }
 
-    fn found_movie(&mut self, movie: Movie, rest: &[u8]) -> Result<Step, IndexError> {
-        let size = movie.end - movie.start;
-        if size > self.limits.movie_bytes {
-            return Err(IndexError::OverLimit {
-                path: "moov".to_owned(),
-                offset: movie.start,
-                found: size,
-                limit: self.limits.movie_bytes,
-                unit: "bytes",
-            });
+    /// Reads the `moov` at `place`, of which `rest` is the beginning, or asks for all of it.
+    fn found_movie(&mut self, place: Place, rest: &[u8]) -> Result<Step, IndexError> {
+        if let Some(whole) = self.whole("moov", place, self.limits.movie_bytes, rest)? {
+            return self.read_movie(place, whole);
         }
-        if movie.end > self.file_size {
-            return Err(IndexError::Truncated { have: self.file_size, need: movie.end });
-        }
-        if let Some(whole) = usize::try_from(size).ok().and_then(|size| rest.get(..size)) {
-            return self.read_movie(movie, whole);
-        }
-        self.state = State::Movie(movie);
-        Ok(Step::Need(movie.start..movie.end))
+        self.state = State::Movie(place);
+        Ok(Step::Need(place.start..place.end))
     }
 
-    fn read_movie(&self, movie: Movie, bytes: &[u8]) -> Result<Step, IndexError> {
-        let body = usize::try_from(movie.header).ok().and_then(|header| bytes.get(header..)).unwrap_or_default();
-        let node = Node { path: "moov".to_owned(), offset: movie.start + movie.header, body };
-        let file = movie::File { container: self.container, size: self.file_size, limits: self.limits };
-        movie::read(&node, file).map(|index| Step::Done(Box::new(index)))
+    /// Reads the `moof` at `place`, or asks for all of it.
+    fn found_fragment(&mut self, place: Place, rest: &[u8]) -> Result<Option<Step>, IndexError> {
+        let Some(whole) = self.whole("moof", place, self.limits.fragment_bytes, rest)? else {
+            return Ok(Some(self.ask(place.start, place.end - place.start)));
+        };
+        let Some(fragmented) = &mut self.fragmented else { return Ok(None) };
+        fragmented.near = place.start - fragmented.last < NEAR;
+        fragmented.last = place.start;
+        fragmented.fragments.read(&place.node("moof", whole), place.start)?;
+        Ok(None)
+    }
+
+    /// The bytes of the box at `place` if `rest` has them all; none if there are more in the file.
+    fn whole<'b>(&self, kind: &str, place: Place, limit: u64, rest: &'b [u8]) -> Result<Option<&'b [u8]>, IndexError> {
+        let size = place.end - place.start;
+        if size > limit {
+            let (path, offset) = (kind.to_owned(), place.start);
+            return Err(IndexError::OverLimit { path, offset, found: size, limit, unit: "bytes" });
+        }
+        if place.end > self.file_size {
+            return Err(IndexError::Truncated { have: self.file_size, need: place.end });
+        }
+        Ok(usize::try_from(size).ok().and_then(|size| rest.get(..size)))
+    }
+
+    fn read_movie(&mut self, movie: Place, bytes: &[u8]) -> Result<Step, IndexError> {
+        let node = movie.node("moov", bytes);
+        let Some(fragments) = movie::fragments(&node, self.file())? else {
+            return movie::read(&node, self.file(), None).map(|index| Step::Done(Box::new(index)));
+        };
+        let last = movie.end;
+        let fragmented = Fragmented { movie, bytes: bytes.to_vec(), fragments, last, near: false };
+        (self.fragmented, self.boxes) = (Some(Box::new(fragmented)), 0);
+        if self.file_size - movie.end < 8 { self.end() } else { Ok(self.ask_headers(movie.end)) }
+    }
+
+    /// The index of a fragmented movie, whole or cut off at a place in the file.
+    fn finish_fragments(&mut self, cut_off: Option<u64>) -> Result<Step, IndexError> {
+        let Some(fragmented) = self.fragmented.take() else { return Err(self.no_movie()) };
+        let Fragmented { movie, bytes, fragments, last, .. } = *fragmented;
+        let cut_off = cut_off.or_else(|| fragments.is_cut_off().then_some(last));
+        let mut index = movie::read(&movie.node("moov", &bytes), self.file(), Some(fragments))?;
+        index.cut_off = cut_off;
+        Ok(Step::Done(Box::new(index)))
+    }
+
+    fn file(&self) -> movie::File {
+        movie::File { container: self.container, size: self.file_size, limits: self.limits }
     }
 }
 

@@ -8,6 +8,8 @@ mod boxes;
 mod edits;
 mod entry;
 mod error;
+mod fragments;
+mod gathering;
 mod indexer;
 mod language;
 mod movie;
@@ -28,7 +30,7 @@ pub fn index_bytes(file: &[u8]) -> Result<MediaIndex, IndexError> {
     let mut bytes: &[u8] = &[];
     loop {
         match indexer.step(bytes)? {
-            Step::Need(range) => {
+            Step::Need(range) | Step::Await(range) => {
                 let at = |offset| usize::try_from(offset).unwrap_or(file.len()).min(file.len());
                 bytes = &file[at(range.start)..at(range.end)];
             }

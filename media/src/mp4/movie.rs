@@ -2,11 +2,13 @@
 
 use super::boxes::{FourCc, Node};
 use super::error::IndexError;
+use super::fragments::Fragments;
 use super::indexer::Limits;
-use super::track::{self, Heading, Kind, TrackError};
+use super::tables;
+use super::track::{self, Heading, Kind, ReadTrack, TrackError};
 use crate::index::{Container, IgnoredCause, IgnoredTrack, MediaIndex};
 use crate::time::Timescale;
-use crate::track::Track;
+use crate::track::{Edit, Track};
 use std::collections::HashSet;
 
 /// What is known of the file around `moov`.
@@ -17,26 +19,50 @@ pub(super) struct File {
     pub limits: Limits,
 }
 
-/// Reads `moov`.
-pub(super) fn read(moov: &Node<'_>, file: File) -> Result<MediaIndex, IndexError> {
+/// The fragments to come, if `moov` announces any: with the samples that its own tables have.
+pub(super) fn fragments(moov: &Node<'_>, file: File) -> Result<Option<Fragments>, IndexError> {
+    let Some(mvex) = moov.find(*b"mvex")? else { return Ok(None) };
+    let mut fragments = Fragments::new(&mvex, file.size, file.limits.samples)?;
+    for trak in tracks(moov, file.limits)? {
+        let Ok(heading) = track::heading(&trak, file.container) else { continue };
+        let Ok(stbl) = track::tables(&trak) else { continue };
+        if heading.kind == Kind::Other {
+            continue;
+        }
+        let all_sync = heading.kind == Kind::Audio;
+        // Tables that are wrong are met again where the track is read, which then has nothing else.
+        let Ok(samples) = tables::gather(&stbl, all_sync, fragments.samples_left()) else { continue };
+        let used = if samples.is_empty() { None } else { tables::descriptions(&stbl).ok() };
+        fragments.add_track(heading.header.id, all_sync, samples, used);
+    }
+    Ok(Some(fragments))
+}
+
+/// The `trak` boxes of `moov`.
+fn tracks<'a>(moov: &Node<'a>, limits: Limits) -> Result<Vec<Node<'a>>, IndexError> {
     let mut traks = Vec::new();
     for child in moov.children() {
         let child = child?;
         match &child.kind.0 {
             b"trak" => {
                 let found = traks.len() as u64 + 1;
-                if found > file.limits.tracks {
-                    return Err(moov.over_limit(found, file.limits.tracks, "tracks"));
+                if found > limits.tracks {
+                    return Err(moov.over_limit(found, limits.tracks, "tracks"));
                 }
                 traks.push(child.open_as(moov, &format!("trak[{found}]")));
             }
-            b"mvex" => return Err(IndexError::Fragmented),
             b"cmov" => return Err(IndexError::NothingPlayable { found: "its index is compressed (cmov)".to_owned() }),
             _ => {}
         }
     }
+    Ok(traks)
+}
+
+/// Reads `moov`, whose fragments, if it has any, were read before.
+pub(super) fn read(moov: &Node<'_>, file: File, fragments: Option<Fragments>) -> Result<MediaIndex, IndexError> {
+    let traks = tracks(moov, file.limits)?;
     let timescale = movie_timescale(moov)?;
-    let mut choice = Choice::new(file, timescale);
+    let mut choice = Choice::new(file, timescale, fragments);
     let headings: Vec<_> = traks.iter().map(|trak| track::heading(trak, file.container)).collect();
     choice.survey(headings.iter().filter_map(|heading| heading.as_ref().ok()));
     for (trak, heading) in traks.iter().zip(headings) {
@@ -63,8 +89,9 @@ struct Choice {
     flags_used: bool,
     taken_ids: HashSet<u32>,
     samples_left: u64,
-    video: Option<Track>,
-    audio: Vec<Track>,
+    fragments: Option<Fragments>,
+    video: Option<ReadTrack>,
+    audio: Vec<ReadTrack>,
     ignored: Vec<IgnoredTrack>,
     /// The first error in a track that shows pictures, and in any other.
     damaged_video: Option<IndexError>,
@@ -72,7 +99,7 @@ struct Choice {
 }
 
 impl Choice {
-    fn new(file: File, movie: Option<Timescale>) -> Self {
+    fn new(file: File, movie: Option<Timescale>, fragments: Option<Fragments>) -> Self {
         Self {
             file,
             movie,
@@ -80,6 +107,7 @@ impl Choice {
             flags_used: false,
             taken_ids: HashSet::new(),
             samples_left: file.limits.samples,
+            fragments,
             video: None,
             audio: Vec::new(),
             ignored: Vec::new(),
@@ -110,7 +138,8 @@ impl Choice {
         }
         let is_video = heading.kind == Kind::Video;
         let id = heading.header.id;
-        match track::read(trak, heading, self.movie, self.samples_left) {
+        let stream = self.fragments.as_mut().and_then(|fragments| fragments.take(id));
+        match track::read(trak, heading, self.movie, stream, self.samples_left) {
             Ok(read) if read.bytes_end > self.file.size => {
                 Err(IndexError::Truncated { have: self.file.size, need: read.bytes_end })
             }
@@ -118,9 +147,9 @@ impl Choice {
                 self.samples_left = self.samples_left.saturating_sub(read.track.samples.len() as u64);
                 self.taken_ids.insert(id);
                 if is_video {
-                    self.video = Some(read.track);
+                    self.video = Some(read);
                 } else {
-                    self.audio.push(read.track);
+                    self.audio.push(read);
                 }
                 Ok(())
             }
@@ -179,7 +208,7 @@ impl Choice {
         {
             return Err(error);
         }
-        let tracks: Vec<_> = self.video.take().into_iter().chain(self.audio).collect();
+        let tracks = on_one_clock(self.video.take().into_iter().chain(self.audio).collect());
         if tracks.is_empty() {
             return Err(nothing(&self.ignored, self.damaged));
         }
@@ -193,8 +222,22 @@ impl Choice {
             tracks,
             ignored: self.ignored,
             duration,
+            cut_off: None,
         })
     }
+}
+
+/// Takes off what all tracks wait at the start: a movie cut out of a live stream counts on from where that began.
+fn on_one_clock(tracks: Vec<ReadTrack>) -> Vec<Track> {
+    let wait = |read: &ReadTrack| (read.late, read.track.timescale);
+    let shortest = tracks.iter().map(wait).min_by_key(|&(late, timescale)| timescale.duration(late));
+    let started = |read: ReadTrack| {
+        let common = shortest.map_or(0, |(late, timescale)| timescale.convert(late, read.track.timescale));
+        let ticks = common.min(read.late);
+        let edit = Edit { delay: read.track.edit.delay - ticks, ..read.track.edit };
+        Track { edit, ..read.track }
+    };
+    tracks.into_iter().map(started).collect()
 }
 
 /// Why there is nothing to play.

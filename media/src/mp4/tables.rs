@@ -5,21 +5,7 @@
 
 use super::boxes::Node;
 use super::error::IndexError;
-use crate::track::{Sample, SampleTable, SampleTableBuilder};
-
-/// What the tables of one track amount to.
-#[derive(Debug)]
-pub(super) struct Samples {
-    pub table: SampleTable,
-    /// Whether some sample is shown before the sync sample that it follows in decode order.
-    pub open_gop: bool,
-    /// Whether samples are shown in another order than they are decoded.
-    pub reordered: bool,
-    /// Latest end of presentation, in media ticks.
-    pub end: i64,
-    /// One past the last byte of any sample.
-    pub bytes_end: u64,
-}
+use super::gathering::{Described, Gathering};
 
 /// Which sample descriptions the samples of a track use.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -44,48 +30,34 @@ fn chunk_rows<'a>(stsc: &Node<'a>) -> Result<&'a [[u8; 12]], IndexError> {
     fields.table(count)
 }
 
-/// Reads the tables in `stbl`; at most `limit` samples. `all_sync`: every sample is a sync sample, whatever `stss` says.
-pub(super) fn read(stbl: &Node<'_>, all_sync: bool, limit: u64) -> Result<Samples, IndexError> {
+/// Gathers the samples that the tables in `stbl` describe; at most `limit`. `all_sync`: every sample is a sync sample,
+/// whatever `stss` says.
+pub(super) fn gather(stbl: &Node<'_>, all_sync: bool, limit: u64) -> Result<Gathering, IndexError> {
     let sizes = Sizes::read(stbl)?;
     if u64::from(sizes.count) > limit {
         return Err(sizes.node.over_limit(sizes.count.into(), limit, "samples"));
+    }
+    if sizes.count == 0 {
+        return Ok(Gathering::default());
     }
     let mut chunks = Chunks::read(stbl)?;
     let mut durations = Runs::read(stbl.require(*b"stts")?)?;
     let mut shifts = stbl.find(*b"ctts")?.map(Runs::read).transpose()?;
     let mut sync = if all_sync { None } else { stbl.find(*b"stss")?.map(SyncList::read).transpose()? };
-
-    let mut builder = SampleTableBuilder::default();
-    let (mut dts, mut end, mut bytes_end) = (0i64, i64::MIN, 0u64);
-    let (mut last_sync, mut last_shown) = (None, i64::MIN);
-    let (mut open_gop, mut reordered) = (false, false);
+    let mut gathering = Gathering::default();
     for index in 0..sizes.count {
         let size = sizes.get(index);
-        let offset = chunks.place(size)?;
-        let duration = durations.next(index)?;
-        if duration > u32::MAX / 2 {
-            return Err(durations.node.malformed(0, format!("sample {index} lasts {duration} ticks")));
-        }
-        // Composition offsets are signed whatever the version: many tools write negative ones into version 0.
-        let cts = shifts.as_mut().map_or(Ok(0), |shifts| shifts.next(index))?.cast_signed();
-        let is_sync = sync.as_mut().is_none_or(|list| list.contains(index));
-        let shown = dts + i64::from(cts);
-        if is_sync {
-            last_sync = Some(shown);
-        } else if last_sync.is_some_and(|sync| shown < sync) {
-            open_gop = true;
-        }
-        reordered |= shown < last_shown;
-        last_shown = shown;
-        builder.push(Sample { offset, size, dts, cts, duration, sync: is_sync });
-        dts += i64::from(duration);
-        end = end.max(shown + i64::from(duration));
-        if size > 0 {
-            bytes_end = bytes_end.max(offset.saturating_add(size.into()));
-        }
+        let sample = Described {
+            offset: chunks.place(size)?,
+            size,
+            duration: durations.next(index)?,
+            // Signed whatever the version: many tools write negative ones into version 0.
+            cts: shifts.as_mut().map_or(Ok(0), |shifts| shifts.next(index))?.cast_signed(),
+            sync: sync.as_mut().is_none_or(|list| list.contains(index)),
+        };
+        gathering.push(sample).map_err(|problem| durations.node.malformed(0, problem))?;
     }
-    let end = if sizes.count == 0 { 0 } else { end };
-    Ok(Samples { table: builder.finish(), open_gop, reordered, end, bytes_end })
+    Ok(gathering)
 }
 
 /// `stsz` or `stz2`.

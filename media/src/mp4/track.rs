@@ -4,6 +4,7 @@ use super::boxes::{FourCc, Node};
 use super::edits::{self, Edits, Scales};
 use super::entry::{self, Entry, EntryError, Picture, RawEntry};
 use super::error::IndexError;
+use super::fragments::Stream;
 use super::tables::{self, Descriptions};
 use super::{language, names};
 use crate::index::{Container, IgnoredCause};
@@ -52,6 +53,8 @@ pub(super) struct ReadTrack {
     pub track: Track,
     /// One past the last byte of any sample.
     pub bytes_end: u64,
+    /// Ticks by which the first fragment's decode time is later than the start of its edit; part of the edit's delay.
+    pub late: i64,
 }
 
 /// Why a track is not played.
@@ -146,11 +149,17 @@ fn user_name(trak: &Node<'_>) -> Option<String> {
     names::given(name.body, false)
 }
 
-/// Reads the rest of a video or audio track; at most `limit` samples.
+/// The `stbl` box of a track.
+pub(super) fn tables<'a>(trak: &Node<'a>) -> Result<Node<'a>, IndexError> {
+    trak.require(*b"mdia")?.require(*b"minf")?.require(*b"stbl")
+}
+
+/// Reads the rest of a video or audio track; at most `limit` samples, or those of its fragments.
 pub(super) fn read(
     trak: &Node<'_>,
     heading: Heading,
     movie: Option<Timescale>,
+    fragmented: Option<Stream>,
     limit: u64,
 ) -> Result<ReadTrack, TrackError> {
     let what = heading.entry.unwrap_or(heading.handler);
@@ -159,7 +168,11 @@ pub(super) fn read(
 
     let minf = trak.require(*b"mdia").and_then(|mdia| mdia.require(*b"minf")).map_err(wrap)?;
     let stbl = minf.require(*b"stbl").map_err(wrap)?;
-    let (codec, kind) = match sample_entry(&heading, &minf, &stbl)? {
+    let used = match &fragmented {
+        Some(stream) => Ok(stream.descriptions()),
+        None => tables::descriptions(&stbl),
+    };
+    let (codec, kind) = match sample_entry(&heading, &minf, &stbl, used.map_err(wrap)?)? {
         Entry::Video(codec, picture) => (codec, TrackKind::Video(video_format(&heading, picture))),
         Entry::Audio(codec, format) => (codec, TrackKind::Audio(format)),
     };
@@ -171,7 +184,12 @@ pub(super) fn read(
         Edits::Several => return Err(ignored(IgnoredCause::Edits, "its edit list has several parts")),
         Edits::Speed => return Err(ignored(IgnoredCause::Edits, "its edit list changes the speed")),
     };
-    let samples = tables::read(&stbl, heading.kind == Kind::Audio, limit).map_err(wrap)?;
+    let (edit, late) = fragmented.as_ref().map_or((edit, 0), |stream| started(edit, stream));
+    let samples = match fragmented {
+        Some(stream) => stream.samples,
+        None => tables::gather(&stbl, heading.kind == Kind::Audio, limit).map_err(wrap)?,
+    };
+    let samples = samples.finish();
     if samples.table.is_empty() {
         return Err(ignored(IgnoredCause::Empty, "it has no samples"));
     }
@@ -199,16 +217,24 @@ pub(super) fn read(
         samples: samples.table,
         open_gop: samples.open_gop,
     };
-    Ok(ReadTrack { track: read, bytes_end: samples.bytes_end })
+    Ok(ReadTrack { track: read, bytes_end: samples.bytes_end, late })
+}
+
+/// The edit of a track whose samples count from the first fragment's decode time, and how much of its delay that is.
+///
+/// How long edits last was written before the fragments were, and says nothing.
+fn started(edit: Edit, stream: &Stream) -> (Edit, i64) {
+    let ahead = stream.first.unwrap_or(0) - edit.start;
+    let late = ahead.max(0);
+    (Edit { delay: edit.delay.saturating_add(late), start: (-ahead).max(0), end: None }, late)
 }
 
 /// The one sample entry that all samples use.
-fn sample_entry(heading: &Heading, minf: &Node<'_>, stbl: &Node<'_>) -> Result<Entry, TrackError> {
+fn sample_entry(heading: &Heading, minf: &Node<'_>, stbl: &Node<'_>, used: Descriptions) -> Result<Entry, TrackError> {
     let what = heading.entry.unwrap_or(heading.handler);
     let wrap = |error| TrackError::Index { what, error };
     let stsd = stbl.require(*b"stsd").map_err(wrap)?;
     let entries = entry::entries(&stsd).map_err(wrap)?;
-    let used = tables::descriptions(stbl).map_err(wrap)?;
     let number = match used {
         Descriptions::One(number) => number,
         Descriptions::Several => 1,

@@ -77,7 +77,14 @@ fn index(samples: SampleTable) -> MediaIndex {
         CAUSES.iter().zip(1..).map(|(&cause, id)| IgnoredTrack { id, what: "tmcd".into(), cause, reason: "x".into() });
     let tracks = vec![track, sound];
     let duration = tracks.iter().map(Track::duration).max().unwrap();
-    MediaIndex { container: Container::Mov, file_size: 1 << 62, tracks, ignored: ignored.collect(), duration }
+    MediaIndex {
+        container: Container::Mov,
+        file_size: 1 << 62,
+        tracks,
+        ignored: ignored.collect(),
+        duration,
+        cut_off: Some(1 << 40),
+    }
 }
 
 fn check_table(samples: &[Sample], table: &SampleTable, probes: &[usize]) -> Result<(), TestCaseError> {

@@ -6,6 +6,7 @@ mod boxes;
 #[path = "../packaging/clips.rs"]
 mod clips;
 mod corpus;
+mod fragmented;
 mod judge;
 mod made;
 mod mutated;

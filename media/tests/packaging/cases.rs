@@ -142,6 +142,20 @@ fn rotated() {
     assert_same(&make(folder.path(), "rotated.mp4", &[&["-i", upright, "-c", "copy", "-metadata:s:v", "rotate=90"]]));
 }
 
+/// Fragments with a base of their own and without any, and a frame each. Those behind a movie that has samples itself are
+/// judged by their packets only (`indexing/fragmented.rs`): ffmpeg trims such sound by an edit that covers the movie alone.
+#[test]
+fn fragmented() {
+    for flags in [
+        "frag_keyframe+empty_moov+default_base_moof",
+        "frag_keyframe+empty_moov+omit_tfhd_offset",
+        "frag_every_frame+empty_moov",
+        "frag_keyframe+delay_moov+negative_cts_offsets",
+    ] {
+        check("fragmented.mp4", &[PICTURE, SOUND, H264, AAC, &["-movflags", flags]]);
+    }
+}
+
 #[test]
 fn opus() {
     check("opus.mp4", &[PICTURE, SOUND, H264, &["-c:a", "libopus"]]);

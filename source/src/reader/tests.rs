@@ -127,6 +127,20 @@ async fn what_has_not_come_is_wanted_and_waited_for() {
     assert!(read.await.unwrap() == bench.bytes(range));
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_need_not_be_hurried_is_waited_for_and_not_wanted() {
+    let bench = Bench::new(pattern(2 * CELL as usize)).await;
+    let reader = bench.reader().unhurried();
+    let range = CELL + 100..CELL + GRANULE;
+    let read = beside(reader.read_exact(range.clone()), async {
+        bench.arrive(0..CELL).await;
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        assert!(bench.catalog.wanted().is_empty());
+        bench.arrive(CELL..2 * CELL).await;
+    });
+    assert!(read.await.unwrap() == bench.bytes(range));
+}
+
 #[tokio::test]
 async fn a_long_read_asks_for_a_cell_at_a_time() {
     let bench = Bench::new(pattern(2 * CELL as usize + 5)).await;

@@ -6,7 +6,7 @@ use futures::{StreamExt as _, future::Either, stream::BoxStream};
 use tokio::time::Instant;
 use vidstream_proto::error::{Problem, Reason};
 
-use super::{Inner, ReadError};
+use super::{Inner, ReadError, SourceReader};
 use crate::{
     extents::{CELL, Extent, RecordPage, on_granules},
     ranges::ByteRanges,
@@ -20,23 +20,24 @@ const TTL: Duration = Duration::from_secs(15);
 type Arrivals = BoxStream<'static, Result<ByteRanges, Problem>>;
 
 impl Inner {
-    /// The extent with the first byte of `range`, waited for as long as `patience` lasts.
-    pub(super) async fn wait(&self, range: Range<u64>, patience: Option<Duration>) -> Result<Extent, ReadError> {
+    /// The extent with the first byte of `range`, waited for as `reader` does.
+    pub(super) async fn wait(&self, range: Range<u64>, reader: &SourceReader) -> Result<Extent, ReadError> {
+        let (patience, hurries) = (reader.patience, reader.hurries);
         let offset = range.start;
         if let Some(extent) = self.refreshed(offset).await?.find(offset) {
             return Ok(extent.clone());
         }
         match patience {
-            None => self.arrival(range).await,
+            None => self.arrival(range, hurries).await,
             Some(Duration::ZERO) => Err(ReadError::NotCome { offset, patience: Duration::ZERO }),
-            Some(patience) => tokio::time::timeout(patience, self.arrival(range))
+            Some(patience) => tokio::time::timeout(patience, self.arrival(range, hurries))
                 .await
                 .unwrap_or(Err(ReadError::NotCome { offset, patience })),
         }
     }
 
     /// A catalog that can't be reached for a while is waited for like the bytes; only a refusal ends the wait.
-    async fn arrival(&self, range: Range<u64>) -> Result<Extent, ReadError> {
+    async fn arrival(&self, range: Range<u64>, hurries: bool) -> Result<Extent, ReadError> {
         let want = self.wants.begin();
         let mut arrivals = None;
         loop {
@@ -48,8 +49,10 @@ impl Inner {
                 if let Some(extent) = page.find(range.start) {
                     return Ok(extent.clone());
                 }
-                want.set(self.missing(&page, &range));
-                passing(self.records.want(&self.wants.ranges(), TTL).await)?;
+                if hurries {
+                    want.set(self.missing(&page, &range));
+                    passing(self.records.want(&self.wants.ranges(), TTL).await)?;
+                }
             }
             heard(&mut arrivals, range.start).await?;
         }

@@ -114,6 +114,7 @@ fn bit_rate(track: &Track) -> u64 {
 
 fn warning(warning: &Warning) -> pb::Warning {
     let code = match warning {
+        Warning::CutOff(_) => "CUT_OFF",
         Warning::OpenGop => "OPEN_GOP",
         Warning::LongSegment(_) => "KEYFRAMES_FAR_APART",
         Warning::LargeSegment(_) => "SEGMENTS_TOO_LARGE",

@@ -10,6 +10,9 @@ use vidstream_proto::pb;
 use vidstream_source::names;
 use vidstream_source::reader::SourceReader;
 
+/// Tables of a long film take a moment, and a worker's thread serves others: from so many bytes on another does it.
+const LONG: usize = 64 << 10;
+
 /// Bytes that take longer to come are waited for without a place.
 const PROMPT: Duration = Duration::from_millis(500);
 
@@ -28,22 +31,31 @@ struct Indexed {
 
 async fn index(task: &mut Task<'_>) -> Result<Indexed, Failure> {
     let (reader, size) = (task.reader(), task.lease.source.size);
+    let unhurried = reader.clone().unhurried();
     // How far into the file the walk is: it goes forward, and the file's size is known.
     let mut meter = task.gauge.measure(to_float(size.max(1)));
     let mut indexer = Indexer::new(size, Limits::default());
     let mut bytes = Bytes::new();
     loop {
-        // Tables of a long film take a moment, and this thread serves others.
-        let (back, step) = tokio::task::spawn_blocking(move || {
-            let step = indexer.step(&bytes);
-            (indexer, step)
-        })
-        .await?;
-        indexer = back;
+        let step = if bytes.len() < LONG {
+            indexer.step(&bytes)
+        } else {
+            let (back, step) = tokio::task::spawn_blocking(move || {
+                let step = indexer.step(&bytes);
+                (indexer, step)
+            })
+            .await?;
+            indexer = back;
+            step
+        };
         match step.map_err(|error| refused(&error))? {
             Step::Need(range) => {
                 meter.done(to_float(range.start));
                 bytes = read(task, &reader, range).await?;
+            }
+            Step::Await(range) => {
+                meter.done(to_float(range.start));
+                bytes = read(task, &unhurried, range).await?;
             }
             Step::Done(index) => {
                 return Ok(tokio::task::spawn_blocking(move || describe(Presentation::new(*index))).await?);
