@@ -15,3 +15,4 @@ mod reflection;
 mod settings;
 mod storyboard;
 mod upload;
+mod verdicts;

@@ -7,7 +7,7 @@ use vidstream_tests::server::Server;
 use vidstream_tests::vidctl::{Person, id};
 
 /// Compares every stream of `source` with what is played of it.
-fn assert_same(server: &Server, video: &str, source: &Path) {
+pub fn assert_same(server: &Server, video: &str, source: &Path) {
     let file = source.to_str().expect("text");
     for name in ["master.m3u8", "manifest.mpd"] {
         let played = format!("{}/videos/{video}/{name}", server.address);
