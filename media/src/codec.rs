@@ -1,6 +1,7 @@
 //! Codecs that can be carried, with the configuration a player needs, and their RFC 6381 strings.
 
 pub mod aac;
+mod sets;
 mod strings;
 
 /// A codec and its decoder configuration, in the form that an ISO BMFF sample entry carries.
@@ -36,6 +37,23 @@ pub enum Codec {
         /// `OpusSpecificBox` payload.
         dops: Vec<u8>,
     },
+    /// MP3 (ISO/IEC 11172-3 and 13818-3 layer III), which needs no configuration.
+    Mp3,
+    /// AC-3; the payload of `dac3` (ETSI TS 102 366 annex F.4), empty where a file has none.
+    Ac3 {
+        /// `AC3SpecificBox` payload.
+        dac3: Vec<u8>,
+    },
+    /// E-AC-3; the payload of `dec3` (ETSI TS 102 366 annex F.6), empty where a file has none.
+    Eac3 {
+        /// `EC3SpecificBox` payload.
+        dec3: Vec<u8>,
+    },
+    /// Uncompressed sound; a sample of the index is a run of frames, as many as a chunk of the file has.
+    Pcm {
+        /// Type of the sample entry, such as `sowt`, then the bits of a value (one byte).
+        coding: Vec<u8>,
+    },
     /// FLAC; the payload of `dfLa` (Encapsulation of FLAC in ISO BMFF §3.3.2), version and flags included.
     Flac {
         /// `FLACSpecificBox` payload.
@@ -54,6 +72,10 @@ impl Codec {
             Self::Aac { asc } => strings::aac(asc),
             Self::Opus { .. } => "opus".to_owned(),
             Self::Flac { .. } => "fLaC".to_owned(),
+            Self::Mp3 => "mp4a.6b".to_owned(),
+            Self::Ac3 { .. } => "ac-3".to_owned(),
+            Self::Eac3 { .. } => "ec-3".to_owned(),
+            Self::Pcm { coding } => String::from_utf8_lossy(coding.get(..4).unwrap_or_default()).trim_end().to_owned(),
         }
     }
 
@@ -66,7 +88,20 @@ impl Codec {
             | Self::Av1 { av1c: bytes }
             | Self::Aac { asc: bytes }
             | Self::Opus { dops: bytes }
-            | Self::Flac { dfla: bytes } => bytes,
+            | Self::Flac { dfla: bytes }
+            | Self::Ac3 { dac3: bytes }
+            | Self::Eac3 { dec3: bytes }
+            | Self::Pcm { coding: bytes } => bytes,
+            Self::Mp3 => &[],
+        }
+    }
+
+    /// Whether decoding can begin with what the configuration holds: H.264 with an SPS and a PPS in it, HEVC with a VPS too.
+    pub fn has_parameter_sets(&self) -> bool {
+        match self {
+            Self::H264 { avcc } => sets::h264(avcc),
+            Self::Hevc { hvcc } => sets::hevc(hvcc),
+            _ => true,
         }
     }
 
@@ -80,6 +115,10 @@ impl Codec {
             Self::Aac { .. } => "AAC",
             Self::Opus { .. } => "Opus",
             Self::Flac { .. } => "FLAC",
+            Self::Mp3 => "MP3",
+            Self::Ac3 { .. } => "AC-3",
+            Self::Eac3 { .. } => "E-AC-3",
+            Self::Pcm { .. } => "uncompressed sound (PCM)",
         }
     }
 }

@@ -57,8 +57,6 @@ pub enum IgnoredCause {
     Configuration,
     /// Several sample descriptions.
     SeveralDescriptions,
-    /// An edit list with several parts, or a speed other than 1.
-    Edits,
     /// It has no sample that is shown.
     Empty,
     /// Its tables contradict themselves.

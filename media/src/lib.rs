@@ -16,6 +16,7 @@ pub mod plan;
 pub mod playable;
 pub mod presentation;
 mod samples;
+mod silence;
 pub mod stored;
 pub mod storyboard;
 pub mod time;

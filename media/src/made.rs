@@ -38,7 +38,7 @@ pub fn video(frames: u32, gop: u32) -> Track {
         rotation: Rotation::None,
         colour: None,
     };
-    let avcc = vec![1, 0x64, 0x00, 0x1f, 0xff, 0xe0, 0];
+    let avcc = vec![1, 0x64, 0x00, 0x1f, 0xff, 0xe1, 0, 1, 0x67, 1, 0, 1, 0x68];
     track(VIDEO_TICKS, Codec::H264 { avcc }, TrackKind::Video(format), samples(frames, 24, 4000, |i| i % gop == 0))
 }
 

@@ -7,6 +7,7 @@ mod cut;
 
 use crate::cmaf::segment::{Entry, SegmentLayout};
 use crate::index::MediaIndex;
+use crate::silence::Silence;
 use crate::time::Timescale;
 use crate::timeline::Timeline;
 use crate::track::{Track, TrackKind};
@@ -14,7 +15,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 /// Changes whenever the same index would be planned or packaged to other bytes, and with it every derived address.
-pub const PACKAGER_VERSION: u32 = 1;
+pub const PACKAGER_VERSION: u32 = 2;
 
 /// Duration that segments aim at.
 pub const TARGET: Duration = Duration::from_secs(4);
@@ -31,6 +32,7 @@ pub struct TrackPlan {
     pub timeline: Timeline,
     /// Ticks per second of the times below.
     pub timescale: Timescale,
+    silence: Option<Silence>,
     segments: Vec<Segment>,
     /// Decode time at the end of the last sample.
     end: i64,
@@ -39,7 +41,7 @@ pub struct TrackPlan {
 /// One segment of a track, without its samples.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Segment {
-    /// Index of its first sample in decode order.
+    /// Place of its first sample in decode order: the sample's index, and as much more as frames of silence come before.
     first: usize,
     /// Decode time at which it starts, as written in its `tfdt`.
     pub time: i64,
@@ -86,18 +88,19 @@ impl TrackPlan {
     fn of_video(track: &Track) -> Self {
         let timeline = Timeline::of(track);
         let segments = cut::video(track, &timeline);
-        Self::new(track, timeline, segments)
+        Self::new(track, timeline, None, segments)
     }
 
     fn of_audio(track: &Track, video: Option<&Self>) -> Self {
-        let timeline = Timeline::of(track);
-        let segments = cut::audio(track, &timeline, video);
-        Self::new(track, timeline, segments)
+        let timeline = Timeline::shifted(track, video.and_then(|video| video.timeline.shift()));
+        let silence = Silence::before(track, &timeline);
+        let segments = cut::audio(track, &timeline, silence, video);
+        Self::new(track, timeline, silence, segments)
     }
 
-    fn new(track: &Track, timeline: Timeline, segments: Vec<Segment>) -> Self {
+    fn new(track: &Track, timeline: Timeline, silence: Option<Silence>, segments: Vec<Segment>) -> Self {
         let end = track_end(track, &timeline);
-        Self { timeline, timescale: track.timescale, segments, end }
+        Self { timescale: timeline.timescale(), timeline, silence, segments, end }
     }
 
     /// The segments, in order.
@@ -121,7 +124,7 @@ impl TrackPlan {
 
     /// Ticks of media in segment `position`, without the wait of a track that starts late.
     pub fn media_ticks(&self, position: usize) -> i64 {
-        let wait = if position == 0 { self.timeline.lateness() } else { 0 };
+        let wait = if position == 0 && self.silence.is_none() { self.timeline.lateness() } else { 0 };
         self.ticks(position) - wait
     }
 
@@ -134,20 +137,39 @@ impl TrackPlan {
     pub fn layout(&self, track: &Track, number: u32) -> Option<SegmentLayout> {
         let position = usize::try_from(number).ok()?.checked_sub(1)?;
         let first = self.segments.get(position)?.first;
-        let next = self.segments.get(position + 1).map_or(self.timeline.kept().end, |s| s.first);
-        let entries: Vec<_> = entries(track, &self.timeline, first..next).map(|(_, entry)| entry).collect();
+        let end = places(&self.timeline, self.silence).end;
+        let next = self.segments.get(position + 1).map_or(end, |s| s.first);
+        let entries: Vec<_> =
+            entries(track, &self.timeline, self.silence, first..next).map(|(_, entry)| entry).collect();
         Some(SegmentLayout::new(number, &entries))
     }
 }
 
-/// The samples of `range` as fragments describe them, with their indexes.
+/// The places of all that is packaged: silence first, then the samples kept.
+fn places(timeline: &Timeline, silence: Option<Silence>) -> Range<usize> {
+    let kept = timeline.kept();
+    kept.start..kept.end + silence.map_or(0, |silence| silence.frames)
+}
+
+/// What is at the places of `range` as fragments describe it.
 fn entries<'a>(
     track: &'a Track,
     timeline: &'a Timeline,
+    silence: Option<Silence>,
     range: Range<usize>,
 ) -> impl Iterator<Item = (usize, Entry)> + 'a {
-    let samples = range.clone().zip(track.samples.range(range));
-    samples.map(|(i, sample)| (i, Entry { sample, written: timeline.written(i, sample) }))
+    let first = timeline.kept().start;
+    let before = silence.map_or(0, |silence| silence.frames);
+    let silent = range.start..range.end.min(first + before);
+    let silent =
+        silence.into_iter().flat_map(move |s| silent.clone().map(move |place| (place, s.entry(place - first))));
+    let kept = range.start.max(first + before) - before..range.end.max(first + before) - before;
+    let samples = kept.clone().zip(track.samples.range(kept));
+    silent.chain(
+        samples.map(move |(i, sample)| {
+            (i + before, Entry { sample, written: timeline.written(i, sample), silence: None })
+        }),
+    )
 }
 
 /// Decode time at the end of what is kept.

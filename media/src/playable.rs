@@ -3,7 +3,7 @@
 
 use crate::codec::Codec;
 use crate::presentation::{Presentation, Rendition};
-use crate::track::Rotation;
+use crate::track::{Parts, Rotation, Track, TrackKind};
 use std::fmt;
 use std::time::Duration;
 
@@ -34,6 +34,11 @@ pub enum Support {
     Nowhere(&'static str),
 }
 
+/// Whether tracks of `codec` are packaged for HLS and DASH.
+pub fn is_packaged(codec: &Codec) -> bool {
+    !matches!(support(codec, Way::MseInMp4), Support::Nowhere(_))
+}
+
 /// The table: how far `codec` plays `way`. Tried in Chromium's MSE; `AVPlayer` from Apple's authoring specification.
 pub fn support(codec: &Codec, way: Way) -> Support {
     use Support::{Everywhere, Nowhere, Partly};
@@ -47,9 +52,21 @@ pub fn support(codec: &Codec, way: Way) -> Support {
         (Codec::Av1 { .. }, Way::AvPlayer) => Partly("Apple devices without an AV1 decoder"),
         (Codec::Av1 { .. }, _) => Partly("Safari on devices without an AV1 decoder"),
         (Codec::Opus { .. }, Way::AvPlayer) => Partly("Apple's native player on older devices"),
-        (Codec::H264 { .. } | Codec::Vp9 { .. } | Codec::Aac { .. } | Codec::Opus { .. } | Codec::Flac { .. }, _) => {
-            Everywhere
+        // Safari's MSE takes some of these, and Chromium's none; so they are not packaged.
+        (Codec::Mp3 | Codec::Ac3 { .. } | Codec::Eac3 { .. } | Codec::Pcm { .. }, Way::MseInMp4 | Way::AvPlayer) => {
+            Nowhere("HLS and DASH")
         }
+        (Codec::Ac3 { .. } | Codec::Eac3 { .. }, _) => Partly("Chrome and Firefox"),
+        (Codec::Pcm { .. }, _) => Partly("Firefox"),
+        (
+            Codec::H264 { .. }
+            | Codec::Vp9 { .. }
+            | Codec::Aac { .. }
+            | Codec::Opus { .. }
+            | Codec::Flac { .. }
+            | Codec::Mp3,
+            _,
+        ) => Everywhere,
     }
 }
 
@@ -83,6 +100,12 @@ pub struct Playability {
 pub enum Warning {
     /// The file ends in the middle of its media, after as much as this plays.
     CutOff(Duration),
+    /// An edit list with several parts, or a speed other than 1.
+    Edits(Parts),
+    /// Parameter sets are between the pictures only.
+    ParameterSetsInBand,
+    /// Sound that HLS and DASH leave out, by the name of its codec.
+    SoundNotPackaged(&'static str),
     /// An H.264 video with open GOPs: a seek ends playback in Chromium.
     OpenGop,
     /// Keyframes too far apart to be cut there.
@@ -107,20 +130,24 @@ impl Playability {
     pub fn of(presentation: &Presentation) -> Self {
         let index = presentation.index();
         let mut warnings: Vec<_> = index.cut_off.map(|_| Warning::CutOff(index.duration)).into_iter().collect();
-        let mut packaged = true;
-        for rendition in presentation.renditions() {
-            let obstacles = obstacles(&rendition);
-            packaged &= obstacles.is_empty();
-            warnings.extend(obstacles);
+        let before = warnings.len();
+        warnings.extend(index.tracks.iter().filter_map(edit_obstacle));
+        warnings.extend(presentation.renditions().flat_map(|rendition| obstacles(&rendition)));
+        let sounds = || index.tracks.iter().filter(|track| matches!(track.kind, TrackKind::Audio(_)));
+        let left_out = sounds().filter(|track| !is_packaged(&track.codec));
+        let silent = sounds().next().is_some() && presentation.audio().next().is_none();
+        let packaged = warnings.len() == before && !silent;
+        warnings.extend(left_out.map(|track| Warning::SoundNotPackaged(track.codec.name())));
+        for track in &index.tracks {
+            warnings.extend(codec_warnings(&track.codec));
         }
         for rendition in presentation.renditions() {
-            warnings.extend(codec_warnings(&rendition.track.codec));
             warnings.extend(picture_warnings(&rendition));
         }
-        let offer = match presentation.renditions().next() {
-            None => Offer::Nothing,
-            Some(_) if packaged => Offer::Packaged,
-            Some(_) => Offer::Progressive,
+        let offer = match packaged {
+            _ if presentation.plan().tracks().iter().all(|plan| plan.segments().is_empty()) => Offer::Nothing,
+            true if presentation.renditions().next().is_some() => Offer::Packaged,
+            _ => Offer::Progressive,
         };
         let mut seen = Vec::new();
         for warning in warnings {
@@ -132,6 +159,11 @@ impl Playability {
     }
 }
 
+/// Why the shown times of a track can't be packaged.
+fn edit_obstacle(track: &Track) -> Option<Warning> {
+    (track.edit.parts != Parts::One).then_some(Warning::Edits(track.edit.parts))
+}
+
 /// Why a track can't be packaged as it is.
 fn obstacles(rendition: &Rendition) -> Vec<Warning> {
     let plan = rendition.plan;
@@ -140,6 +172,7 @@ fn obstacles(rendition: &Rendition) -> Vec<Warning> {
     let largest = plan.segments().iter().map(|s| s.len).max().unwrap_or(0);
     let open_gop = rendition.track.open_gop && matches!(rendition.track.codec, Codec::H264 { .. });
     [
+        (!rendition.track.codec.has_parameter_sets()).then_some(Warning::ParameterSetsInBand),
         open_gop.then_some(Warning::OpenGop),
         (longest > LONGEST_SEGMENT).then_some(Warning::LongSegment(longest)),
         (largest > LARGEST_SEGMENT).then_some(Warning::LargeSegment(largest)),
@@ -152,7 +185,9 @@ fn obstacles(rendition: &Rendition) -> Vec<Warning> {
 /// One warning a place where `codec` does not play.
 fn codec_warnings(codec: &Codec) -> Vec<Warning> {
     let mut warnings: Vec<Warning> = Vec::new();
-    for way in [Way::MseInMp4, Way::AvPlayer, Way::Progressive] {
+    let packaged = [Way::MseInMp4, Way::AvPlayer, Way::Progressive];
+    let ways = if is_packaged(codec) { &packaged[..] } else { &[Way::Progressive] };
+    for &way in ways {
         if let Support::Partly(not_in) | Support::Nowhere(not_in) = support(codec, way) {
             let warning = Warning::Codec { codec: codec.name(), not_in };
             if !warnings.contains(&warning) {
@@ -166,7 +201,7 @@ fn codec_warnings(codec: &Codec) -> Vec<Warning> {
 fn picture_warnings(rendition: &Rendition) -> Vec<Warning> {
     let Some(format) = rendition.video_format() else { return Vec::new() };
     [
-        rendition.plan.timeline.hides_pictures().then_some(Warning::StartsBetweenKeyframes),
+        rendition.plan.timeline.starts_between_keyframes().then_some(Warning::StartsBetweenKeyframes),
         (format.rotation != Rotation::None).then_some(Warning::Turned),
     ]
     .into_iter()
@@ -185,6 +220,12 @@ impl fmt::Display for Warning {
                     (hours, minutes) => write!(f, "{hours}:{minutes:02}:{:02} is missing", after.as_secs() % 60),
                 }
             }
+            Self::Edits(Parts::Speed) => f.write_str("its edit list changes the speed; it plays as a plain file only"),
+            Self::Edits(_) => f.write_str("its edit list has several parts; it plays as a plain file only"),
+            Self::ParameterSetsInBand => {
+                f.write_str("its decoder configuration is between the pictures only; it plays as a plain file only")
+            }
+            Self::SoundNotPackaged(codec) => write!(f, "{codec} plays from the plain file only"),
             Self::OpenGop => f.write_str(
                 "the video has open GOPs, on which browsers fail after a seek; it plays as a plain file only",
             ),

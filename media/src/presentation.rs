@@ -3,6 +3,7 @@
 use crate::cmaf::{self, SegmentLayout};
 use crate::index::MediaIndex;
 use crate::plan::{Plan, TrackPlan};
+use crate::playable::is_packaged;
 use crate::track::{AudioFormat, Track, TrackKind, VideoFormat};
 use std::fmt;
 use std::str::FromStr;
@@ -57,7 +58,8 @@ impl Presentation {
         &self.plan
     }
 
-    /// What is played, the video first. Tracks whose edit leaves no sample are left out.
+    /// What is packaged, the video first. Tracks whose edit leaves no sample, or whose codec players do not take in
+    /// fragments, are left out.
     pub fn renditions(&self) -> impl Iterator<Item = Rendition<'_>> {
         let mut sounds = 0;
         let named = self.index.tracks.iter().zip(self.plan.tracks()).map(move |(track, plan)| {
@@ -70,7 +72,7 @@ impl Presentation {
             };
             Rendition { name, track, plan }
         });
-        named.filter(|r| !r.plan.segments().is_empty())
+        named.filter(|r| !r.plan.segments().is_empty() && is_packaged(&r.track.codec))
     }
 
     /// The rendition called `name`.

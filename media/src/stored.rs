@@ -4,10 +4,9 @@
 //! that is 0 or 1 and the value. In order:
 //!
 //! - `VSMI`, the version of the form (one byte, 2), the container (0 MP4, 1 MOV), the file's size;
-//! - the number of tracks, and of each: id, timescale, language and name (options), codec (one byte by its place in
-//!   [`Codec`], from 0) and its configuration, kind (0 video: width, height, sample aspect, matrix of nine signed
+//! - the number of tracks, and of each: id, timescale, language and name (options), codec (one byte, `codec_code`) and its configuration, kind (0 video: width, height, sample aspect, matrix of nine signed
 //!   numbers, quarter turns, colour as an option; 1 audio: rate, channels), edit (delay and start signed, end an
-//!   option), open GOP (one byte), the sample table without places (module `samples`);
+//!   option, one byte of its parts), open GOP (one byte), the sample table without places (module `samples`);
 //! - the layout of all tracks' samples (module `samples::layout`);
 //! - where the file is cut off (an option);
 //! - the number of ignored tracks, and of each: id, what, cause (one byte), reason;
@@ -22,7 +21,7 @@ use crate::index::{Container, IgnoredCause, IgnoredTrack, MediaIndex};
 use crate::samples::stored::Unplaced;
 use crate::samples::{SampleTable, layout};
 use crate::time::Timescale;
-use crate::track::{AudioFormat, Colour, Edit, Rotation, Track, TrackKind, VideoFormat};
+use crate::track::{AudioFormat, Colour, Edit, Parts, Rotation, Track, TrackKind, VideoFormat};
 use fields::{Input, Output};
 
 const MAGIC: &[u8; 4] = b"VSMI";
@@ -114,6 +113,11 @@ fn put_track(out: &mut Output, track: &Track) {
     out.signed(track.edit.delay);
     out.signed(track.edit.start);
     out.optional(track.edit.end, Output::signed);
+    out.byte(match track.edit.parts {
+        Parts::One => 0,
+        Parts::Several => 1,
+        Parts::Speed => 2,
+    });
     out.byte(track.open_gop.into());
     out.with(|bytes| track.samples.put(bytes));
 }
@@ -151,7 +155,8 @@ fn track(input: &mut Input<'_>) -> Result<(Track, Unplaced), StoredIndexError> {
         1 => TrackKind::Audio(AudioFormat { sample_rate: input.narrow()?, channels: input.narrow()? }),
         _ => return Err(StoredIndexError::Damaged("a kind of track")),
     };
-    let edit = Edit { delay: input.signed()?, start: input.signed()?, end: input.optional(Input::signed)? };
+    let (delay, start, end) = (input.signed()?, input.signed()?, input.optional(Input::signed)?);
+    let edit = Edit { delay, start, end, parts: parts(input.byte()?)? };
     let open_gop = input.flag()?;
     let table = input.with(Unplaced::take)?;
     let end = edit.end.unwrap_or_else(|| table.end_pts());
@@ -160,6 +165,15 @@ fn track(input: &mut Input<'_>) -> Result<(Track, Unplaced), StoredIndexError> {
     }
     let samples = SampleTable::default();
     Ok((Track { id, timescale, language, name, codec, kind, edit, samples, open_gop }, table))
+}
+
+fn parts(code: u8) -> Result<Parts, StoredIndexError> {
+    match code {
+        0 => Ok(Parts::One),
+        1 => Ok(Parts::Several),
+        2 => Ok(Parts::Speed),
+        _ => Err(StoredIndexError::Damaged("the parts of an edit")),
+    }
 }
 
 fn video(input: &mut Input<'_>) -> Result<VideoFormat, StoredIndexError> {
@@ -195,6 +209,10 @@ fn codec_code(codec: &Codec) -> u8 {
         Codec::Aac { .. } => 4,
         Codec::Opus { .. } => 5,
         Codec::Flac { .. } => 6,
+        Codec::Mp3 => 7,
+        Codec::Ac3 { .. } => 8,
+        Codec::Eac3 { .. } => 9,
+        Codec::Pcm { .. } => 10,
     }
 }
 
@@ -207,6 +225,10 @@ fn codec(code: u8, configuration: Vec<u8>) -> Result<Codec, StoredIndexError> {
         4 => Codec::Aac { asc: configuration },
         5 => Codec::Opus { dops: configuration },
         6 => Codec::Flac { dfla: configuration },
+        7 => Codec::Mp3,
+        8 => Codec::Ac3 { dac3: configuration },
+        9 => Codec::Eac3 { dec3: configuration },
+        10 => Codec::Pcm { coding: configuration },
         _ => return Err(StoredIndexError::Damaged("a codec")),
     })
 }
@@ -227,14 +249,13 @@ fn container(code: u8) -> Result<Container, StoredIndexError> {
 }
 
 /// Causes by their code.
-const CAUSES: [IgnoredCause; 9] = [
+const CAUSES: [IgnoredCause; 8] = [
     IgnoredCause::NotCarried,
     IgnoredCause::Auxiliary,
     IgnoredCause::Surplus,
     IgnoredCause::Encrypted,
     IgnoredCause::Configuration,
     IgnoredCause::SeveralDescriptions,
-    IgnoredCause::Edits,
     IgnoredCause::Empty,
     IgnoredCause::Damaged,
 ];
@@ -247,9 +268,8 @@ fn cause_code(cause: IgnoredCause) -> u8 {
         IgnoredCause::Encrypted => 3,
         IgnoredCause::Configuration => 4,
         IgnoredCause::SeveralDescriptions => 5,
-        IgnoredCause::Edits => 6,
-        IgnoredCause::Empty => 7,
-        IgnoredCause::Damaged => 8,
+        IgnoredCause::Empty => 6,
+        IgnoredCause::Damaged => 7,
     }
 }
 

@@ -9,7 +9,7 @@ use crate::index::MediaIndex;
 use crate::picture;
 use crate::time::Timescale;
 use crate::timeline::{Timeline, Written};
-use crate::track::{Track, TrackKind, VideoFormat};
+use crate::track::{Parts, Track, TrackKind, VideoFormat};
 use std::ops::Range;
 use std::time::Duration;
 use thiserror::Error;
@@ -32,6 +32,9 @@ pub enum NoStoryboard {
     /// H.264 with open GOPs: its keyframes do not decode alone.
     #[error("the video's keyframes can't be decoded alone (open GOPs)")]
     OpenGop,
+    /// An edit list with several parts or another speed: when its pictures are shown is not known.
+    #[error("the video's edit list has several parts or another speed")]
+    Edits,
     /// No keyframe is ever shown.
     #[error("the video has no keyframe that is shown")]
     NoKeyframe,
@@ -91,6 +94,9 @@ impl Storyboard {
     /// The storyboard of `index`.
     pub fn plan(index: &MediaIndex) -> Result<Self, NoStoryboard> {
         let (track, format) = video(index)?;
+        if track.edit.parts != Parts::One {
+            return Err(NoStoryboard::Edits);
+        }
         let shown = keyframes(track)?;
         let interval = interval(index.duration);
         let steps = index.duration.as_nanos() / interval.as_nanos().max(1);
@@ -193,7 +199,7 @@ impl<'a> Feed<'a> {
             .map(|sample| {
                 let next = self.keyframes.get(position + 1).map(|next| next.ticks - keyframe.ticks);
                 let duration = next.map_or(sample.duration, |ticks| u32::try_from(ticks).unwrap_or(u32::MAX));
-                Entry { sample, written: Written { time: keyframe.ticks, duration, composition: 0 } }
+                Entry { sample, written: Written { time: keyframe.ticks, duration, composition: 0 }, silence: None }
             })
             .into_iter()
             .collect();

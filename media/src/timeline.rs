@@ -6,7 +6,11 @@
 //! edit that starts at `s = M − D − neg`. This is the layout on which ffmpeg and hls.js agree to the tick: signed offsets
 //! without an edit, and a constant shift, are each shown late by one of them.
 
+mod squeeze;
+
+use crate::time::Timescale;
 use crate::track::{Sample, Track, TrackKind};
+use squeeze::Squeeze;
 use std::ops::Range;
 
 /// Sound kept before the start of an edit: more than any encoder's priming, and enough for a decoder to settle.
@@ -20,18 +24,29 @@ const FAR: i64 = 1 << 59;
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Timeline {
     kept: Range<usize>,
+    /// Ticks per second of what fragments say.
+    timescale: Timescale,
+    /// The finer clock that fragments use where pictures are hidden. All times below but the next two are on it.
+    squeeze: Option<Squeeze>,
+    /// Media time that is shown at zero (M − D), in ticks of the track.
+    origin: i64,
+    /// Ticks by which the first picture, which straddles the start, is moved to show at zero.
+    clamp: i64,
     /// Decode time of the first sample kept.
     base: i64,
-    /// Media time that is shown at zero (M − D).
-    origin: i64,
     /// Smallest composition offset where it is negative, else zero.
     neg: i64,
     /// Media time of the edit in the init segment; zero for none.
     edit_start: i64,
     late: Late,
-    /// Ticks by which the first picture, which straddles the start, is moved to show at zero.
-    clamp: i64,
     hides_pictures: bool,
+}
+
+/// By how much everything is shown later than the file says: less than a millisecond, where pictures are hidden.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Shift {
+    ticks: i64,
+    timescale: Timescale,
 }
 
 /// How a track that starts late says so.
@@ -59,33 +74,59 @@ pub struct Written {
 impl Timeline {
     /// The times of `track`, from its edit and its samples.
     pub fn of(track: &Track) -> Self {
-        let samples = &track.samples;
+        Self::shifted(track, None)
+    }
+
+    /// The times of `track` beside a video whose times are shifted.
+    pub fn shifted(track: &Track, shift: Option<Shift>) -> Self {
         let start = track.edit.start.clamp(-FAR, FAR);
-        let delay = track.edit.delay.clamp(0, FAR);
+        let shift = shift.map_or(0, |shift| shift.timescale.convert(shift.ticks, track.timescale));
+        let delay = track.edit.delay.clamp(0, FAR) + shift;
         let kept = kept(track, start);
-        let first = samples.get(kept.start);
-        let base = first.map_or(0, |s| s.dts);
-        let neg = i64::from(samples.min_cts()).min(0);
-        let shift = start - base - delay - neg;
-        let late = match (&track.kind, first) {
-            _ if shift >= 0 => Late::No,
-            (TrackKind::Video(_), Some(first)) => late_picture(-shift, first, neg),
-            _ => Late::Decode(-shift),
-        };
         let mut timeline = Self {
-            kept,
-            base,
+            kept: kept.clone(),
+            timescale: track.timescale,
+            squeeze: None,
             origin: start - delay,
-            neg,
-            edit_start: shift.max(0),
-            late,
             clamp: 0,
+            base: 0,
+            neg: i64::from(track.samples.min_cts()).min(0),
+            edit_start: 0,
+            late: Late::No,
             hides_pictures: false,
         };
         if matches!(track.kind, TrackKind::Video(_)) {
             timeline.settle_start(track, start);
         }
+        let squeeze = if timeline.hides_pictures { Squeeze::of(track, kept.clone(), start) } else { None };
+        if let Some(squeeze) = squeeze {
+            timeline.neg = squeeze.min_cts(track, kept).min(0);
+            timeline.timescale = squeeze.timescale(track.timescale);
+            let delay = delay.saturating_mul(squeeze.factor()).min(FAR);
+            timeline.squeeze = Some(squeeze);
+            timeline.settle_edit(track, 0, delay);
+        } else {
+            timeline.settle_edit(track, start, delay);
+        }
         timeline
+    }
+
+    /// What the init segment and the first fragment say of an edit that starts at `start` after `delay`.
+    fn settle_edit(&mut self, track: &Track, start: i64, delay: i64) {
+        let first = track.samples.get(self.kept.start).map(|sample| self.on_clock(self.kept.start, sample));
+        self.base = first.map_or(0, |s| s.dts);
+        let shift = start - self.base - delay - self.neg;
+        self.edit_start = shift.max(0);
+        self.late = match (&track.kind, first) {
+            _ if shift >= 0 => Late::No,
+            (TrackKind::Video(_), Some(first)) => late_picture(-shift, first, self.neg),
+            _ => Late::Decode(-shift),
+        };
+    }
+
+    /// The sample at `index` on the clock of the fragments.
+    fn on_clock(&self, index: usize, sample: Sample) -> Sample {
+        self.squeeze.as_ref().map_or(sample, |squeeze| squeeze.sample(index, sample))
     }
 
     /// Moves a first picture that straddles the start of the edit to show at zero (players drop what is earlier, and
@@ -113,9 +154,19 @@ impl Timeline {
         u64::try_from(self.edit_start).ok().filter(|s| *s > 0)
     }
 
-    /// Whether the edit starts in the middle of a GOP: pictures before it are needed for decoding but not shown.
-    pub fn hides_pictures(&self) -> bool {
-        self.hides_pictures
+    /// Ticks per second of what fragments say.
+    pub fn timescale(&self) -> Timescale {
+        self.timescale
+    }
+
+    /// By how much everything is shown later, where pictures before the start of the edit are hidden.
+    pub fn shift(&self) -> Option<Shift> {
+        self.squeeze.as_ref().map(|squeeze| Shift { ticks: squeeze.shift(), timescale: self.timescale })
+    }
+
+    /// Whether players miss the beginning: the edit starts in the middle of a GOP, and its times can't be squeezed.
+    pub fn starts_between_keyframes(&self) -> bool {
+        self.hides_pictures && self.squeeze.is_none()
     }
 
     /// Ticks from zero until this track's first sample, where it starts late.
@@ -127,7 +178,7 @@ impl Timeline {
         }
     }
 
-    /// When the sample at `index` is shown, in ticks from the start of the presentation; negative: before it.
+    /// When the sample at `index` is shown, in ticks of the track from the start of the presentation; negative: before it.
     pub fn shown(&self, index: usize, sample: Sample) -> i64 {
         media_time(sample) - self.origin + if index == self.kept.start { self.clamp } else { 0 }
     }
@@ -142,6 +193,7 @@ impl Timeline {
             Late::First(ticks) => (i64::from(ticks), 0),
         };
         let clamp = if first { self.clamp } else { 0 };
+        let sample = self.on_clock(index, sample);
         Written {
             time: sample.dts - self.base + moved,
             duration: saturated(i64::from(sample.duration) + stretched),

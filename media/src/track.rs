@@ -32,7 +32,10 @@ pub struct Track {
 impl Track {
     /// How long the presentation is when this track ends: its delay, and what its edit shows.
     pub fn duration(&self) -> Duration {
-        let end = self.samples.end_pts();
+        let end = match self.edit.parts {
+            Parts::One => self.samples.end_pts(),
+            Parts::Several | Parts::Speed => i64::MAX,
+        };
         let shown = self.edit.end.map_or(end, |edit_end| edit_end.min(end)).saturating_sub(self.edit.start);
         self.timescale.duration(self.edit.delay.saturating_add(shown.max(0)))
     }
@@ -100,7 +103,8 @@ pub struct AudioFormat {
     pub channels: u16,
 }
 
-/// The one edit of a track (ISO/IEC 14496-12 §8.6.6), contiguous edits merged: `media-core.md` calls these D and M.
+/// The edit of a track (ISO/IEC 14496-12 §8.6.6), contiguous edits merged. Where it has several [`Parts`], only the delay
+/// and, as the end, the time that they last in all.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Edit {
     /// Sum of the leading empty edits, in media ticks (D).
@@ -109,4 +113,18 @@ pub struct Edit {
     pub start: i64,
     /// Media time at which presentation ends, exclusive; none: at the track's end.
     pub end: Option<i64>,
+    /// Whether that says all.
+    pub parts: Parts,
+}
+
+/// How many edits there are after contiguous ones were merged.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Parts {
+    /// One.
+    #[default]
+    One,
+    /// Parts of the media out of order, repeated or with gaps.
+    Several,
+    /// A speed other than 1, or a still.
+    Speed,
 }

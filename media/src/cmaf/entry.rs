@@ -17,6 +17,10 @@ pub(super) fn put_sample_entry(out: &mut Vec<u8>, track: &Track) {
         Codec::Aac { asc } => (*b"mp4a", Configuration::Esds(asc)),
         Codec::Opus { dops } => (*b"Opus", Configuration::Box(*b"dOps", dops)),
         Codec::Flac { dfla } => (*b"fLaC", Configuration::Box(*b"dfLa", dfla)),
+        Codec::Mp3 => (*b".mp3", Configuration::None),
+        Codec::Ac3 { dac3 } => (*b"ac-3", Configuration::Box(*b"dac3", dac3)),
+        Codec::Eac3 { dec3 } => (*b"ec-3", Configuration::Box(*b"dec3", dec3)),
+        Codec::Pcm { coding } => (coding.first_chunk().copied().unwrap_or(*b"lpcm"), Configuration::None),
     };
     put(out, name, |out| {
         put_zeros(out, 6);
@@ -27,6 +31,7 @@ pub(super) fn put_sample_entry(out: &mut Vec<u8>, track: &Track) {
         }
         match configuration {
             Configuration::Box(kind, payload) => put(out, kind, |out| out.extend_from_slice(payload)),
+            Configuration::None => {}
             Configuration::Esds(asc) => put_full(out, *b"esds", 0, 0, |out| put_es_descriptor(out, asc)),
         }
         if let TrackKind::Video(format) = &track.kind {
@@ -36,6 +41,7 @@ pub(super) fn put_sample_entry(out: &mut Vec<u8>, track: &Track) {
 }
 
 enum Configuration<'a> {
+    None,
     Box([u8; 4], &'a [u8]),
     Esds(&'a [u8]),
 }

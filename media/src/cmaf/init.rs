@@ -3,6 +3,7 @@
 use super::boxes::{put, put_full, put_i32, put_u16, put_u32, put_u64, put_zeros};
 use super::entry::put_sample_entry;
 use crate::picture;
+use crate::time::Timescale;
 use crate::timeline::Timeline;
 use crate::track::{Track, TrackKind};
 
@@ -14,15 +15,15 @@ const UPRIGHT: [i32; 9] = [0x1_0000, 0, 0, 0, 0x1_0000, 0, 0, 0, 0x4000_0000];
 
 /// The init segment of `track`, with an edit where `timeline` needs one.
 pub fn init_segment(track: &Track, timeline: &Timeline) -> Vec<u8> {
-    write(track, timeline.edit_start())
+    write(track, timeline.timescale(), timeline.edit_start())
 }
 
 /// The init segment of what is fed to ffmpeg, whose fragments carry shown times and so need no edit.
 pub fn feed_init(track: &Track) -> Vec<u8> {
-    write(track, None)
+    write(track, track.timescale, None)
 }
 
-fn write(track: &Track, edit_start: Option<u64>) -> Vec<u8> {
+fn write(track: &Track, timescale: Timescale, edit_start: Option<u64>) -> Vec<u8> {
     let mut out = Vec::with_capacity(1024);
     put(&mut out, *b"ftyp", |out| {
         out.extend_from_slice(b"iso6");
@@ -30,8 +31,8 @@ fn write(track: &Track, edit_start: Option<u64>) -> Vec<u8> {
         out.extend_from_slice(b"iso6mp41");
     });
     put(&mut out, *b"moov", |out| {
-        put_full(out, *b"mvhd", 0, 0, |out| put_mvhd(out, track));
-        put(out, *b"trak", |out| put_trak(out, track, edit_start));
+        put_full(out, *b"mvhd", 0, 0, |out| put_mvhd(out, timescale));
+        put(out, *b"trak", |out| put_trak(out, track, timescale, edit_start));
         put(out, *b"mvex", |out| {
             put_full(out, *b"trex", 0, 0, |out| {
                 put_u32(out, TRACK_ID);
@@ -43,9 +44,9 @@ fn write(track: &Track, edit_start: Option<u64>) -> Vec<u8> {
     out
 }
 
-fn put_mvhd(out: &mut Vec<u8>, track: &Track) {
+fn put_mvhd(out: &mut Vec<u8>, timescale: Timescale) {
     put_zeros(out, 8);
-    put_u32(out, track.timescale.get());
+    put_u32(out, timescale.get());
     put_u32(out, 0);
     put_u32(out, 0x1_0000);
     put_u16(out, 0x0100);
@@ -55,7 +56,7 @@ fn put_mvhd(out: &mut Vec<u8>, track: &Track) {
     put_u32(out, TRACK_ID + 1);
 }
 
-fn put_trak(out: &mut Vec<u8>, track: &Track, edit_start: Option<u64>) {
+fn put_trak(out: &mut Vec<u8>, track: &Track, timescale: Timescale, edit_start: Option<u64>) {
     put_full(out, *b"tkhd", 0, 3, |out| put_tkhd(out, track));
     if let Some(start) = edit_start {
         put(out, *b"edts", |out| {
@@ -70,7 +71,7 @@ fn put_trak(out: &mut Vec<u8>, track: &Track, edit_start: Option<u64>) {
     put(out, *b"mdia", |out| {
         put_full(out, *b"mdhd", 0, 0, |out| {
             put_zeros(out, 8);
-            put_u32(out, track.timescale.get());
+            put_u32(out, timescale.get());
             put_u32(out, 0);
             put_u16(out, packed_language(track.language.as_deref()));
             put_u16(out, 0);

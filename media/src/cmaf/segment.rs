@@ -17,7 +17,7 @@ const NOT_SYNC: u32 = 0x0101_0000;
 /// A segment: bytes to send first, then ranges of the source in the order in which to send them.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SegmentLayout {
-    /// `moof` and the header of `mdat`.
+    /// `moof`, the header of `mdat`, and silence if the segment begins with some.
     pub header: Vec<u8>,
     /// What follows, ranges of the source file; neighbours that touch are one.
     pub ranges: Vec<Range<u64>>,
@@ -30,14 +30,17 @@ pub struct SegmentLayout {
 pub(crate) struct Entry {
     pub sample: Sample,
     pub written: Written,
+    /// Its bytes, where they are not in the file. Such come before all others.
+    pub silence: Option<&'static [u8]>,
 }
 
 impl SegmentLayout {
     /// The fragment of `entries`, which is number `sequence` of its track.
     pub(crate) fn new(sequence: u32, entries: &[Entry]) -> Self {
         let run: Run = entries.iter().collect();
-        let header = write_header(sequence, entries, &run);
+        let mut header = write_header(sequence, entries, &run);
         let total_len = u64::try_from(header.len()).expect("a length fits 64 bits").saturating_add(run.payload);
+        entries.iter().filter_map(|entry| entry.silence).for_each(|silence| header.extend_from_slice(silence));
         Self { header, ranges: merged(entries), total_len }
     }
 }
@@ -45,7 +48,7 @@ impl SegmentLayout {
 /// The ranges of `entries`, merged where one ends at the next one's start.
 fn merged(entries: &[Entry]) -> Vec<Range<u64>> {
     let mut ranges: Vec<Range<u64>> = Vec::new();
-    for Entry { sample, .. } in entries.iter().filter(|e| e.sample.size > 0) {
+    for Entry { sample, .. } in entries.iter().filter(|e| e.sample.size > 0 && e.silence.is_none()) {
         let end = sample.offset.saturating_add(u64::from(sample.size));
         match ranges.last_mut() {
             Some(last) if last.end == sample.offset => last.end = end,
@@ -229,7 +232,7 @@ fn put_trun(out: &mut Vec<u8>, entries: &[Entry], run: &Run) {
     if flags & FIRST_FLAGS != 0 {
         put_u32(out, flags_of(run.first_sync));
     }
-    for Entry { sample, written } in entries {
+    for Entry { sample, written, .. } in entries {
         let columns = [
             (0x100, written.duration),
             (0x200, sample.size),
@@ -249,7 +252,7 @@ mod tests {
 
     fn entry(offset: u64, size: u32, sync: bool, duration: u32, composition: u32) -> Entry {
         let sample = Sample { offset, size, dts: 0, cts: 0, duration, sync };
-        Entry { sample, written: Written { time: 0, duration, composition } }
+        Entry { sample, written: Written { time: 0, duration, composition }, silence: None }
     }
 
     #[test]

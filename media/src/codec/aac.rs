@@ -7,6 +7,8 @@ pub struct AacConfig {
     pub object_type: u8,
     /// Rate of the decoder's output in hertz: with explicit SBR, the extended one.
     pub sample_rate: u32,
+    /// `channelConfiguration` (table 1.19) of the core; 0 where a program config element says it.
+    pub configuration: u8,
     /// Channels of the decoder's output; 0 where the configuration doesn't say.
     pub channels: u16,
     /// Samples of the core coder in an access unit: 1024 or 960 (SBR doubles them at its own rate).
@@ -56,7 +58,9 @@ impl AacConfig {
         if sample_rate == 0 {
             return None;
         }
-        Some(Self { object_type: extension.unwrap_or(object_type), sample_rate, channels, frame_length })
+        let configuration = u8::try_from(channel_configuration).ok()?;
+        let object_type = extension.unwrap_or(object_type);
+        Some(Self { object_type, sample_rate, configuration, channels, frame_length })
     }
 }
 
@@ -132,7 +136,9 @@ mod tests {
     use super::*;
 
     fn config(object_type: u8, sample_rate: u32, channels: u16) -> AacConfig {
-        AacConfig { object_type, sample_rate, channels, frame_length: 1024 }
+        let mono_core = object_type == PS || channels == 1;
+        let configuration = if mono_core { 1 } else { u8::try_from(channels).unwrap() };
+        AacConfig { object_type, sample_rate, configuration, channels, frame_length: 1024 }
     }
 
     #[test]

@@ -99,7 +99,7 @@ fn absurd_edits_do_no_harm() {
         for end in [None, Some(i64::MIN), Some(100), Some(i64::MAX)] {
             let mut tracks = vec![video(200, 50), sound(400)];
             for track in &mut tracks {
-                track.edit = Edit { delay, start, end };
+                track.edit = Edit { delay, start, end, ..Edit::default() };
             }
             let presentation = Presentation::new(index(tracks));
             hls::multivariant(&presentation, "");

@@ -25,11 +25,104 @@ pub(super) fn read(entry: &RawEntry<'_>) -> Result<Entry, EntryError> {
         2 if entry.quicktime_versions => (fields.u32()? as usize).saturating_sub(8).max(FIXED),
         _ => FIXED,
     };
+    let said = || said(entry, version, channels);
     match &entry.kind.0 {
         b"Opus" => opus(entry, boxes),
         b"fLaC" => flac(entry, boxes),
-        _ => mp4a(entry, boxes, channels),
+        b"ac-3" => {
+            let dac3 = payload(node, boxes, *b"dac3")?;
+            let format = ac3_format(said()?, &dac3);
+            Ok(Entry::Audio(Codec::Ac3 { dac3 }, format))
+        }
+        b"ec-3" => {
+            let dec3 = payload(node, boxes, *b"dec3")?;
+            let format = eac3_format(said()?, &dec3);
+            Ok(Entry::Audio(Codec::Eac3 { dec3 }, format))
+        }
+        b".mp3" | b"ms\0\x55" => Ok(Entry::Audio(Codec::Mp3, said()?)),
+        kind if is_pcm(*kind) => {
+            let bits = pcm_bits(entry, version, boxes)?;
+            Ok(Entry::Audio(Codec::Pcm { coding: [&kind[..], &[bits]].concat() }, said()?))
+        }
+        _ => mp4a(entry, boxes, said),
     }
+}
+
+/// Whether sound of this sample entry is uncompressed, or a byte a value (G.711).
+pub(super) fn is_pcm(kind: [u8; 4]) -> bool {
+    const PCM: [&[u8; 4]; 13] = [
+        b"sowt", b"twos", b"raw ", b"NONE", b"lpcm", b"ipcm", b"fpcm", b"in24", b"in32", b"fl32", b"fl64", b"ulaw",
+        b"alaw",
+    ];
+    PCM.contains(&&kind)
+}
+
+/// Bits of a value of uncompressed sound.
+fn pcm_bits(entry: &RawEntry<'_>, version: u16, boxes: usize) -> Result<u8, EntryError> {
+    let node = &entry.node;
+    let bits = match &entry.kind.0 {
+        b"ulaw" | b"alaw" => 8,
+        b"in24" => 24,
+        b"in32" | b"fl32" => 32,
+        b"fl64" => 64,
+        // `pcmC` (ISO/IEC 23003-5 §4.3).
+        b"ipcm" | b"fpcm" => match find(node, boxes, *b"pcmC")? {
+            Some(pcmc) => pcmc.body.get(5).copied().unwrap_or(0).into(),
+            None => 0,
+        },
+        _ => {
+            let mut fields = node.fields();
+            let at = if version == 2 && entry.quicktime_versions { FIXED + 20 } else { 18 };
+            fields.skip(at)?;
+            if at == 18 { fields.u16()?.into() } else { fields.u32()? }
+        }
+    };
+    match u8::try_from(bits) {
+        Ok(bits @ 1..=64) => Ok(bits),
+        _ => Err(entry.ignored(IgnoredCause::Configuration, format!("its values have {bits} bits"))),
+    }
+}
+
+/// Rate and channels as the sample entry itself says them.
+fn said(entry: &RawEntry<'_>, version: u16, channels: u16) -> Result<AudioFormat, EntryError> {
+    let mut fields = entry.node.fields();
+    let format = if version == 2 && entry.quicktime_versions {
+        fields.skip(FIXED + 4)?;
+        let rate = f64::from_be_bytes(fields.array()?);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be a sane rate")]
+        let sample_rate = if (1.0..=1e9).contains(&rate) { rate as u32 } else { 0 };
+        AudioFormat { sample_rate, channels: u16::try_from(fields.u32()?).unwrap_or(0) }
+    } else {
+        fields.skip(FIXED - 4)?;
+        AudioFormat { sample_rate: fields.u32()? >> 16, channels }
+    };
+    if format.sample_rate == 0 || format.channels == 0 {
+        return Err(entry.ignored(IgnoredCause::Configuration, "it says nothing of its rate or its channels"));
+    }
+    Ok(format)
+}
+
+/// The body of a box of configuration, empty where there is none.
+fn payload(node: &Node<'_>, boxes: usize, kind: [u8; 4]) -> Result<Vec<u8>, IndexError> {
+    Ok(find(node, boxes, kind)?.map(|found| found.body.to_vec()).unwrap_or_default())
+}
+
+/// Rate and channels of `dac3` (ETSI TS 102 366 annex F.4); sample entries say by custom two channels of whatever.
+fn ac3_format(said: AudioFormat, dac3: &[u8]) -> AudioFormat {
+    let Some([first, second]) = dac3.first_chunk() else { return said };
+    dolby_format(said, first >> 6, second >> 3 & 7, second >> 2 & 1)
+}
+
+/// The same of the first substream of `dec3` (annex F.6).
+fn eac3_format(said: AudioFormat, dec3: &[u8]) -> AudioFormat {
+    let Some([_, _, first, second]) = dec3.first_chunk() else { return said };
+    dolby_format(said, first >> 6, second >> 1 & 7, second & 1)
+}
+
+fn dolby_format(said: AudioFormat, rate: u8, mode: u8, low_frequency: u8) -> AudioFormat {
+    const FULL_RANGE: [u16; 8] = [2, 1, 2, 3, 3, 4, 4, 5];
+    let sample_rate = [48_000, 44_100, 32_000, said.sample_rate][usize::from(rate & 3)];
+    AudioFormat { sample_rate, channels: FULL_RANGE[usize::from(mode & 7)] + u16::from(low_frequency) }
 }
 
 fn find<'a>(node: &Node<'a>, start: usize, kind: [u8; 4]) -> Result<Option<Node<'a>>, IndexError> {
@@ -46,7 +139,11 @@ fn missing(entry: &RawEntry<'_>) -> EntryError {
     entry.ignored(IgnoredCause::Configuration, "its decoder configuration is missing")
 }
 
-fn mp4a(entry: &RawEntry<'_>, boxes: usize, entry_channels: u16) -> Result<Entry, EntryError> {
+fn mp4a(
+    entry: &RawEntry<'_>,
+    boxes: usize,
+    said: impl Fn() -> Result<AudioFormat, EntryError>,
+) -> Result<Entry, EntryError> {
     let node = &entry.node;
     let mut esds = find(node, boxes, *b"esds")?;
     if esds.is_none()
@@ -55,12 +152,16 @@ fn mp4a(entry: &RawEntry<'_>, boxes: usize, entry_channels: u16) -> Result<Entry
         esds = wave.find(*b"esds")?;
     }
     let decoder = DecoderConfig::read(&esds.ok_or_else(|| missing(entry))?)?;
+    // As registered at mp4ra.org.
+    match decoder.object_type {
+        0x69 | 0x6b => return Ok(Entry::Audio(Codec::Mp3, said()?)),
+        0xa5 => return Ok(Entry::Audio(Codec::Ac3 { dac3: Vec::new() }, said()?)),
+        0xa6 => return Ok(Entry::Audio(Codec::Eac3 { dec3: Vec::new() }, said()?)),
+        _ => {}
+    }
     // MPEG-4 audio, and the three profiles of MPEG-2 AAC (ISO/IEC 14496-1 table 5).
     if !matches!(decoder.object_type, 0x40 | 0x66..=0x68) {
         let name = match decoder.object_type {
-            0x69 | 0x6b => "MP3 sound".to_owned(),
-            0xa5 => "AC-3 sound".to_owned(),
-            0xa6 => "E-AC-3 sound".to_owned(),
             0xa9..=0xac => "DTS sound".to_owned(),
             0xdd => "Vorbis sound".to_owned(),
             other => format!("its coding (mp4a.{other:x})"),
@@ -71,10 +172,7 @@ fn mp4a(entry: &RawEntry<'_>, boxes: usize, entry_channels: u16) -> Result<Entry
         let what = "an AAC configuration that is carried (LC, HE, HE v2)";
         return Err(entry.ignored(IgnoredCause::Configuration, format!("it lacks {what}")));
     };
-    let channels = if config.channels > 0 { config.channels } else { entry_channels };
-    if channels == 0 {
-        return Err(entry.ignored(IgnoredCause::Configuration, "it says nothing of its channels"));
-    }
+    let channels = if config.channels > 0 { config.channels } else { said()?.channels };
     let format = AudioFormat { sample_rate: config.sample_rate, channels };
     Ok(Entry::Audio(Codec::Aac { asc: decoder.specific.to_vec() }, format))
 }

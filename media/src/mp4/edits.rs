@@ -3,24 +3,13 @@
 use super::boxes::Node;
 use super::error::IndexError;
 use crate::time::Timescale;
-use crate::track::Edit;
+use crate::track::{Edit, Parts};
 
 /// The longest time that is believed, in ticks: sums of a few such times can't overflow.
 const MAX_TICKS: i64 = 1 << 58;
 
 /// More edits than are looked at: nobody cuts one shot into so many contiguous ones.
 const MOST_EDITS: u32 = 10_000;
-
-/// What an edit list amounts to.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Edits {
-    /// One edit after contiguous ones were merged.
-    One(Edit),
-    /// Parts of the media out of order, repeated or with gaps.
-    Several,
-    /// A speed other than 1, or a still.
-    Speed,
-}
 
 /// Timescales an edit list is written in: durations in the movie's, times in the track's.
 #[derive(Clone, Copy, Debug)]
@@ -36,50 +25,86 @@ impl Scales {
 }
 
 /// Reads `elst`.
-pub(super) fn read(elst: &Node<'_>, scales: Scales) -> Result<Edits, IndexError> {
+pub(super) fn read(elst: &Node<'_>, scales: Scales) -> Result<Edit, IndexError> {
     let (version, _, mut fields) = elst.full()?;
     let count = fields.u32()?;
     if count > MOST_EDITS {
-        return Ok(Edits::Several);
+        return Err(elst.over_limit(count.into(), MOST_EDITS.into(), "edits"));
     }
     let entries: Vec<Entry> = match version {
         0 => fields.table::<12>(count)?.iter().map(Entry::narrow).collect(),
         1 => fields.table::<20>(count)?.iter().map(Entry::wide).collect(),
         version => return Err(elst.malformed(0, format!("unknown version {version}"))),
     };
-    // Movie time in, as durations add up in it without rounding.
-    let (mut delay, mut shown, mut start) = (0i64, 0i64, None);
-    let mut open_ended = false;
+    let mut reading = Reading::new(elst, scales);
     for entry in entries {
+        reading.add(&entry)?;
+    }
+    reading.finish()
+}
+
+/// An edit list so far. Movie time, as durations add up in it without rounding.
+struct Reading<'n> {
+    elst: &'n Node<'n>,
+    scales: Scales,
+    delay: i64,
+    /// Time that media is shown, and time between such that shows nothing.
+    shown: i64,
+    waited: i64,
+    /// Media time of the first edit that shows any.
+    start: Option<i64>,
+    /// The last edit shows all that is left.
+    open: bool,
+    parts: Parts,
+}
+
+impl<'n> Reading<'n> {
+    fn new(elst: &'n Node<'n>, scales: Scales) -> Self {
+        Self { elst, scales, delay: 0, shown: 0, waited: 0, start: None, open: false, parts: Parts::One }
+    }
+
+    fn add(&mut self, entry: &Entry) -> Result<(), IndexError> {
+        let elst = self.elst;
         let duration = i64::try_from(entry.duration).ok().filter(|&d| d <= MAX_TICKS);
         let duration = duration.ok_or_else(|| elst.malformed(8, "an edit lasts for thousands of years"))?;
-        match (entry.media_time, start) {
-            (-1, None) => delay = bounded(elst, delay + duration)?,
+        if entry.media_time == -1 {
             // An empty edit behind the last one shows nothing; one in between is caught by the next real edit.
-            (-1, Some(_)) => open_ended = true,
-            (time, _) if !(0..=MAX_TICKS).contains(&time) => {
-                return Err(elst.malformed(8, format!("an edit begins at media time {time}")));
-            }
-            _ if entry.rate != 0x1_0000 => return Ok(Edits::Speed),
-            (time, None) => {
-                start = Some(time);
-                shown = duration;
-                open_ended = duration == 0;
-            }
-            (time, Some(first)) => {
-                // A tick of the movie is the precision with which an edit's end is known.
-                let end = first.saturating_add(scales.to_media(shown));
-                if open_ended || (time - end).abs() > scales.to_media(1).max(1) {
-                    return Ok(Edits::Several);
-                }
-                shown = bounded(elst, shown + duration)?;
-                open_ended = duration == 0;
+            let wait = if self.start.is_none() { &mut self.delay } else { &mut self.waited };
+            *wait = bounded(elst, *wait + duration)?;
+            return Ok(());
+        }
+        if !(0..=MAX_TICKS).contains(&entry.media_time) {
+            return Err(elst.malformed(8, format!("an edit begins at media time {}", entry.media_time)));
+        }
+        if entry.rate != 0x1_0000 {
+            self.parts = Parts::Speed;
+        }
+        if let Some(first) = self.start {
+            // A tick of the movie is the precision with which an edit's end is known.
+            let end = first.saturating_add(self.scales.to_media(self.shown));
+            let apart = (entry.media_time - end).abs() > self.scales.to_media(1).max(1);
+            if self.parts == Parts::One && (self.open || self.waited > 0 || apart) {
+                self.parts = Parts::Several;
             }
         }
+        self.start.get_or_insert(entry.media_time);
+        self.shown = bounded(elst, self.shown + duration)?;
+        self.open = duration == 0;
+        Ok(())
     }
-    let start_ticks = start.unwrap_or(0);
-    let end = (start.is_some() && shown > 0).then(|| start_ticks.saturating_add(scales.to_media(shown)));
-    Ok(Edits::One(Edit { delay: bounded(elst, scales.to_media(delay))?, start: start_ticks, end }))
+
+    fn finish(self) -> Result<Edit, IndexError> {
+        let Self { elst, scales, parts, .. } = self;
+        let delay = bounded(elst, scales.to_media(self.delay))?;
+        if parts != Parts::One {
+            // What is shown when is not said: only how long all of it lasts.
+            let all = bounded(elst, scales.to_media(self.shown.saturating_add(self.waited)))?;
+            return Ok(Edit { delay, start: 0, end: Some(all), parts });
+        }
+        let start = self.start.unwrap_or(0);
+        let end = (self.start.is_some() && self.shown > 0).then(|| start.saturating_add(scales.to_media(self.shown)));
+        Ok(Edit { delay, start, end, parts })
+    }
 }
 
 fn bounded(elst: &Node<'_>, ticks: i64) -> Result<i64, IndexError> {
@@ -123,7 +148,7 @@ mod tests {
 
     const SCALES: (u32, u32) = (1000, 90_000);
 
-    fn edits(rows: &[(u32, i32, u32)]) -> Result<Edits, IndexError> {
+    fn edits(rows: &[(u32, i32, u32)]) -> Result<Edit, IndexError> {
         let mut body = vec![0, 0, 0, 0];
         body.extend(u32::try_from(rows.len()).unwrap().to_be_bytes());
         for (duration, time, rate) in rows {
@@ -135,8 +160,12 @@ mod tests {
         read(&Node { path: "elst".into(), offset: 0, body: &body }, Scales { movie, media })
     }
 
-    fn one(delay: i64, start: i64, end: Option<i64>) -> Edits {
-        Edits::One(Edit { delay, start, end })
+    fn one(delay: i64, start: i64, end: Option<i64>) -> Edit {
+        Edit { delay, start, end, parts: Parts::One }
+    }
+
+    fn many(parts: Parts, all: i64) -> Edit {
+        Edit { delay: 0, start: 0, end: Some(all), parts }
     }
 
     const PLAIN: u32 = 0x1_0000;
@@ -154,10 +183,11 @@ mod tests {
 
     #[test]
     fn what_one_edit_cannot_say() {
-        assert_eq!(edits(&[(1000, 0, PLAIN), (1000, 0, PLAIN)]), Ok(Edits::Several));
-        assert_eq!(edits(&[(1000, 0, PLAIN), (10, -1, PLAIN), (1000, 90_000, PLAIN)]), Ok(Edits::Several));
-        assert_eq!(edits(&[(1000, 0, 0x2_0000)]), Ok(Edits::Speed));
-        assert_eq!(edits(&[(1000, 0, 0)]), Ok(Edits::Speed));
+        assert_eq!(edits(&[(1000, 0, PLAIN), (1000, 0, PLAIN)]), Ok(many(Parts::Several, 180_000)));
+        let apart = edits(&[(1000, 0, PLAIN), (10, -1, PLAIN), (1000, 90_000, PLAIN)]);
+        assert_eq!(apart, Ok(many(Parts::Several, 180_900)));
+        assert_eq!(edits(&[(1000, 0, 0x2_0000)]), Ok(many(Parts::Speed, 90_000)));
+        assert_eq!(edits(&[(1000, 0, 0)]), Ok(many(Parts::Speed, 90_000)));
         assert!(edits(&[(1000, -2, PLAIN)]).is_err());
     }
 

@@ -31,6 +31,10 @@ pub struct Limits {
     pub samples: u64,
     /// Tracks, of whatever kind.
     pub tracks: u64,
+    /// Pixels of a picture: what a decoder takes of memory follows from them.
+    pub pixels: u64,
+    /// Seconds that a video may last.
+    pub seconds: u64,
     /// Boxes at the top level before `moov`.
     pub top_level_boxes: u64,
     /// Bytes of one `moof`, which is held in memory as a whole while it is read.
@@ -45,6 +49,9 @@ impl Default for Limits {
             movie_bytes: 256 << 20,
             samples: 20_000_000,
             tracks: 1000,
+            // The largest pictures of level 6.2 of H.264, HEVC and AV1.
+            pixels: 8192 * 4352,
+            seconds: 48 * 3600,
             top_level_boxes: 4096,
             fragment_bytes: 16 << 20,
             fragment_boxes: 4_000_000,

@@ -8,7 +8,7 @@ use super::tables;
 use super::track::{self, Heading, Kind, ReadTrack, TrackError};
 use crate::index::{Container, IgnoredCause, IgnoredTrack, MediaIndex};
 use crate::time::Timescale;
-use crate::track::{Edit, Track};
+use crate::track::{Edit, Track, TrackKind};
 use std::collections::HashSet;
 
 /// What is known of the file around `moov`.
@@ -96,6 +96,8 @@ struct Choice {
     /// The first error in a track that shows pictures, and in any other.
     damaged_video: Option<IndexError>,
     damaged: Option<IndexError>,
+    /// A video that would be played, but for its encryption or its several codings: its sound alone is of no use.
+    refused_video: bool,
 }
 
 impl Choice {
@@ -113,6 +115,7 @@ impl Choice {
             ignored: Vec::new(),
             damaged_video: None,
             damaged: None,
+            refused_video: false,
         }
     }
 
@@ -144,6 +147,9 @@ impl Choice {
                 Err(IndexError::Truncated { have: self.file.size, need: read.bytes_end })
             }
             Ok(read) => {
+                if let Some(error) = self.too_large(&read.track, trak) {
+                    return Err(error);
+                }
                 self.samples_left = self.samples_left.saturating_sub(read.track.samples.len() as u64);
                 self.taken_ids.insert(id);
                 if is_video {
@@ -158,10 +164,19 @@ impl Choice {
                 Ok(())
             }
             Err(TrackError::Ignored { what, cause, reason }) => {
+                let shuts_out = matches!(cause, IgnoredCause::Encrypted | IgnoredCause::SeveralDescriptions);
+                self.refused_video |= is_video && shuts_out;
                 self.ignore(id, what, cause, reason);
                 Ok(())
             }
         }
+    }
+
+    /// Whether pictures are larger than is decoded.
+    fn too_large(&self, track: &Track, place: &Node<'_>) -> Option<IndexError> {
+        let TrackKind::Video(format) = &track.kind else { return None };
+        let (found, limit) = (u64::from(format.width) * u64::from(format.height), self.file.limits.pixels);
+        (found > limit).then(|| place.over_limit(found, limit, "pixels a picture"))
     }
 
     /// Whether a track is worth reading, by what its heading says.
@@ -208,6 +223,9 @@ impl Choice {
         {
             return Err(error);
         }
+        if self.video.is_none() && self.refused_video {
+            return Err(nothing(&self.ignored, None));
+        }
         let tracks = on_one_clock(self.video.take().into_iter().chain(self.audio).collect());
         if tracks.is_empty() {
             return Err(nothing(&self.ignored, self.damaged));
@@ -215,6 +233,10 @@ impl Choice {
         let duration = tracks.iter().map(Track::duration).max().unwrap_or_default();
         if duration.is_zero() {
             return Err(IndexError::ZeroDuration);
+        }
+        let (found, limit) = (duration.as_secs(), self.file.limits.seconds);
+        if found > limit {
+            return Err(IndexError::OverLimit { path: "moov".to_owned(), offset: 0, found, limit, unit: "seconds" });
         }
         Ok(MediaIndex {
             container: self.file.container,

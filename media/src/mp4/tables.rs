@@ -60,6 +60,35 @@ pub(super) fn gather(stbl: &Node<'_>, all_sync: bool, limit: u64) -> Result<Gath
     Ok(gathering)
 }
 
+/// Gathers uncompressed sound, whose samples are alike: each chunk as one, at most `limit`. A frame has `frame_bytes`,
+/// which `stsz` gets wrong in old `QuickTime` files.
+pub(super) fn gather_runs(stbl: &Node<'_>, frame_bytes: u32, limit: u64) -> Result<Gathering, IndexError> {
+    let mut left = Sizes::read(stbl)?.count;
+    let mut gathering = Gathering::default();
+    if left == 0 {
+        return Ok(gathering);
+    }
+    let mut chunks = Chunks::read(stbl)?;
+    let durations = stbl.require(*b"stts")?;
+    let each = Runs::read(durations.clone())?.next(0)?;
+    let mut runs = 0;
+    while left > 0 {
+        let (offset, frames) = chunks.take(left)?;
+        left -= frames;
+        runs += 1;
+        if runs > limit {
+            return Err(chunks.offsets_node.over_limit(runs, limit, "chunks"));
+        }
+        let (size, duration) = (frames.checked_mul(frame_bytes), frames.checked_mul(each));
+        let (Some(size), Some(duration)) = (size, duration) else {
+            return Err(chunks.node.malformed(4, format!("a chunk has {frames} frames of sound")));
+        };
+        let run = Described { offset, size, duration, cts: 0, sync: true };
+        gathering.push(run).map_err(|problem| durations.malformed(0, problem))?;
+    }
+    Ok(gathering)
+}
+
 /// `stsz` or `stz2`.
 struct Sizes<'a> {
     node: Node<'a>,
@@ -236,6 +265,22 @@ impl<'a> Chunks<'a> {
 
     /// Where the next sample, of `size` bytes, lies.
     fn place(&mut self, size: u32) -> Result<u64, IndexError> {
+        self.go_on()?;
+        self.left -= 1;
+        let at = self.at;
+        self.at = at.checked_add(size.into()).ok_or_else(|| self.offsets_node.malformed(4, "a chunk begins at 2⁶⁴"))?;
+        Ok(at)
+    }
+
+    /// The next chunk: where it lies, and how many samples it has, at most `limit`.
+    fn take(&mut self, limit: u32) -> Result<(u64, u32), IndexError> {
+        self.go_on()?;
+        let samples = std::mem::take(&mut self.left);
+        Ok((self.at, samples.min(limit)))
+    }
+
+    /// Goes to the next chunk that has samples, if none is left in this one.
+    fn go_on(&mut self) -> Result<(), IndexError> {
         while self.left == 0 {
             let Some(offset) = self.offsets.get(self.chunk) else {
                 return Err(self.offsets_node.malformed(4, "there are fewer chunks than the samples need"));
@@ -251,9 +296,6 @@ impl<'a> Chunks<'a> {
             self.left = u32::from_be_bytes([row[4], row[5], row[6], row[7]]);
             self.at = offset;
         }
-        self.left -= 1;
-        let at = self.at;
-        self.at = at.checked_add(size.into()).ok_or_else(|| self.offsets_node.malformed(4, "a chunk begins at 2⁶⁴"))?;
-        Ok(at)
+        Ok(())
     }
 }

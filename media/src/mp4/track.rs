@@ -1,15 +1,16 @@
 //! `trak` (ISO/IEC 14496-12 §8.3): one track, from its heading to its samples.
 
 use super::boxes::{FourCc, Node};
-use super::edits::{self, Edits, Scales};
+use super::edits::{self, Scales};
 use super::entry::{self, Entry, EntryError, Picture, RawEntry};
 use super::error::IndexError;
 use super::fragments::Stream;
 use super::tables::{self, Descriptions};
 use super::{language, names};
+use crate::codec::Codec;
 use crate::index::{Container, IgnoredCause};
 use crate::time::Timescale;
-use crate::track::{Edit, Rotation, Track, TrackKind, VideoFormat};
+use crate::track::{Edit, Parts, Rotation, Track, TrackKind, VideoFormat};
 
 /// More tracks of chapters than any file has.
 const MOST_CHAPTER_TRACKS: usize = 64;
@@ -179,15 +180,14 @@ pub(super) fn read(
     if matches!(kind, TrackKind::Video(_)) != (heading.kind == Kind::Video) {
         return Err(ignored(IgnoredCause::Damaged, "its handler and its sample entry say different things"));
     }
-    let edit = match edit(trak, &heading, movie).map_err(wrap)? {
-        Edits::One(edit) => edit,
-        Edits::Several => return Err(ignored(IgnoredCause::Edits, "its edit list has several parts")),
-        Edits::Speed => return Err(ignored(IgnoredCause::Edits, "its edit list changes the speed")),
-    };
+    let edit = edit(trak, &heading, movie).map_err(wrap)?;
     let (edit, late) = fragmented.as_ref().map_or((edit, 0), |stream| started(edit, stream));
     let samples = match fragmented {
         Some(stream) => stream.samples,
-        None => tables::gather(&stbl, heading.kind == Kind::Audio, limit).map_err(wrap)?,
+        None => match frame_bytes(&codec, &kind) {
+            Some(bytes) => tables::gather_runs(&stbl, bytes, limit).map_err(wrap)?,
+            None => tables::gather(&stbl, heading.kind == Kind::Audio, limit).map_err(wrap)?,
+        },
     };
     let samples = samples.finish();
     if samples.table.is_empty() {
@@ -202,7 +202,10 @@ pub(super) fn read(
     {
         return Err(ignored(IgnoredCause::Damaged, "it shows pictures out of order and calls all of them keyframes"));
     }
-    let edit = Edit { end: edit.end.filter(|&end| end < samples.end), ..edit };
+    let edit = match edit.parts {
+        Parts::One => Edit { end: edit.end.filter(|&end| end < samples.end), ..edit },
+        Parts::Several | Parts::Speed => edit,
+    };
     if edit.start >= edit.end.unwrap_or(samples.end) {
         return Err(ignored(IgnoredCause::Empty, "nothing of it is ever shown"));
     }
@@ -220,13 +223,20 @@ pub(super) fn read(
     Ok(ReadTrack { track: read, bytes_end: samples.bytes_end, late })
 }
 
+/// Bytes of a frame, one value of each channel, of uncompressed sound.
+fn frame_bytes(codec: &Codec, kind: &TrackKind) -> Option<u32> {
+    let (Codec::Pcm { coding }, TrackKind::Audio(format)) = (codec, kind) else { return None };
+    let bits = coding.last().copied().unwrap_or(8);
+    Some(u32::from(format.channels) * u32::from(bits.div_ceil(8)))
+}
+
 /// The edit of a track whose samples count from the first fragment's decode time, and how much of its delay that is.
 ///
 /// How long edits last was written before the fragments were, and says nothing.
 fn started(edit: Edit, stream: &Stream) -> (Edit, i64) {
     let ahead = stream.first.unwrap_or(0) - edit.start;
     let late = ahead.max(0);
-    (Edit { delay: edit.delay.saturating_add(late), start: (-ahead).max(0), end: None }, late)
+    (Edit { delay: edit.delay.saturating_add(late), start: (-ahead).max(0), end: None, ..edit }, late)
 }
 
 /// The one sample entry that all samples use.
@@ -271,9 +281,9 @@ fn is_in_this_file(minf: &Node<'_>, entry: &RawEntry<'_>) -> Result<bool, IndexE
 }
 
 /// The edit of a track; the whole media without an edit list.
-fn edit(trak: &Node<'_>, heading: &Heading, movie: Option<Timescale>) -> Result<Edits, IndexError> {
-    let Some(edts) = trak.find(*b"edts")? else { return Ok(Edits::One(Edit::default())) };
-    let Some(elst) = edts.find(*b"elst")? else { return Ok(Edits::One(Edit::default())) };
+fn edit(trak: &Node<'_>, heading: &Heading, movie: Option<Timescale>) -> Result<Edit, IndexError> {
+    let Some(edts) = trak.find(*b"edts")? else { return Ok(Edit::default()) };
+    let Some(elst) = edts.find(*b"elst")? else { return Ok(Edit::default()) };
     let movie = movie.ok_or_else(|| elst.malformed(0, "the movie it refers to has a timescale of zero"))?;
     edits::read(&elst, Scales { movie, media: heading.timescale })
 }

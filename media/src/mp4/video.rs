@@ -53,9 +53,7 @@ fn codec(entry: &RawEntry<'_>, configuration: &Node<'_>) -> Result<Codec, EntryE
         |what: &str| entry.ignored(IgnoredCause::Configuration, format!("its decoder configuration lacks {what}"));
     match &entry.kind.0 {
         b"hvc1" | b"hev1" => {
-            if !hevc_has_parameter_sets(configuration)? {
-                return Err(lacks("the parameter sets"));
-            }
+            hevc_parameter_sets(configuration)?;
             Ok(Codec::Hevc { hvcc: bytes })
         }
         b"vp09" => match bytes.first() {
@@ -67,51 +65,40 @@ fn codec(entry: &RawEntry<'_>, configuration: &Node<'_>) -> Result<Codec, EntryE
             _ => Err(lacks("a version that is known")),
         },
         _ => {
-            if !h264_has_parameter_sets(configuration)? {
-                return Err(lacks("the parameter sets"));
-            }
+            h264_parameter_sets(configuration)?;
             Ok(Codec::H264 { avcc: bytes })
         }
     }
 }
 
-/// Whether `avcC` (ISO/IEC 14496-15 §5.3.3.1) is whole and holds at least one SPS and PPS.
-fn h264_has_parameter_sets(avcc: &Node<'_>) -> Result<bool, IndexError> {
+/// Checks that `avcC` (ISO/IEC 14496-15 §5.3.3.1) is whole.
+fn h264_parameter_sets(avcc: &Node<'_>) -> Result<(), IndexError> {
     let mut fields = avcc.fields();
     let [version, _, _, _, _] = fields.array()?;
     if version != 1 {
         return Err(avcc.malformed(0, format!("unknown version {version}")));
     }
     for mask in [0x1f, 0xff] {
-        let count = fields.u8()? & mask;
-        if count == 0 {
-            return Ok(false);
-        }
-        for _ in 0..count {
+        for _ in 0..fields.u8()? & mask {
             let length = fields.u16()?;
             fields.skip(length.into())?;
         }
     }
-    Ok(true)
+    Ok(())
 }
 
-/// Whether `hvcC` (ISO/IEC 14496-15 §8.3.3.1) is whole and holds at least one VPS, SPS and PPS.
-fn hevc_has_parameter_sets(hvcc: &Node<'_>) -> Result<bool, IndexError> {
-    const VPS_SPS_PPS: [u8; 3] = [32, 33, 34];
+/// Checks that `hvcC` (ISO/IEC 14496-15 §8.3.3.1) is whole.
+fn hevc_parameter_sets(hvcc: &Node<'_>) -> Result<(), IndexError> {
     let mut fields = hvcc.fields();
     fields.skip(22)?;
-    let mut found = [false; 3];
     for _ in 0..fields.u8()? {
-        let kind = fields.u8()? & 0x3f;
+        fields.skip(1)?;
         for _ in 0..fields.u16()? {
             let length = fields.u16()?;
             fields.skip(length.into())?;
-            if let Some(at) = VPS_SPS_PPS.iter().position(|&wanted| wanted == kind) {
-                found[at] = true;
-            }
         }
     }
-    Ok(found == [true; 3])
+    Ok(())
 }
 
 /// `pasp` (§12.1.4.2); none if it says nothing.

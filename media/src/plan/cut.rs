@@ -1,7 +1,8 @@
 //! Where tracks are cut, in one pass over their samples.
 
-use super::{Segment, TARGET, TrackPlan, entries, track_end};
+use super::{Segment, TARGET, TrackPlan, entries, places, track_end};
 use crate::cmaf::segment::{Entry, Run};
+use crate::silence::Silence;
 use crate::time::Timescale;
 use crate::timeline::Timeline;
 use crate::track::Track;
@@ -43,11 +44,11 @@ pub(super) fn video(track: &Track, timeline: &Timeline) -> Vec<Segment> {
     let mut cutter = VideoCutter {
         segments: Vec::new(),
         current: None,
-        target: ticks(track.timescale, TARGET),
-        last_cut: end.saturating_sub(ticks(track.timescale, SHORTEST_END)),
+        target: ticks(timeline.timescale(), TARGET),
+        last_cut: end.saturating_sub(ticks(timeline.timescale(), SHORTEST_END)),
     };
     let mut gop: Option<Part> = None;
-    for (i, entry) in entries(track, timeline, timeline.kept()) {
+    for (i, entry) in entries(track, timeline, None, timeline.kept()) {
         match &mut gop {
             Some(gop) if !entry.sample.sync => gop.run.push(&entry),
             _ => {
@@ -93,12 +94,17 @@ fn cuts(current: &Part, gop: &Part, next: i64, target: i64, last_cut: i64) -> bo
 
 /// A sound track's segments: cut at or after each cut of the video, and on a grid of its own where the video has none
 /// for long.
-pub(super) fn audio(track: &Track, timeline: &Timeline, video: Option<&TrackPlan>) -> Vec<Segment> {
+pub(super) fn audio(
+    track: &Track,
+    timeline: &Timeline,
+    silence: Option<Silence>,
+    video: Option<&TrackPlan>,
+) -> Vec<Segment> {
     let mut boundaries = Boundaries::new(track.timescale, video);
-    let last_cut = track_end(track, timeline).saturating_sub(ticks(track.timescale, SHORTEST_END));
+    let last_cut = track_end(track, timeline).saturating_sub(ticks(timeline.timescale(), SHORTEST_END));
     let mut segments = Vec::new();
     let mut current: Option<Part> = None;
-    for (i, entry) in entries(track, timeline, timeline.kept()) {
+    for (i, entry) in entries(track, timeline, silence, places(timeline, silence)) {
         let reached = boundaries.reach(entry.written.time);
         match &mut current {
             Some(current) if !reached || entry.written.time > last_cut => current.run.push(&entry),

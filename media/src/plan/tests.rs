@@ -54,6 +54,11 @@ fn sound_alone_and_sound_that_goes_on_are_cut_every_four_seconds() {
 fn a_late_track_keeps_its_place() {
     let mut late = sound(938);
     late.edit.delay = 30 * 48_000;
+    let filled = Plan::new(&index(vec![video(1500, 50), late.clone()]));
+    let filled = &filled.tracks()[1];
+    assert_eq!(filled.segments()[0].time, 0);
+    assert!((0..filled.segments().len()).all(|i| filled.media_ticks(i) <= 5 * 48_000), "silence is cut as sound is");
+    late.codec = crate::codec::Codec::Flac { dfla: Vec::new() };
     let plan = Plan::new(&index(vec![video(1500, 50), late]));
     let plan = &plan.tracks()[1];
     assert_eq!((plan.segments()[0].time, plan.start(0)), (30 * 48_000, 0));
@@ -98,14 +103,14 @@ proptest! {
         }).collect();
         let mut track = video(1, 1);
         track.samples = crate::track::SampleTable::from_samples(table);
-        track.edit = crate::track::Edit { delay, start, end };
+        track.edit = crate::track::Edit { delay, start, end, ..crate::track::Edit::default() };
         let mut audio = sound(1);
         audio.samples = samples(u32::try_from(sounds.len()).unwrap(), sounds.first().copied().unwrap_or(1), 9, |_| true);
-        audio.edit = crate::track::Edit { delay: start.max(0), start: delay, end: None };
+        audio.edit = crate::track::Edit { delay: start.max(0), start: delay, end: None, ..crate::track::Edit::default() };
         let index = index(vec![track, audio]);
         let plan = Plan::new(&index);
         for (track, plan) in index.tracks.iter().zip(plan.tracks()) {
-            let kept = plan.timeline.kept();
+            let kept = super::places(&plan.timeline, plan.silence);
             let firsts: Vec<_> = plan.segments().iter().map(|s| s.first).collect();
             prop_assert!(firsts.is_sorted_by(|a, b| a < b));
             prop_assert_eq!(firsts.first().copied(), (!kept.is_empty()).then_some(kept.start));

@@ -60,7 +60,7 @@ fn index(samples: SampleTable) -> MediaIndex {
             rotation: Rotation::Quarter,
             colour: Some(Colour { primaries: 9, transfer: 16, matrix: 9, full_range: true }),
         }),
-        edit: Edit { delay: 300, start: 0, end: Some(1 << 50) },
+        edit: Edit { delay: 300, start: 0, end: Some(1 << 50), ..Edit::default() },
         samples: samples.clone(),
         open_gop: true,
     };
@@ -69,7 +69,7 @@ fn index(samples: SampleTable) -> MediaIndex {
         name: Some("Ton".into()),
         codec: Codec::Aac { asc: vec![0x12, 0x10] },
         kind: TrackKind::Audio(AudioFormat { sample_rate: 44_100, channels: 2 }),
-        edit: Edit { delay: 0, start: 0, end: Some(1 << 50) },
+        edit: Edit { delay: 0, start: 0, end: Some(1 << 50), ..Edit::default() },
         open_gop: false,
         ..track.clone()
     };
@@ -163,6 +163,6 @@ fn what_else_may_be_stored_is_told_apart() {
     assert_eq!(MediaIndex::decode(b""), Err(StoredIndexError::NotAnIndex));
     assert_eq!(MediaIndex::decode(b"{\"json\": 1}"), Err(StoredIndexError::NotAnIndex));
     let mut newer = stored.clone();
-    newer[4] = 2;
-    assert_eq!(MediaIndex::decode(&newer), Err(StoredIndexError::Version(2)));
+    newer[4] = VERSION + 1;
+    assert_eq!(MediaIndex::decode(&newer), Err(StoredIndexError::Version(VERSION + 1)));
 }

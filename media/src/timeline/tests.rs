@@ -25,14 +25,24 @@ fn first(track: &Track) -> (Option<u64>, Written, i64) {
 fn assert_consistent(track: &Track) {
     let timeline = Timeline::of(track);
     let edit = i64::try_from(timeline.edit_start().unwrap_or(0)).unwrap();
-    let mut end = None;
+    let factor = i64::from(timeline.timescale().get() / track.timescale.get());
+    let shift = timeline.shift().map_or(0, |shift| shift.ticks);
+    let (mut end, mut hidden) = (None, Vec::new());
     for i in timeline.kept() {
         let sample = track.samples.get(i).unwrap();
         let written = timeline.written(i, sample);
-        assert_eq!(written.time + i64::from(written.composition) - edit, timeline.shown(i, sample), "sample {i}");
+        let found = written.time + i64::from(written.composition) - edit;
+        if shift > 0 && media_time(sample) <= track.edit.start {
+            hidden.push(found - factor * track.edit.delay);
+        } else {
+            assert_eq!(found, factor * timeline.shown(i, sample) + shift, "sample {i}");
+        }
         assert!(end.is_none_or(|end| end == written.time), "fragments have no holes: sample {i}");
         end = Some(written.time + i64::from(written.duration));
     }
+    hidden.sort_unstable();
+    assert!(hidden.iter().copied().eq(0..=shift) || shift == 0, "each for a tick, the last at the start: {hidden:?}");
+    assert!(timeline.shift().is_none_or(|shift| shift.timescale.duration(shift.ticks).as_micros() < 1000));
 }
 
 #[test]
@@ -51,7 +61,7 @@ fn negative_offsets_become_an_edit() {
 
 #[test]
 fn late_pictures_stretch_the_first_sample() {
-    let track = reordered(Edit { start: 48, delay: 1848, end: None }, 0);
+    let track = reordered(Edit { start: 48, delay: 1848, end: None, ..Edit::default() }, 0);
     assert_eq!(first(&track), (None, Written { time: 0, duration: 1824, composition: 1848 }, 1848));
     assert_consistent(&track);
 }
@@ -59,7 +69,7 @@ fn late_pictures_stretch_the_first_sample() {
 #[test]
 fn late_sound_moves_decode_times() {
     let mut track = sound(10);
-    track.edit = Edit { start: 1024, delay: 48_000, end: None };
+    track.edit = Edit { start: 1024, delay: 48_000, end: None, ..Edit::default() };
     assert_eq!(first(&track), (None, Written { time: 46_976, duration: 1024, composition: 0 }, 46_976));
     assert_consistent(&track);
 }
@@ -76,25 +86,53 @@ fn a_first_picture_that_straddles_the_start_shows_at_zero() {
     let mut track = video(20, 10);
     track.edit.start = 11;
     assert_eq!(first(&track), (Some(11), Written { time: 0, duration: 24, composition: 11 }, 0));
-    assert!(!Timeline::of(&track).hides_pictures());
+    assert_eq!(Timeline::of(&track).shift(), None);
     assert_consistent(&track);
 }
 
 #[test]
-fn an_edit_within_a_gop_keeps_what_it_needs() {
+fn an_edit_within_a_gop_hides_what_it_needs() {
     let mut track = video(40, 10);
-    track.edit = Edit { start: 24 * 15, delay: 0, end: Some(24 * 33) };
+    track.edit = Edit { start: 24 * 15 + 5, delay: 0, end: Some(24 * 33), ..Edit::default() };
     let timeline = Timeline::of(&track);
-    assert_eq!(timeline.kept(), 10..33);
-    assert!(timeline.hides_pictures());
-    assert_eq!(first(&track), (Some(24 * 5), Written { time: 0, duration: 24, composition: 0 }, -24 * 5));
+    assert_eq!((timeline.kept(), timeline.starts_between_keyframes()), (10..33, false));
+    assert_eq!(timeline.shift(), Some(Shift { ticks: 5, timescale: Timescale::new(600 * 9).unwrap() }));
+    assert_eq!(first(&track).1.time, 0);
+    assert_consistent(&track);
+    let mut reordered = reordered(Edit { start: 24 * 8, ..Edit::default() }, 0);
+    assert_consistent(&reordered);
+    for delay in [0, 7, 1800] {
+        for start in 0..24 * 20 {
+            reordered.edit = Edit { delay, start, ..Edit::default() };
+            assert_consistent(&reordered);
+        }
+    }
+}
+
+#[test]
+fn sound_is_shifted_with_the_pictures() {
+    let mut track = sound(100);
+    track.edit.start = 1024;
+    let shift = Shift { ticks: 5, timescale: Timescale::new(5400).unwrap() };
+    assert_eq!(Timeline::shifted(&track, Some(shift)).edit_start(), Some(1024 - 44));
+}
+
+/// A clock of billions of ticks can't be made finer: then it is said that the beginning is missed.
+#[test]
+fn what_cannot_be_squeezed_is_told() {
+    let mut track = video(40, 10);
+    track.timescale = Timescale::new(1_000_000_000).unwrap();
+    track.edit.start = 24 * 15;
+    let timeline = Timeline::of(&track);
+    assert!(timeline.starts_between_keyframes() && timeline.shift().is_none());
+    assert_eq!(first(&track).0, Some(24 * 5));
     assert_consistent(&track);
 }
 
 #[test]
 fn references_of_the_last_pictures_are_kept() {
     // Decode order I P b b: the P after the end is needed by the pictures before it.
-    let track = reordered(Edit { start: 48, delay: 0, end: Some(48 + 24 * 3) }, 0);
+    let track = reordered(Edit { start: 48, delay: 0, end: Some(48 + 24 * 3), ..Edit::default() }, 0);
     let shown: Vec<_> = Timeline::of(&track).kept().map(|i| media_time(track.samples.get(i).unwrap())).collect();
     assert_eq!(shown, [48, 120, 72, 96]);
 }

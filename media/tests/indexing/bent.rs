@@ -6,7 +6,7 @@ use crate::judge;
 use std::path::PathBuf;
 use vidstream_media::index::{IgnoredCause, MediaIndex};
 use vidstream_media::mp4::{IndexError, Indexer, Limits, Step, index_bytes};
-use vidstream_media::track::Edit;
+use vidstream_media::track::{Edit, Parts};
 
 const STBL: &str = "trak/mdia/minf/stbl";
 
@@ -113,8 +113,8 @@ fn several_sample_descriptions() {
         stsc.set(4, count + 1);
         stsc.body.extend([0, 0, 0xff, 0xff, 0, 0, 0, 1, 0, 0, 0, 2]);
     });
-    let changing = changing.unwrap();
-    assert_eq!((changing.tracks.len(), ignored(&changing)), (1, vec![IgnoredCause::SeveralDescriptions]));
+    let changing = changing.unwrap_err().to_string();
+    assert!(changing.contains("its coding changes on the way (several sample descriptions)"), "{changing}");
 }
 
 #[test]
@@ -126,10 +126,11 @@ fn edits() {
         clip.index(|moov| moov.at("trak/edts").replace(*b"elst", list))
     };
     let merged = with(&[(200, -1, 0x1_0000), (1000, 1024, PLAIN), (500, 1024 + 12_800, PLAIN)]).unwrap();
-    assert_eq!(merged.tracks[0].edit, Edit { delay: 2560, start: 1024, end: Some(1024 + 19_200) });
+    assert_eq!(merged.tracks[0].edit, Edit { delay: 2560, start: 1024, end: Some(1024 + 19_200), ..Edit::default() });
     for rows in [&[(1000, 1024, PLAIN), (500, 1024, PLAIN)][..], &[(1000, 1024, PLAIN / 2)]] {
         let index = with(rows).unwrap();
-        assert_eq!((index.tracks.len(), ignored(&index)), (1, vec![IgnoredCause::Edits]));
+        assert_eq!((index.tracks.len(), ignored(&index)), (2, vec![]));
+        assert_ne!(index.tracks[0].edit.parts, Parts::One);
     }
     let shown_never = with(&[(1000, 1_000_000, PLAIN)]).unwrap();
     assert_eq!(ignored(&shown_never), [IgnoredCause::Empty]);
@@ -138,10 +139,11 @@ fn edits() {
 #[test]
 fn encrypted_and_unknown_codings() {
     let clip = Clip::new();
-    for (kind, cause) in [(b"encv", IgnoredCause::Encrypted), (b"vvc1", IgnoredCause::NotCarried)] {
-        let index = clip.index(|moov| moov.at(STBL).at("stsd").body[12..16].copy_from_slice(kind)).unwrap();
-        assert_eq!((index.tracks.len(), ignored(&index)), (1, vec![cause]));
-    }
+    let called = |kind: &[u8; 4]| clip.index(|moov| moov.at(STBL).at("stsd").body[12..16].copy_from_slice(kind));
+    let error = called(b"encv").unwrap_err().to_string();
+    assert!(error.contains("it is encrypted"), "{error}");
+    let index = called(b"vvc1").unwrap();
+    assert_eq!((index.tracks.len(), ignored(&index)), (1, vec![IgnoredCause::NotCarried]));
 }
 
 #[test]
@@ -152,7 +154,7 @@ fn parameter_sets_must_be_in_the_configuration() {
         let avcc = stsd.body.windows(4).position(|w| w == b"avcC").unwrap();
         stsd.body[avcc + 9] = 0xe0;
     });
-    assert_eq!(ignored(&index.unwrap()), [IgnoredCause::Configuration]);
+    assert!(!index.unwrap().tracks[0].codec.has_parameter_sets());
 }
 
 #[test]
@@ -191,6 +193,39 @@ fn more_samples_than_anybody_reads() {
         stsz.set(8, 20_000_001);
     });
     assert!(matches!(error, Err(IndexError::OverLimit { unit: "samples", .. })), "{error:?}");
+}
+
+/// Each limit, with one that the clip is just beyond.
+#[test]
+fn limits() {
+    let clip = Clip::new();
+    let index = |limits: Limits| {
+        let mut indexer = Indexer::new(clip.bytes.len() as u64, limits);
+        let mut bytes: &[u8] = &[];
+        loop {
+            match indexer.step(bytes)? {
+                Step::Need(range) | Step::Await(range) => {
+                    let at = |offset| usize::try_from(offset).expect("small");
+                    bytes = &clip.bytes[at(range.start)..at(range.end)];
+                }
+                Step::Done(index) => return Ok::<_, IndexError>(*index),
+            }
+        }
+    };
+    let usual = Limits::default();
+    assert!(index(usual).is_ok());
+    for (limits, expected) in [
+        (Limits { movie_bytes: 1000, ..usual }, "bytes"),
+        (Limits { samples: 49, ..usual }, "samples"),
+        (Limits { tracks: 1, ..usual }, "tracks"),
+        (Limits { pixels: 128 * 72 - 1, ..usual }, "pixels a picture"),
+        (Limits { seconds: 1, ..usual }, "seconds"),
+        (Limits { top_level_boxes: 2, ..usual }, "boxes"),
+    ] {
+        let Err(IndexError::OverLimit { unit, found, limit, .. }) = index(limits) else { panic!("{expected}") };
+        assert_eq!(unit, expected);
+        assert!(found > limit, "{found} {unit}, {limit}");
+    }
 }
 
 /// A table of a few bytes that stands for as many samples as are believed takes time, not memory.

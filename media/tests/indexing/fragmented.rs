@@ -22,12 +22,12 @@ fn samples(index: &MediaIndex, track: usize) -> Vec<Sample> {
 }
 
 /// The same file with all boxes of one kind called another.
-fn renamed(file: &[u8], from: &[u8; 4], to: &[u8; 4]) -> Vec<u8> {
+fn renamed(file: &[u8], from: [u8; 4], to: [u8; 4]) -> Vec<u8> {
     let mut file = file.to_vec();
-    let places: Vec<_> = file.windows(4).enumerate().filter(|(_, four)| four == from).map(|(at, _)| at).collect();
+    let places: Vec<_> = file.windows(4).enumerate().filter(|(_, four)| **four == from).map(|(at, _)| at).collect();
     assert!(!places.is_empty());
     for at in places {
-        file[at..at + 4].copy_from_slice(to);
+        file[at..at + 4].copy_from_slice(&to);
     }
     file
 }
@@ -68,7 +68,7 @@ fn without_decode_times() {
     let folder = folder();
     let file = fragmented(folder.path(), "timed.mp4", "frag_keyframe+empty_moov+default_base_moof");
     let bytes = std::fs::read(file).expect("the clip");
-    let untimed = index_bytes(&renamed(&bytes, b"tfdt", b"free")).expect("an index");
+    let untimed = index_bytes(&renamed(&bytes, *b"tfdt", *b"free")).expect("an index");
     assert_eq!(untimed, index_bytes(&bytes).expect("an index"));
 }
 

@@ -34,10 +34,19 @@ pub fn packets(input: &Path, stream: &str) -> Vec<Packet> {
 
 /// The decoded frames of `stream`, each with its own time.
 pub fn frames(input: &Path, stream: &str) -> Vec<Frame> {
+    frames_in(input, stream, "-1")
+}
+
+/// The same, in microseconds.
+pub fn frames_in_micros(input: &Path, stream: &str) -> Vec<Frame> {
+    frames_in(input, stream, "1:1000000")
+}
+
+fn frames_in(input: &Path, stream: &str, base: &str) -> Vec<Frame> {
     let out = run(Command::new("ffmpeg")
         .args(["-v", "error", "-nostdin", "-copyts", "-i"])
         .arg(input)
-        .args(["-map", &format!("0:{stream}"), "-fps_mode", "passthrough", "-enc_time_base", "-1"])
+        .args(["-map", &format!("0:{stream}"), "-fps_mode", "passthrough", "-enc_time_base", base])
         .args(["-f", "framemd5", "-"]));
     frame_hashes(&out)
 }
@@ -61,6 +70,19 @@ pub fn streams(input: &Path, kind: &str) -> usize {
     lines.sort_unstable();
     lines.dedup();
     lines.len()
+}
+
+/// The loudest value of the first `seconds` of sound, in decibels of full scale.
+pub fn loudest(input: &Path, seconds: &str) -> f64 {
+    let out = Command::new("ffmpeg")
+        .args(["-v", "info", "-nostdin", "-t", seconds, "-i"])
+        .arg(input)
+        .args(["-map", "0:a", "-af", "volumedetect", "-f", "null", "-"])
+        .output()
+        .expect("ffmpeg runs");
+    let said = String::from_utf8_lossy(&out.stderr);
+    let level = said.split("max_volume: ").nth(1).and_then(|rest| rest.split(' ').next());
+    level.unwrap_or_else(|| panic!("no sound: {said}")).parse().expect("decibels")
 }
 
 fn run(command: &mut Command) -> String {

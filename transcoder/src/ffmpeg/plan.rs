@@ -42,7 +42,13 @@ impl Decoder {
             Codec::Hevc { .. } => Some(Self::Hevc),
             Codec::Vp9 { .. } => Some(Self::Vp9),
             Codec::Av1 { .. } => Some(Self::Av1),
-            Codec::Aac { .. } | Codec::Opus { .. } | Codec::Flac { .. } => None,
+            Codec::Aac { .. }
+            | Codec::Opus { .. }
+            | Codec::Flac { .. }
+            | Codec::Mp3
+            | Codec::Ac3 { .. }
+            | Codec::Eac3 { .. }
+            | Codec::Pcm { .. } => None,
         }
     }
 }

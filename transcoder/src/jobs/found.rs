@@ -4,7 +4,7 @@ use std::time::Duration;
 use vidstream_media::codec::Codec;
 use vidstream_media::index::{Container, MediaIndex};
 use vidstream_media::picture::display_size;
-use vidstream_media::playable::{Offer, Playability, Support, Warning, Way, support};
+use vidstream_media::playable::{Offer, Playability, Support, Warning, Way, is_packaged, support};
 use vidstream_media::presentation::Presentation;
 use vidstream_media::storyboard::Storyboard;
 use vidstream_media::track::{Rotation, Track, TrackKind};
@@ -56,7 +56,9 @@ fn players(index: &MediaIndex, offer: Offer) -> Vec<pb::Player> {
         Offer::Nothing => &[],
     };
     let plays = |codec: &Codec, way: Way| !matches!(support(codec, way), Support::Nowhere(_));
-    let everywhere = |way: Way| index.tracks.iter().all(|track| plays(&track.codec, way));
+    let carried = |track: &&Track, way| way == Way::Progressive || is_packaged(&track.codec);
+    let everywhere =
+        |way: Way| index.tracks.iter().filter(|track| carried(track, way)).all(|track| plays(&track.codec, way));
     ways.iter().filter(|(way, _)| everywhere(*way)).map(|(_, player)| *player).collect()
 }
 
@@ -115,6 +117,9 @@ fn bit_rate(track: &Track) -> u64 {
 fn warning(warning: &Warning) -> pb::Warning {
     let code = match warning {
         Warning::CutOff(_) => "CUT_OFF",
+        Warning::Edits(_) => "SEVERAL_EDITS",
+        Warning::ParameterSetsInBand => "PARAMETER_SETS_IN_BAND",
+        Warning::SoundNotPackaged(_) => "SOUND_NOT_PACKAGED",
         Warning::OpenGop => "OPEN_GOP",
         Warning::LongSegment(_) => "KEYFRAMES_FAR_APART",
         Warning::LargeSegment(_) => "SEGMENTS_TOO_LARGE",
