@@ -9,6 +9,7 @@ mod deletion;
 mod edge;
 mod http;
 mod kill;
+mod meshes;
 mod playback;
 mod playlists;
 mod queue;
