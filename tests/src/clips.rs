@@ -46,9 +46,24 @@ pub const KINDS: &[Clip] = &[
     ),
 ];
 
+/// More of what players meet: tracks alone, other sound.
+pub const PLAYED: &[Clip] = &[
+    clip!("sound.m4a", true, "S A"),
+    clip!("pictures.mp4", true, "P H"),
+    clip!("flac.mp4", true, "P S H -c:a flac -strict -2"),
+    clip!("opus.mp4", true, "P S H -c:a libopus"),
+];
+
+/// Tracks that start later than others, and end with them. The name ends in by how many tenths of a second.
+pub const LATE: &[Clip] = &[
+    clip!("video-late-1.mp4", true, "-itsoffset 0.1 -t 11.9 P S H A -fps_mode vfr"),
+    clip!("sound-late-1.mp4", true, "P -itsoffset 0.1 -t 11.9 S H A"),
+    clip!("sound-late-30.mp4", true, "P -itsoffset 3 -t 9 S H A"),
+];
+
 /// The clip called `name`, made if it is not there.
 pub fn clip(name: &str) -> PathBuf {
-    let kind = KINDS.iter().find(|kind| kind.name == name).expect("a known kind");
+    let kind = KINDS.iter().chain(PLAYED).chain(LATE).find(|kind| kind.name == name).expect("a known kind");
     made(name, kind.arguments)
 }
 

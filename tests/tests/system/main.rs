@@ -1,5 +1,5 @@
-//! The binaries `vidstream` and `vidctl`, driven as people drive them, judged by ffprobe, ffmpeg, Chromium, curl and
-//! grpcurl.
+//! The binaries `vidstream` and `vidctl`, driven as people drive them, judged by ffprobe, ffmpeg, Chromium,
+//! Firefox, players of others, curl and grpcurl.
 
 mod architecture;
 mod bad_input;
@@ -11,6 +11,7 @@ mod http;
 mod kill;
 mod meshes;
 mod playback;
+mod players;
 mod playlists;
 mod queue;
 mod reflection;
