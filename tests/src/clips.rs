@@ -67,6 +67,26 @@ pub fn clip(name: &str) -> PathBuf {
     made(name, kind.arguments)
 }
 
+/// A clip whose pictures carry their number as a barcode (ten bits of 24 × 24 pixels at the top, the lowest at the left) and
+/// flash where it clicks: every `every` pictures of `rate` a second. `more` comes after the inputs; `late` before the first.
+pub fn barcode(name: &str, rate: (u32, u32), every: u32, late: &str, more: &str) -> PathBuf {
+    let (numerator, denominator) = rate;
+    let bit = |i: u32| {
+        let (x, step) = (24 * i, 1 << i);
+        format!("drawbox=x={x}:y=0:w=24:h=24:color=white:t=fill:enable=mod(floor(n/{step})\\,2)")
+    };
+    let bits: Vec<_> = (0..10).map(bit).collect();
+    let shape = "drawbox=x=0:y=0:w=320:h=24:color=black:t=fill,drawbox=x=0:y=100:w=320:h=80:color=black:t=fill";
+    let flash = format!("drawbox=x=0:y=100:w=320:h=80:color=white:t=fill:enable=not(mod(n\\,{every}))");
+    let picture = format!("testsrc2=size=320x180:rate={numerator}/{denominator},{shape},{},{flash}", bits.join(","));
+    let period = format!("{}/{numerator}", every * denominator);
+    let sound = format!("aevalsrc=exprs=0.8*lt(mod(t\\,{period})\\,0.005)*sin(4000*PI*t):s=48000");
+    made(
+        name,
+        &format!("{late} -t 12 -f lavfi -i {picture} -t 12 -f lavfi -i {sound} {more}").trim_start().replace("  ", " "),
+    )
+}
+
 /// An upright clip with a quarter turn written into it.
 pub fn rotated() -> PathBuf {
     let upright = clip("last.mp4");

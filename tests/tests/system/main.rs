@@ -3,6 +3,7 @@
 
 mod architecture;
 mod bad_input;
+mod barcode;
 mod browser;
 mod commands;
 mod deletion;
