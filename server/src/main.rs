@@ -1,14 +1,7 @@
 //! `vidstream`: parse settings, wire the services, run until a signal.
 
 mod allocator;
-mod args;
-mod data_dir;
-mod settings;
-mod wiring;
 
-use crate::args::Args;
-use crate::data_dir::DataDir;
-use crate::settings::{Mistakes, Settings};
 use anyhow::Context;
 use std::io::Write;
 use std::process::ExitCode;
@@ -16,6 +9,10 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use vidstream_mesh::lifecycle::Lifecycle;
 use vidstream_mesh::telemetry;
+use vidstream_server::args::Args;
+use vidstream_server::data_dir::DataDir;
+use vidstream_server::settings::{Mistakes, Settings};
+use vidstream_server::wiring;
 
 /// How long open requests and jobs may take to end.
 const GRACE: Duration = Duration::from_secs(10);

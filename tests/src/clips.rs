@@ -47,10 +47,50 @@ pub const KINDS: &[Clip] = &[
     ),
 ];
 
+/// More of what players meet: tracks alone, other sound.
+pub const PLAYED: &[Clip] = &[
+    clip!("sound.m4a", true, "S A"),
+    clip!("pictures.mp4", true, "P H"),
+    clip!("flac.mp4", true, "P S H -c:a flac -strict -2"),
+    clip!("opus.mp4", true, "P S H -c:a libopus"),
+];
+
+/// Tracks that start later than others, and end with them. The name ends in by how many tenths of a second.
+pub const LATE: &[Clip] = &[
+    clip!("video-late-1.mp4", true, "-itsoffset 0.1 -t 11.9 P S H A -fps_mode vfr"),
+    clip!("sound-late-1.mp4", true, "P -itsoffset 0.1 -t 11.9 S H A"),
+    clip!("sound-late-30.mp4", true, "P -itsoffset 3 -t 9 S H A"),
+    clip!(
+        "sound-late-300.mp4",
+        true,
+        "-f lavfi -i testsrc2=size=320x180:rate=25:duration=36 -itsoffset 30 -f lavfi -i sine=duration=6 H A"
+    ),
+];
+
 /// The clip called `name`, made if it is not there.
 pub fn clip(name: &str) -> PathBuf {
-    let kind = KINDS.iter().find(|kind| kind.name == name).expect("a known kind");
+    let kind = KINDS.iter().chain(PLAYED).chain(LATE).find(|kind| kind.name == name).expect("a known kind");
     made(name, kind.arguments)
+}
+
+/// A clip whose pictures carry their number as a barcode (ten bits of 24 × 24 pixels at the top, the lowest at the left) and
+/// flash where it clicks: every `every` pictures of `rate` a second. `more` comes after the inputs; `late` before the first.
+pub fn barcode(name: &str, rate: (u32, u32), every: u32, late: &str, more: &str) -> PathBuf {
+    let (numerator, denominator) = rate;
+    let bit = |i: u32| {
+        let (x, step) = (24 * i, 1 << i);
+        format!("drawbox=x={x}:y=0:w=24:h=24:color=white:t=fill:enable=mod(floor(n/{step})\\,2)")
+    };
+    let bits: Vec<_> = (0..10).map(bit).collect();
+    let shape = "drawbox=x=0:y=0:w=320:h=24:color=black:t=fill,drawbox=x=0:y=100:w=320:h=80:color=black:t=fill";
+    let flash = format!("drawbox=x=0:y=100:w=320:h=80:color=white:t=fill:enable=not(mod(n\\,{every}))");
+    let picture = format!("testsrc2=size=320x180:rate={numerator}/{denominator},{shape},{},{flash}", bits.join(","));
+    let period = format!("{}/{numerator}", every * denominator);
+    let sound = format!("aevalsrc=exprs=0.8*lt(mod(t\\,{period})\\,0.005)*sin(4000*PI*t):s=48000");
+    made(
+        name,
+        &format!("{late} -t 12 -f lavfi -i {picture} -t 12 -f lavfi -i {sound} {more}").trim_start().replace("  ", " "),
+    )
 }
 
 /// An upright clip with a quarter turn written into it.
@@ -114,11 +154,17 @@ pub fn of_corpus(name: &str) -> Option<PathBuf> {
 
 /// The files of a folder of the corpus whose name ends in `ending`, sorted.
 pub fn all_of_corpus(folder: &str, ending: &str) -> Vec<PathBuf> {
+    let files = found_in_corpus(folder, ending);
+    assert!(corpus().is_none() || !files.is_empty(), "no {ending} in {folder}");
+    files
+}
+
+/// The same where there may be none.
+pub fn found_in_corpus(folder: &str, ending: &str) -> Vec<PathBuf> {
     let Some(root) = corpus() else { return Vec::new() };
     let entries = root.join(folder).read_dir().expect("a folder of the corpus");
     let mut files: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
     files.retain(|file| file.to_string_lossy().ends_with(ending));
     files.sort();
-    assert!(!files.is_empty(), "no {ending} in {folder}");
     files
 }

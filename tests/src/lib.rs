@@ -3,6 +3,7 @@
 //! The tests themselves are in `tests/system`, one binary.
 
 pub mod clips;
+pub mod dice;
 pub mod judges;
 pub mod proxy;
 pub mod server;

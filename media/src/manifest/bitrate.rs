@@ -50,6 +50,33 @@ impl Bitrate {
     }
 }
 
+/// Bits a second that feed a player which begins at any segment after waiting `wait` seconds: every segment is whole when
+/// its first sample is due (ISO/IEC 23009-1 §5.3.5.2, `@bandwidth` with `@minBufferTime`).
+pub(super) fn sustained(plan: &TrackPlan, wait: u64) -> u64 {
+    let total = plan.segments().iter().fold(0_u64, |sum, s| sum.saturating_add(s.len));
+    // All of it within the first wait is surely enough; in between it is one or the other.
+    let (mut low, mut high) = (0, per_second(total, i64::from(plan.timescale.get()), plan.timescale));
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if feeds(plan, wait, middle) { high = middle } else { low = middle + 1 }
+    }
+    high
+}
+
+/// Whether `rate` bits a second feed such a player. From a segment that starts at `t` with `b` bits before it to the end of
+/// one that starts at `u` with `c` bits up to its end: `c − b ≤ rate · (wait + u − t)`; so only the least `b − rate · t` up
+/// to each segment counts.
+fn feeds(plan: &TrackPlan, wait: u64, rate: u64) -> bool {
+    let (timescale, rate) = (i128::from(plan.timescale.get()), i128::from(rate));
+    let (mut bits, mut least) = (0_i128, i128::MAX);
+    plan.segments().iter().all(|segment| {
+        let delivered = rate * i128::from(segment.time);
+        least = least.min(bits * timescale - delivered);
+        bits += i128::from(segment.len) * 8;
+        bits * timescale - delivered - least <= rate * i128::from(wait) * timescale
+    })
+}
+
 /// Shortest and longest stretch, in ticks: 0.5 and 1.5 of `target` seconds.
 fn stretch(target: u64, timescale: Timescale) -> (i64, i64) {
     let ticks = i64::try_from(target.saturating_mul(timescale.get().into())).unwrap_or(i64::MAX);

@@ -4,11 +4,11 @@
 //! `presentationTimeOffset`.
 
 use super::address::{self, below};
-use super::bitrate::Bitrate;
+use super::bitrate::sustained;
 use super::hls::{language_tag, name_of, target_duration};
 use super::rate::FrameRate;
 use crate::picture;
-use crate::plan::{TARGET, TrackPlan};
+use crate::plan::TrackPlan;
 use crate::presentation::{Presentation, Rendition};
 use crate::track::{AudioFormat, VideoFormat};
 use std::fmt::Write as _;
@@ -16,15 +16,16 @@ use std::fmt::Write as _;
 /// The manifest. `base` is put before the tracks' names: empty, or ending in a slash.
 pub fn manifest(presentation: &Presentation, base: &str) -> String {
     let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
+    // A player that waited for the longest segment can begin anywhere.
+    let target = target_duration(presentation);
     let _ = writeln!(
         out,
         "<MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\" profiles=\"urn:mpeg:dash:profile:isoff-live:2011\" type=\"static\" \
          mediaPresentationDuration=\"PT{:.3}S\" minBufferTime=\"PT{}S\">",
         presentation.index().duration.as_secs_f64(),
-        TARGET.as_secs(),
+        target,
     );
     out.push_str("  <Period id=\"0\" start=\"PT0S\">\n");
-    let target = target_duration(presentation);
     for rendition in presentation.renditions() {
         write_adaptation_set(&mut out, &rendition, target, base);
     }
@@ -61,7 +62,8 @@ fn write_adaptation_set(out: &mut String, rendition: &Rendition, target: u64, ba
 }
 
 fn write_representation(out: &mut String, rendition: &Rendition, target: u64, base: &str) {
-    let bandwidth = Bitrate::of(rendition.plan, target).peak;
+    // The same that `minBufferTime` says.
+    let bandwidth = sustained(rendition.plan, target);
     let codecs = escaped(&rendition.track.codec.codec_string());
     let _ =
         write!(out, "      <Representation id=\"{}\" codecs=\"{codecs}\" bandwidth=\"{bandwidth}\"", rendition.name);

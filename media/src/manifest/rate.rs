@@ -25,12 +25,21 @@ impl FrameRate {
 
     /// With three decimals, as HLS wants it.
     pub fn decimal(self) -> String {
-        let thousandths = (u128::from(self.frames) * 1000 + u128::from(self.seconds) / 2) / u128::from(self.seconds);
+        let thousandths = self.thousandths();
         format!("{}.{:03}", thousandths / 1000, thousandths % 1000)
     }
 
-    /// As a whole number or a fraction (DASH `FrameRateType`); a mean that is no common rate is rounded.
+    fn thousandths(self) -> u128 {
+        (u128::from(self.frames) * 1000 + u128::from(self.seconds) / 2) / u128::from(self.seconds)
+    }
+
+    /// As a whole number or a fraction (DASH `FrameRateType`); a mean that is no common rate is rounded. Coarse timescales
+    /// can't hold the rates of NTSC exactly: what is one to three decimals is one.
     pub fn fraction(self) -> String {
+        let ntsc = [24, 30, 48, 60, 120].into_iter().find(|rate| (rate * 1_000_000 + 500) / 1001 == self.thousandths());
+        if let Some(rate) = ntsc {
+            return format!("{}/1001", rate * 1000);
+        }
         match self.seconds {
             1 => self.frames.to_string(),
             1001 => format!("{}/1001", self.frames),
@@ -53,6 +62,9 @@ mod tests {
             (30_000, 1001, "29.970", "30000/1001"),
             (25, 1, "25.000", "25"),
             (1234, 51, "24.196", "24"),
+            (22_500, 751, "29.960", "30"),
+            (2997, 100, "29.970", "30000/1001"),
+            (60_000, 1001, "59.940", "60000/1001"),
             (1, 60, "0.017", "1"),
         ] {
             let rate = FrameRate { frames, seconds };

@@ -70,6 +70,20 @@ pub fn similarity(one: &Path, other: &Path) -> f64 {
     all.split_whitespace().next().and_then(|value| value.parse().ok()).expect("a number")
 }
 
+/// What `filter`, a chain that ends in `metadata` or `ametadata` printing one value, says of each frame of `stream`: its
+/// presentation time in seconds and the value.
+pub fn measured(input: &str, stream: &str, filter: &str) -> Vec<(f64, f64)> {
+    let kind = if stream.starts_with('v') { "-vf" } else { "-af" };
+    let out = run(Command::new("ffmpeg")
+        .args(["-v", "error", "-nostdin", "-copyts", "-i", input, "-map", &format!("0:{stream}"), kind, filter])
+        .args(["-fps_mode", "passthrough", "-f", "null", "-"]));
+    let after = |line: &str, mark| line.split_once(mark).and_then(|(_, value)| value.trim().parse::<f64>().ok());
+    let lines: Vec<_> = out.lines().collect();
+    let pairs = lines.chunks_exact(2).map(|pair| (after(pair[0], "pts_time:"), after(pair[1], "=")));
+    // Silence has no level.
+    pairs.map(|(time, value)| (time.expect("a time"), value.unwrap_or(f64::NEG_INFINITY))).collect()
+}
+
 /// Runs ffmpeg with `arguments`, which must succeed.
 pub fn ffmpeg(arguments: &[&str]) {
     run(Command::new("ffmpeg").args(["-v", "error", "-nostdin", "-y"]).args(arguments));

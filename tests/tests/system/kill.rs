@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 use vidstream_tests::clips;
+use vidstream_tests::dice::Dice;
 use vidstream_tests::proxy::Proxy;
 use vidstream_tests::server::Server;
 
@@ -14,16 +15,6 @@ use vidstream_tests::vidctl::{Person, id};
 
 const CELL: u64 = 8 << 20;
 const FILE: u64 = 9 * CELL + 12_345;
-
-/// Pseudo-random numbers by a seed, so that a failing round can be run again.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, below: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % below
-    }
-}
 
 /// Bytes of an unfinished upload that are durable, by the server's own records.
 fn durable(server: &Server, upload_id: &str) -> u64 {

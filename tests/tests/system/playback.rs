@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use vidstream_tests::clips;
-use vidstream_tests::judges::{curl, ffmpeg};
+use vidstream_tests::judges::{curl, ffmpeg, playlists};
 use vidstream_tests::server::Server;
 use vidstream_tests::vidctl::{Person, id};
 
@@ -38,6 +38,7 @@ fn check(server: &Server, source: &Path) {
     assert_eq!(video["state"], "VIDEO_STATE_READY", "{source:?}: {video:#}");
     assert_eq!(video["sourceRendition"]["state"], "PART_STATE_READY", "{source:?}: {video:#}");
     assert_same(server, id(&video), source);
+    playlists::check(&format!("{}/videos/{}", server.address, id(&video)));
 }
 
 #[test]
