@@ -78,6 +78,7 @@ pub async fn start(settings: &Settings, life: &Lifecycle) -> anyhow::Result<Mesh
         lifecycle: life.clone(),
         config: Arc::new(vidstream_gateway::Config {
             public_url: settings.public_url.clone().unwrap_or_default(),
+            upload_memory: settings.upload_memory,
             ..Default::default()
         }),
     });

@@ -10,6 +10,7 @@ mod edge;
 mod http;
 mod kill;
 mod playback;
+mod pressure;
 mod queue;
 mod reflection;
 mod settings;
