@@ -4,6 +4,7 @@ use crate::catalog::{Catalog, TRIES};
 use crate::requests::{answer, fingerprint};
 use crate::show::show;
 use crate::store::{RequestRow, VideoRow};
+use crate::sweep::each;
 use crate::{jobs, videos};
 use futures::future::{try_join, try_join_all, try_join3};
 use prost::Message;
@@ -178,9 +179,24 @@ impl Catalog {
         let jobs = jobs::derive(source).into_iter().map(|wanted| self.ensure_job(source.id, wanted));
         let videos = source.video_ids.iter().map(|id| self.refresh_video(*id, source));
         try_join3(try_join_all(jobs), self.cancel_unwanted(source), try_join_all(videos)).await?;
+        self.remove_expired(source).await?;
         self.store.mark_shown(source.id, source.revision).await?;
         self.tell_source(source, Vec::new()).await;
         Ok(())
+    }
+
+    /// What never came can't be watched or restored: the videos of an expired upload are purged at once.
+    async fn remove_expired(&self, source: &Source) -> Result<(), Problem> {
+        if source.life != SourceLife::Live || source.upload_state != UploadState::Expired {
+            return Ok(());
+        }
+        each(&source.video_ids, |id| async move {
+            match self.hide_video(*id, self.now()).await {
+                Err(problem) if problem.reason != Reason::NotFound => Err(problem),
+                _ => Ok(()),
+            }
+        })
+        .await
     }
 
     /// Tells watchers of a source how it is, and which ranges came.

@@ -8,7 +8,7 @@ use std::sync::PoisonError;
 use std::time::{Duration, SystemTime};
 use vidstream_proto::error::{Problem, Reason};
 use vidstream_proto::ids::SourceId;
-use vidstream_proto::pb::{self, SourceLife, UploadState};
+use vidstream_proto::pb::{self, UploadState};
 use vidstream_proto::source::Source;
 use vidstream_proto::{field, ranges, time};
 use vidstream_source::extents::{Extent, ExtentMap, PageNumber};
@@ -159,19 +159,13 @@ impl Catalog {
         }
     }
 
-    /// Gives up an open upload that brought nothing for long: its videos are removed, and purged as others are.
+    /// Gives up an open upload that brought nothing for long. Settling then removes its videos for good, and its bytes follow.
     pub(crate) async fn expire_upload(&self, id: SourceId) -> Result<(), Problem> {
         let now = self.now();
         let is_old = |time: SystemTime| now.duration_since(time).is_ok_and(|age| age >= self.config.upload_expiry);
         let source = self.source(id).await?;
         if source.upload_state != UploadState::Open || !is_old(source.receive_time) {
             return Ok(());
-        }
-        // First: a crash after it finds an open upload that is still old, or that went on and is restored by its owner.
-        if source.life == SourceLife::Live {
-            for video in &source.video_ids {
-                self.hide_video(*video, now + self.config.purge_after).await?;
-            }
         }
         let expired = self.update_source(id, |source| {
             if source.upload_state == UploadState::Open && is_old(source.receive_time) {

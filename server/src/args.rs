@@ -61,6 +61,9 @@ pub struct Args {
     /// Memory that all uploads together may take; beyond it clients are told when to come back [default: 256MiB]
     #[arg(long, value_name = "SIZE")]
     pub upload_memory: Option<String>,
+    /// How long an unfinished upload is kept after its last recorded byte [default: 7d]
+    #[arg(long, value_name = "DURATION")]
+    pub upload_expiry: Option<String>,
     /// Listen beyond loopback although there are no accounts: everyone who reaches the address may do everything
     #[arg(long)]
     pub insecure_public: bool,
@@ -116,6 +119,7 @@ impl Args {
             ("head-timeout", &self.head_timeout),
             ("stall-timeout", &self.stall_timeout),
             ("upload-memory", &self.upload_memory),
+            ("upload-expiry", &self.upload_expiry),
             ("purge-after", &self.purge_after),
             ("write-deadline", &self.write_deadline),
             ("ffmpeg", &self.ffmpeg),

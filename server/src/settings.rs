@@ -12,7 +12,7 @@ use vidstream_mesh::telemetry::LogFormat;
 /// What starts the names of our environment variables.
 const PREFIX: &str = "VIDSTREAM_";
 /// Names of all settings, as flags, file keys and (in upper case) variables.
-const NAMES: [&str; 20] = [
+const NAMES: [&str; 21] = [
     "listen",
     "mesh-listen",
     "data-dir",
@@ -29,6 +29,7 @@ const NAMES: [&str; 20] = [
     "head-timeout",
     "stall-timeout",
     "upload-memory",
+    "upload-expiry",
     "purge-after",
     "write-deadline",
     "ffmpeg",
@@ -60,6 +61,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Bytes that all uploads together may take in memory.
     pub upload_memory: u64,
+    /// How long an unfinished upload is kept after its last recorded byte.
+    pub upload_expiry: Duration,
     /// How long a removed video can be restored.
     pub purge_after: Duration,
     /// Longest time a write may take to arrive.
@@ -200,6 +203,7 @@ impl Layers {
             queue: self.read("queue", "local:".into(), |v| url(v, "local", false)),
             events: self.read("events", "local:".into(), |v| url(v, "local", false)),
             upload_memory: self.read("upload-memory", 256 << 20, memory),
+            upload_expiry: self.read("upload-expiry", Duration::from_hours(7 * 24), timeout),
             purge_after: self.read("purge-after", Duration::from_hours(24), duration),
             write_deadline: self.read("write-deadline", Duration::from_mins(1), duration),
             ffmpeg: self.read("ffmpeg", "ffmpeg".into(), not_empty),
@@ -428,19 +432,24 @@ mod tests {
     }
 
     #[test]
-    fn uploads_have_memory() {
+    fn uploads_have_memory_and_an_end() {
         let resolved = |flags: &[(&'static str, &str)]| {
             let flags = flags.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-            let file = "upload-memory = \"1GiB\"\n";
-            Settings::resolve(Some(("f.toml".into(), Ok(file.into()))), [], flags)
+            let file = "upload-memory = \"1GiB\"\nupload-expiry = \"30d\"\n";
+            let environment = variables(&[("VIDSTREAM_UPLOAD_EXPIRY", "2h")]);
+            Settings::resolve(Some(("f.toml".into(), Ok(file.into()))), environment, flags)
         };
-        assert_eq!(resolved(&[]).expect("valid").upload_memory, 1 << 30);
+        let settings = resolved(&[]).expect("valid");
+        assert_eq!((settings.upload_memory, settings.upload_expiry), (1 << 30, Duration::from_hours(2)));
         for (given, bytes) in [("16M", 16 << 20), ("20480 KiB", 20 << 20), ("33554432", 32 << 20)] {
             assert_eq!(resolved(&[("upload-memory", given)]).expect(given).upload_memory, bytes);
         }
         for wrong in ["", "much", "15MiB", "16MB", "2000GiB", "99999999999999999999", "18446744073709551615g"] {
             assert_eq!(resolved(&[("upload-memory", wrong)]).expect_err(wrong).0.len(), 1, "{wrong}");
         }
+        assert_eq!(resolved(&[("upload-expiry", "0s")]).expect_err("never").0.len(), 1);
+        let default = Settings::resolve(None, [], vec![]).expect("valid");
+        assert_eq!((default.upload_memory, default.upload_expiry), (256 << 20, Duration::from_hours(7 * 24)));
     }
 
     #[test]
