@@ -48,13 +48,22 @@ impl TryFrom<pb::GetSourceRequest> for SourceKey {
 }
 
 impl Catalog {
-    /// Makes a source and its video.
-    pub(crate) async fn create_source(&self, create: CreateUpload, owner: &str) -> Result<Source, Problem> {
+    /// Makes a source and its video, if all that unfinished uploads bring fits into `room` bytes.
+    pub(crate) async fn create_source(
+        &self,
+        create: CreateUpload,
+        room: Option<u64>,
+        owner: &str,
+    ) -> Result<Source, Problem> {
         let id = create.request_id;
         let fingerprint = fingerprint("CreateSource", &pb::CreateSourceRequest::from(create.clone()));
         if let Some(row) = self.earlier(id, fingerprint).await? {
             return self.complete_creation(&row).await;
         }
+        let _reserved = match room {
+            Some(room) => Some(self.reserve(create.size, room).await?),
+            None => None,
+        };
         let answer = self.creation(create, owner).encode_to_vec();
         let row = RequestRow { id, fingerprint, answer, pending: true, made: self.now() };
         self.complete_creation(&self.remember(row).await?).await

@@ -14,13 +14,14 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
+use rustix::fs::statvfs;
 
 use self::{
     buffers::Buffers,
     directories::Directories,
     scratch::{Scratch, ScratchFile},
 };
-use super::{ByteStream, ObjectError, ObjectInfo, ObjectName, ObjectPrefix, ObjectStore};
+use super::{ByteStream, ObjectError, ObjectInfo, ObjectName, ObjectPrefix, ObjectStore, Space};
 
 mod buffers;
 mod direct;
@@ -121,6 +122,17 @@ impl ObjectStore for FileStore {
         let prefix = prefix.clone();
         self.on_disk(move |inner| {
             inner.delete_prefix(&prefix).map_err(|error| unavailable("delete objects below", prefix.to_string(), error))
+        })
+        .await
+    }
+
+    async fn space(&self) -> Result<Option<Space>, ObjectError> {
+        // A network file system may take its time.
+        self.on_disk(|inner| {
+            let found = statvfs(&inner.root)
+                .map_err(|error| unavailable("look up the room of", inner.root.display().to_string(), error))?;
+            let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
+            Ok(Some(Space { free: bytes(found.f_bavail), total: bytes(found.f_blocks) }))
         })
         .await
     }

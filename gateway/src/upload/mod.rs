@@ -6,6 +6,7 @@ mod complete;
 mod digest;
 mod memory;
 mod put;
+mod room;
 mod session;
 mod stream;
 
@@ -85,7 +86,9 @@ impl UploadService for Uploads {
         &self,
         request: Request<pb::CreateUploadRequest>,
     ) -> Result<Response<pb::CreateUploadResponse>, Status> {
-        let call = pb::CreateSourceRequest::from(CreateUpload::try_from(request.into_inner())?);
+        let create = CreateUpload::try_from(request.into_inner())?;
+        let room = room::of(&*self.deps.objects).await?;
+        let call = pb::CreateSourceRequest { room, ..create.into() };
         let answer = self.deps.ask(self.deps.catalog.clone().create_source(call)).await?;
         let upload = Some(Session::of(&self.deps, answer.source)?.public().await?);
         Ok(Response::new(pb::CreateUploadResponse { upload }))

@@ -15,5 +15,6 @@ mod pressure;
 mod queue;
 mod reflection;
 mod settings;
+mod space;
 mod storyboard;
 mod upload;
