@@ -17,4 +17,5 @@ mod reflection;
 mod settings;
 mod space;
 mod storyboard;
+mod together;
 mod upload;
