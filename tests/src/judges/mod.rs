@@ -4,3 +4,4 @@ pub mod browser;
 pub mod curl;
 pub mod ffmpeg;
 pub mod grpcurl;
+pub mod strace;

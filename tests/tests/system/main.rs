@@ -6,6 +6,7 @@ mod bad_input;
 mod browser;
 mod commands;
 mod deletion;
+mod durability;
 mod edge;
 mod expiry;
 mod http;

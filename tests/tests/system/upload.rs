@@ -169,6 +169,14 @@ fn put(server: &Server, upload: &pb::Upload, offset: &str, body: &Path, headers:
     curl::curl(&arguments)
 }
 
+/// A chunk by `PUT`.
+pub(crate) fn put_whole(server: &Server, upload: &pb::Upload, offset: usize, data: &[u8]) -> Answer {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let body = folder.path().join("body");
+    std::fs::write(&body, data).expect("written");
+    put(server, upload, &offset.to_string(), &body, &[&digest(data)])
+}
+
 fn digest(data: &[u8]) -> String {
     format!("Content-Digest: crc32c=:{}:", BASE64_STANDARD.encode(crc32c::crc32c(data).to_be_bytes()))
 }
