@@ -119,7 +119,9 @@ impl Catalog {
         let entry = Entry::try_from(field::present("entry", creation.entry)?)?;
         let video_id = entry.id;
         let video = VideoRow { entry, shown_source: source.revision, last_request: None, purging: false };
+        tracing::trace!(name: "create.remembered", target: "point", "an upload is promised and has no rows");
         self.store.insert_video(video).await?;
+        tracing::trace!(name: "create.half", target: "point", "a video has no source");
         if self.store.video(video_id).await?.is_some() {
             self.store.insert_source(source.clone()).await?;
             self.notices.video_changed(video_id).await;
@@ -173,6 +175,7 @@ impl Catalog {
                 if !self.store.replace_source(after.clone(), before.revision).await? {
                     continue;
                 }
+                tracing::trace!(name: "source.written", target: "point", "a source is changed, and nothing yet follows from it");
             }
             if after.revision != after.shown_revision {
                 self.settle(&after).await?;

@@ -116,7 +116,9 @@ impl Catalog {
         let within =
             |extent: Extent| extent.within(source.size).map_err(|error| Problem::field("extents", error.to_string()));
         let extents = extents.into_iter().map(within).collect::<Result<_, _>>()?;
+        tracing::trace!(name: "record.begun", target: "point", "extents are about to be recorded");
         let recorded = self.store.record(id, extents).await?.ok_or_else(|| dying(id))?;
+        tracing::trace!(name: "record.done", target: "point", "extents are recorded, which nobody knows");
         if !recorded.new.is_empty() {
             self.wants.satisfy(id, &recorded.new);
             self.arrivals.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
@@ -219,6 +221,7 @@ impl Catalog {
         if source.upload_state == UploadState::Open {
             self.verify(&source, blake3).await?;
         }
+        tracing::trace!(name: "complete.verified", target: "point", "an upload is about to be complete");
         let now = self.now();
         let source = self
             .update_source(id, |source| {

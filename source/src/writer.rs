@@ -373,6 +373,7 @@ impl SourceWriter {
                 self.stored.push(extent?);
             }
             Step::Recorded(extents, overlapping) => {
+                tracing::trace!(name: "upload.recorded", target: "point", "extents are recorded and not acknowledged");
                 self.recording = false;
                 let overlapping = overlapping.map_err(WriteError::Records)?;
                 for extent in extents {
@@ -437,6 +438,7 @@ impl Target {
         })
         .await;
         self.store.put(&names::extent(self.source, &extent), chunks).await?;
+        tracing::trace!(name: "upload.stored", target: "point", "an extent is stored and not recorded");
         Ok(extent)
     }
 

@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// A running server. Dropping it kills it; the data goes with the last handle on the directory.
@@ -88,6 +89,17 @@ impl Server {
     /// The server's process.
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Waits until it has ended by itself, at most so long.
+    pub fn wait(&mut self, longest: Duration) -> Option<ExitStatus> {
+        let begun = Instant::now();
+        loop {
+            match self.child.try_wait().expect("it can be asked") {
+                None if begun.elapsed() < longest => std::thread::sleep(Duration::from_millis(10)),
+                ended => return ended,
+            }
+        }
     }
 
     /// Where its data is.

@@ -172,13 +172,16 @@ impl Inner {
 
     fn write(&self, target: &Path, chunks: &[Bytes], existing: Existing) -> io::Result<()> {
         let directory = target.parent().unwrap_or(&self.root);
+        tracing::trace!(name: "object.begun", target: "point", "an object is about to be written");
         let scratch = self.scratch.write(chunks)?;
+        tracing::trace!(name: "object.written", target: "point", "an object is written and synced and has no name");
         let published = Self::publish(scratch, target, directory, existing);
         match &published {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return published,
             // Also for `put_new`'s loser: whoever won may not have synced the directory yet.
             _ => {}
         }
+        tracing::trace!(name: "object.named", target: "point", "an object has its name, which is not synced");
         match self.directories.make_durable(directory) {
             // A deletion took the directory, and the object with it, after it was there.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -260,6 +263,7 @@ impl Inner {
             Err(error) => return Err(error),
         }
         directories::sync_if_present(path.parent().unwrap_or(&self.root))?;
+        tracing::trace!(name: "objects.discarded", target: "point", "objects have lost their names and are still there");
         self.directories.remove_empty_above(path);
         remove_tree(&trash)
     }

@@ -12,6 +12,7 @@ mod expiry;
 mod http;
 mod kill;
 mod playback;
+mod points;
 mod pressure;
 mod queue;
 mod reflection;
