@@ -3,7 +3,8 @@
 //! Whoever takes bytes from a client has a [`Share`] that covers the most they may hold next: a chunk before its body is
 //! read, a stream of pieces from its opening on. What is not covered is not read. A stream that can't get more stores what
 //! it gathered instead of filling cells, and can always go on with what it got at its opening. Where not even that can be
-//! had, the client is told when to come back.
+//! had, the client is told when to come back. A stream that rests gives almost everything back: else those that only hold
+//! memory would keep out those that would use it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -57,15 +58,9 @@ impl UploadMemory {
 
     /// A share of `bytes` for a call that begins, or when to come back ([`Reason::ResourceExhausted`]).
     pub fn begin(&self, bytes: u64) -> Result<Share, Problem> {
-        let budget = Arc::clone(&self.budget);
-        if budget.take(bytes, 0) {
-            return Ok(Share { budget, bytes });
-        }
-        let turn = budget.refused.fetch_add(1, Ordering::Relaxed) % u64::from(TURNS);
-        let delay = SOON + APART * u32::try_from(turn).unwrap_or(0);
-        tracing::debug!(bytes, ?delay, "an upload was refused: others hold the memory");
-        let text = "too many uploads hold this server's memory now; come back in a moment";
-        Err(Problem::new(Reason::ResourceExhausted, text).retry_after(delay))
+        let mut share = Share { budget: Arc::clone(&self.budget), bytes: 0 };
+        share.begin_again(bytes)?;
+        Ok(share)
     }
 
     /// Where pieces are gathered. Its free blocks belong to the budget.
@@ -85,6 +80,16 @@ impl UploadMemory {
 }
 
 impl Share {
+    /// Covers at least `bytes` again after a rest, or says when to come back, as for a call that begins.
+    pub fn begin_again(&mut self, bytes: u64) -> Result<(), Problem> {
+        let more = bytes.saturating_sub(self.bytes);
+        if self.budget.take(more, 0) {
+            self.bytes += more;
+            return Ok(());
+        }
+        Err(self.budget.refuse(bytes))
+    }
+
     /// Changes what it covers to `bytes`; false, and nothing changed, where that is more and there is no more. The last
     /// eighth is left to those who begin.
     pub fn cover(&mut self, bytes: u64) -> bool {
@@ -117,6 +122,14 @@ impl Budget {
             self.most.fetch_max(before + bytes, Ordering::Relaxed);
         }
         taken.is_ok()
+    }
+
+    fn refuse(&self, bytes: u64) -> Problem {
+        let turn = self.refused.fetch_add(1, Ordering::Relaxed) % u64::from(TURNS);
+        let delay = SOON + APART * u32::try_from(turn).unwrap_or(0);
+        tracing::debug!(bytes, ?delay, "an upload was refused: others hold the memory");
+        let text = "too many uploads hold this server's memory now; come back in a moment";
+        Problem::new(Reason::ResourceExhausted, text).retry_after(delay)
     }
 
     fn give_back(&self, bytes: u64) {

@@ -37,6 +37,8 @@ pub const MAX_MESSAGE: usize = MAX_PIECE + (128 << 10);
 const UNGATHERED: u64 = STREAM_WINDOW as u64 + MAX_MESSAGE as u64;
 /// What a stream gets at its opening, bytes. A little more than it needs to go on, or it would store each piece for itself.
 const OPENING_SHARE: u64 = 4 << 20;
+/// What a stream keeps that brought no piece for [`PAUSE`], bytes. It is read all the time, so nothing waits unread.
+const RESTING_SHARE: u64 = 64 << 10;
 /// How long a client has to say which upload it means.
 const OPENING: Duration = Duration::from_secs(30);
 
@@ -90,7 +92,7 @@ async fn run(
         changed: true,
         taking: true,
         writing: true,
-        gathered: None,
+        gathered: Some(Instant::now()),
     };
     match upload.run().await {
         Ok(()) => Ok(()),
@@ -134,7 +136,7 @@ struct Upload {
     taking: bool,
     /// The writer has not failed.
     writing: bool,
-    /// When the last piece came that may still be gathered.
+    /// When the last piece came, unless that is long ago: what is gathered was stored then, and the stream rests.
     gathered: Option<Instant>,
 }
 
@@ -178,10 +180,11 @@ impl Upload {
         if !self.writer.has_room() {
             return false;
         }
-        if self.share.cover(OPENING_SHARE.max(UNGATHERED + self.writer.footprint())) {
+        let footprint = self.writer.footprint();
+        let rests = self.gathered.is_none() && footprint == 0;
+        if self.share.cover(if rests { RESTING_SHARE } else { OPENING_SHARE.max(UNGATHERED + footprint) }) {
             return true;
         }
-        self.gathered = None;
         self.writer.flush();
         false
     }
@@ -190,6 +193,7 @@ impl Upload {
         let Some(Message::Piece(piece)) = message?.message else {
             return Err(Problem::field("piece", "every message after the first is a piece"));
         };
+        self.share.begin_again(OPENING_SHARE)?;
         self.writer.push(Piece::try_from(piece)?)?;
         self.gathered = Some(Instant::now());
         Ok(())

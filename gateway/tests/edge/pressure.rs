@@ -188,6 +188,50 @@ async fn streams_that_get_no_more_store_what_they_have() {
     }
 }
 
+/// Those that only stay open don't keep others out; when they go on, they take their turn again.
+#[tokio::test(start_paused = true)]
+async fn streams_that_rest_give_their_memory_to_others() {
+    let pressed = Pressed::new(16 * MIB).await;
+    let content = pattern(MIB);
+    let uploads = join_all((0..4).map(|_| pressed.world.create(&content))).await;
+    let mut resting = Vec::new();
+    for upload in &uploads[..3] {
+        resting.push(Stream::open(pressed.uploads(), upload).await);
+    }
+    let refused = Stream::try_open(pressed.uploads(), &uploads[3]).await.err().expect("all of it is held");
+    assert_eq!(refused.code(), Code::ResourceExhausted);
+    sleep(Duration::from_secs(4)).await;
+    let active = Stream::try_open(pressed.uploads(), &uploads[3]).await.expect("they rest");
+    active.send_piece(&content, 0..MIB).await;
+    let mut last = resting.pop().expect("three");
+    for stream in &mut resting {
+        stream.send_piece(&content, 0..MIB / 2).await;
+        stream.until_durable(0..MIB / 2).await;
+    }
+    // Nobody rests now but the last, and it goes on.
+    active.send_piece(&content, 0..MIB).await;
+    for stream in &resting {
+        stream.send_piece(&content, MIB / 2..MIB).await;
+    }
+    // All three have taken their turn: what is left is less than another needs.
+    while pressed.gateway.upload_memory().begin(3 * MIB).is_ok() {
+        tokio::task::yield_now().await;
+    }
+    last.send(Message::Piece(piece(&content, 0..MIB))).await;
+    let problem = last.problem().await;
+    assert_eq!(problem.reason, vidstream_proto::error::Reason::ResourceExhausted);
+    assert!(problem.retry_after.is_some());
+    active.end().await.expect("no problem");
+    let again = pressed.open_in_turn(&uploads[2]).await;
+    again.send_all(&content, cut(MIB, MIB)).await.expect("no problem");
+    for stream in resting {
+        stream.end().await.expect("no problem");
+    }
+    for upload in &uploads {
+        pressed.world.assert_whole(upload, &content).await;
+    }
+}
+
 #[tokio::test]
 async fn memory_comes_back_however_an_upload_ends() {
     let pressed = Pressed::new(16 * MIB).await;

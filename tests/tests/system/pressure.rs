@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Code, Streaming};
+use tonic::Code;
 use vidstream_proto::error::{Problem, Reason};
 use vidstream_proto::pb;
 use vidstream_tests::clips;
@@ -60,7 +61,7 @@ async fn two_hundred_slow_uploads_end_and_memory_stays_in_its_bounds() {
     let data = Arc::new(bytes(FILE));
     let refused = Arc::new(AtomicUsize::new(0));
     let before = peak_memory(server.id());
-    let mut tasks = tokio::task::JoinSet::new();
+    let mut tasks = JoinSet::new();
     for _ in 0..200 {
         let (mut client, data, refused) = (client(&server).await, Arc::clone(&data), Arc::clone(&refused));
         tasks.spawn(async move {
@@ -80,23 +81,29 @@ async fn two_hundred_slow_uploads_end_and_memory_stays_in_its_bounds() {
     eprintln!("200 slow uploads took {} MiB, {} were told to come back", taken / MIB, refused.load(Ordering::Relaxed));
 }
 
-/// Streams that hold all the memory there is.
-async fn hold_all(
-    server: &Server,
-) -> Vec<(mpsc::Sender<pb::StreamPiecesRequest>, Streaming<pb::StreamPiecesResponse>)> {
+/// Streams that hold all the memory there is until this is dropped: a stream that rests would give it back.
+async fn hold_all(server: &Server) -> JoinSet<()> {
     let mut client = client(server).await;
+    let data = bytes(FILE);
     let upload = create(&mut client, FILE).await;
-    let mut held = Vec::new();
+    let mut held = JoinSet::new();
     loop {
         let (sender, messages) = mpsc::channel(1);
         sender.send(open(&upload)).await.expect("room");
-        match client.stream_pieces(ReceiverStream::new(messages)).await {
-            Ok(answers) => held.push((sender, answers.into_inner())),
+        let answers = match client.stream_pieces(ReceiverStream::new(messages)).await {
+            Ok(answers) => answers.into_inner(),
             Err(status) => {
                 assert_eq!(status.code(), Code::ResourceExhausted, "{status}");
                 return held;
             }
-        }
+        };
+        let granule = piece(0, &data[..GRANULE]);
+        held.spawn(async move {
+            let _open = answers;
+            while sender.send(granule.clone()).await.is_ok() {
+                sleep(Duration::from_millis(200)).await;
+            }
+        });
     }
 }
 
