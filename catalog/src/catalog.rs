@@ -2,6 +2,7 @@
 
 use crate::Config;
 use crate::notices::Notices;
+use crate::room::Owed;
 use crate::service::Service;
 use crate::store::Store;
 use crate::wants::Wants;
@@ -36,6 +37,8 @@ pub struct Catalog {
     pub(crate) wants: Arc<Wants>,
     /// Sources with bytes recorded since their row last said so.
     pub(crate) arrivals: Arc<Mutex<HashSet<SourceId>>>,
+    /// What unfinished uploads have yet to bring.
+    pub(crate) owed: Arc<Mutex<Owed>>,
     /// Something becomes due earlier than was known.
     pub(crate) due: Arc<Notify>,
     /// The leases of this process's former life were ended.
@@ -84,6 +87,7 @@ impl Builder {
             lifecycle,
             wants: Arc::default(),
             arrivals: Arc::default(),
+            owed: Arc::default(),
             due: Arc::default(),
             freed: Arc::default(),
         }

@@ -15,7 +15,7 @@ pub struct Config {
     pub tombstones_kept: Duration,
     /// How long the first answer of a request is remembered.
     pub requests_kept: Duration,
-    /// An open upload that brought no byte for so long is given up: its video is removed.
+    /// An open upload that brought no byte for so long is given up: its video is removed for good.
     pub upload_expiry: Duration,
     /// Between two looks at the feed when no notice came.
     pub feed_interval: Duration,

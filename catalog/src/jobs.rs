@@ -343,7 +343,9 @@ impl Catalog {
             row.unapplied = true;
             Ok(())
         });
-        self.apply(row.await?).await
+        let row = row.await?;
+        tracing::trace!(name: "job.done", target: "point", "a job is done, and its source does not know");
+        self.apply(row).await
     }
 
     /// Ends an attempt without a result.

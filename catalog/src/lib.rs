@@ -14,6 +14,7 @@ mod lists;
 mod notices;
 mod purge;
 mod requests;
+mod room;
 mod search;
 mod service;
 mod show;

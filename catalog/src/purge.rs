@@ -39,7 +39,10 @@ impl Catalog {
             Ok(Change::Write)
         });
         match begun.await {
-            Ok(row) if row.purging => self.detach(&row).await,
+            Ok(row) if row.purging => {
+                tracing::trace!(name: "purge.begun", target: "point", "a video is being purged and still has its source");
+                self.detach(&row).await
+            }
             Ok(_) => Ok(()),
             Err(problem) if problem.reason == Reason::NotFound => Ok(()),
             Err(problem) => Err(problem),
@@ -79,7 +82,9 @@ impl Catalog {
         for row in self.store.videos_of(id).await? {
             self.bury_video(row.entry.id).await?;
         }
+        tracing::trace!(name: "bury.videos", target: "point", "a source has no videos any more, and records");
         self.store.remove_pages(id).await?;
+        tracing::trace!(name: "bury.pages", target: "point", "a source is all that is left of a video");
         self.store.remove_source(id).await?;
         Ok(())
     }

@@ -38,8 +38,10 @@ impl CatalogService for Service {
 
     async fn create_source(&self, request: Request<pb::CreateSourceRequest>) -> Answer<pb::CreateSourceResponse> {
         let caller = caller::of(&request)?;
-        let create = CreateUpload::try_from(request.into_inner())?;
-        let source = self.catalog.create_source(create, caller.owner()).await?;
+        let request = request.into_inner();
+        let room = request.room;
+        let create = CreateUpload::try_from(request)?;
+        let source = self.catalog.create_source(create, room, caller.owner()).await?;
         Ok(Response::new(pb::CreateSourceResponse { source: Some(source.into()) }))
     }
 

@@ -4,6 +4,7 @@ use crate::catalog::{Catalog, TRIES};
 use crate::requests::{answer, fingerprint};
 use crate::show::show;
 use crate::store::{RequestRow, VideoRow};
+use crate::sweep::each;
 use crate::{jobs, videos};
 use futures::future::{try_join, try_join_all, try_join3};
 use prost::Message;
@@ -47,13 +48,22 @@ impl TryFrom<pb::GetSourceRequest> for SourceKey {
 }
 
 impl Catalog {
-    /// Makes a source and its video.
-    pub(crate) async fn create_source(&self, create: CreateUpload, owner: &str) -> Result<Source, Problem> {
+    /// Makes a source and its video, if all that unfinished uploads bring fits into `room` bytes.
+    pub(crate) async fn create_source(
+        &self,
+        create: CreateUpload,
+        room: Option<u64>,
+        owner: &str,
+    ) -> Result<Source, Problem> {
         let id = create.request_id;
         let fingerprint = fingerprint("CreateSource", &pb::CreateSourceRequest::from(create.clone()));
         if let Some(row) = self.earlier(id, fingerprint).await? {
             return self.complete_creation(&row).await;
         }
+        let _reserved = match room {
+            Some(room) => Some(self.reserve(create.size, room).await?),
+            None => None,
+        };
         let answer = self.creation(create, owner).encode_to_vec();
         let row = RequestRow { id, fingerprint, answer, pending: true, made: self.now() };
         self.complete_creation(&self.remember(row).await?).await
@@ -109,7 +119,9 @@ impl Catalog {
         let entry = Entry::try_from(field::present("entry", creation.entry)?)?;
         let video_id = entry.id;
         let video = VideoRow { entry, shown_source: source.revision, last_request: None, purging: false };
+        tracing::trace!(name: "create.remembered", target: "point", "an upload is promised and has no rows");
         self.store.insert_video(video).await?;
+        tracing::trace!(name: "create.half", target: "point", "a video has no source");
         if self.store.video(video_id).await?.is_some() {
             self.store.insert_source(source.clone()).await?;
             self.notices.video_changed(video_id).await;
@@ -163,6 +175,7 @@ impl Catalog {
                 if !self.store.replace_source(after.clone(), before.revision).await? {
                     continue;
                 }
+                tracing::trace!(name: "source.written", target: "point", "a source is changed, and nothing yet follows from it");
             }
             if after.revision != after.shown_revision {
                 self.settle(&after).await?;
@@ -178,9 +191,24 @@ impl Catalog {
         let jobs = jobs::derive(source).into_iter().map(|wanted| self.ensure_job(source.id, wanted));
         let videos = source.video_ids.iter().map(|id| self.refresh_video(*id, source));
         try_join3(try_join_all(jobs), self.cancel_unwanted(source), try_join_all(videos)).await?;
+        self.remove_expired(source).await?;
         self.store.mark_shown(source.id, source.revision).await?;
         self.tell_source(source, Vec::new()).await;
         Ok(())
+    }
+
+    /// What never came can't be watched or restored: the videos of an expired upload are purged at once.
+    async fn remove_expired(&self, source: &Source) -> Result<(), Problem> {
+        if source.life != SourceLife::Live || source.upload_state != UploadState::Expired {
+            return Ok(());
+        }
+        each(&source.video_ids, |id| async move {
+            match self.hide_video(*id, self.now()).await {
+                Err(problem) if problem.reason != Reason::NotFound => Err(problem),
+                _ => Ok(()),
+            }
+        })
+        .await
     }
 
     /// Tells watchers of a source how it is, and which ranges came.

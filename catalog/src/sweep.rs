@@ -14,6 +14,9 @@ const PAGE: usize = 200;
 const BEGUN: Duration = Duration::from_secs(30);
 /// Between two passes that forget what is old.
 const FORGET_INTERVAL: Duration = Duration::from_mins(10);
+/// Between two looks at open uploads, at the most; more often where uploads expire soon, and never more than each second.
+const OPEN_INTERVAL: Duration = Duration::from_mins(10);
+const OPEN_LOOKS: u32 = 4;
 /// The longest sleep until something is due: a wall clock can be set.
 const LONGEST_SLEEP: Duration = Duration::from_mins(1);
 
@@ -21,7 +24,7 @@ impl Catalog {
     /// Sweeps, purges and notes progress until the lifecycle stops. A store that fails is waited for.
     pub async fn run(self) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         let stopping = self.lifecycle.stopping().clone();
-        let work = async { tokio::join!(self.sweep_loop(), self.due_loop(), self.arrivals_loop()) };
+        let work = async { tokio::join!(self.sweep_loop(), self.open_loop(), self.due_loop(), self.arrivals_loop()) };
         tokio::select! {
             () = stopping.cancelled() => {}
             _ = work => {}
@@ -38,11 +41,18 @@ impl Catalog {
         loop {
             self.sweep(&mut observer).await;
             if Instant::now() >= forget_at {
-                report("look at open uploads", self.look_at_open_uploads().await);
                 report("forget what is old", self.forget().await);
                 forget_at = Instant::now() + FORGET_INTERVAL;
             }
             tokio::time::sleep(self.config.sweep_interval).await;
+        }
+    }
+
+    async fn open_loop(&self) {
+        let interval = (self.config.upload_expiry / OPEN_LOOKS).clamp(Duration::from_secs(1), OPEN_INTERVAL);
+        loop {
+            report("look at open uploads", self.look_at_open_uploads().await);
+            tokio::time::sleep(interval).await;
         }
     }
 

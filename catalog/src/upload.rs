@@ -8,7 +8,7 @@ use std::sync::PoisonError;
 use std::time::{Duration, SystemTime};
 use vidstream_proto::error::{Problem, Reason};
 use vidstream_proto::ids::SourceId;
-use vidstream_proto::pb::{self, SourceLife, UploadState};
+use vidstream_proto::pb::{self, UploadState};
 use vidstream_proto::source::Source;
 use vidstream_proto::{field, ranges, time};
 use vidstream_source::extents::{Extent, ExtentMap, PageNumber};
@@ -116,7 +116,9 @@ impl Catalog {
         let within =
             |extent: Extent| extent.within(source.size).map_err(|error| Problem::field("extents", error.to_string()));
         let extents = extents.into_iter().map(within).collect::<Result<_, _>>()?;
+        tracing::trace!(name: "record.begun", target: "point", "extents are about to be recorded");
         let recorded = self.store.record(id, extents).await?.ok_or_else(|| dying(id))?;
+        tracing::trace!(name: "record.done", target: "point", "extents are recorded, which nobody knows");
         if !recorded.new.is_empty() {
             self.wants.satisfy(id, &recorded.new);
             self.arrivals.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
@@ -159,19 +161,13 @@ impl Catalog {
         }
     }
 
-    /// Gives up an open upload that brought nothing for long: its videos are removed, and purged as others are.
+    /// Gives up an open upload that brought nothing for long. Settling then removes its videos for good, and its bytes follow.
     pub(crate) async fn expire_upload(&self, id: SourceId) -> Result<(), Problem> {
         let now = self.now();
         let is_old = |time: SystemTime| now.duration_since(time).is_ok_and(|age| age >= self.config.upload_expiry);
         let source = self.source(id).await?;
         if source.upload_state != UploadState::Open || !is_old(source.receive_time) {
             return Ok(());
-        }
-        // First: a crash after it finds an open upload that is still old, or that went on and is restored by its owner.
-        if source.life == SourceLife::Live {
-            for video in &source.video_ids {
-                self.hide_video(*video, now + self.config.purge_after).await?;
-            }
         }
         let expired = self.update_source(id, |source| {
             if source.upload_state == UploadState::Open && is_old(source.receive_time) {
@@ -225,6 +221,7 @@ impl Catalog {
         if source.upload_state == UploadState::Open {
             self.verify(&source, blake3).await?;
         }
+        tracing::trace!(name: "complete.verified", target: "point", "an upload is about to be complete");
         let now = self.now();
         let source = self
             .update_source(id, |source| {

@@ -8,7 +8,7 @@ use crate::store::VideoRow;
 use std::time::SystemTime;
 use vidstream_proto::error::{Problem, Reason};
 use vidstream_proto::ids::{RequestId, VideoId};
-use vidstream_proto::pb;
+use vidstream_proto::pb::{self, UploadState};
 use vidstream_proto::time::timestamp;
 use vidstream_proto::video::{Entry, RemoveVideo, RestoreVideo, RetryVideo, UpdateVideo};
 
@@ -132,6 +132,10 @@ impl Catalog {
             let row = self.refuse_purging(restore.video_id).await?;
             // Read after the video: it is at least as new as what the video shows.
             let source = self.source(row.entry.source_id).await?;
+            if source.upload_state == UploadState::Expired {
+                let text = "its upload expired before all its bytes came: there is nothing to restore";
+                return Err(Problem::new(Reason::SourceDying, text));
+            }
             let mut raced = false;
             let change = |now: &mut VideoRow| {
                 raced = now.revision() != row.revision();

@@ -1,4 +1,4 @@
-//! Waiting out an outage: growing delays with jitter, and an end.
+//! Waiting out an outage: growing delays with jitter, or as long as the server says, and an end.
 
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
@@ -6,6 +6,10 @@ use tokio::time::Instant;
 
 /// How long nothing may get better before it is given up.
 const PATIENCE: Duration = Duration::from_mins(1);
+/// How long a server may go on saying when to come back: it lives, and others are before us.
+const QUEUED: Duration = Duration::from_hours(1);
+/// The longest time of the server's that is kept.
+const LONGEST_TOLD: Duration = Duration::from_mins(5);
 /// The first delay; each further one is twice as long.
 const FIRST_DELAY: Duration = Duration::from_millis(100);
 /// The longest delay.
@@ -15,6 +19,7 @@ const LONGEST_DELAY: Duration = Duration::from_secs(5);
 #[derive(Default, Debug)]
 pub struct Outage {
     since: Option<Instant>,
+    queued: Option<Instant>,
     attempts: u32,
 }
 
@@ -29,15 +34,21 @@ impl Outage {
         self.attempts == 0
     }
 
-    /// Waits before the next attempt, at least `at_least`; false if it has lasted too long.
-    pub async fn wait(&mut self, at_least: Option<Duration>) -> bool {
-        let since = *self.since.get_or_insert_with(Instant::now);
-        if since.elapsed() >= PATIENCE {
+    /// Waits before the next attempt, at least as long as the server `told`; false if it has lasted too long.
+    pub async fn wait(&mut self, told: Option<Duration>) -> bool {
+        let (since, patience) = match told {
+            Some(_) => {
+                self.since = None;
+                (&mut self.queued, QUEUED)
+            }
+            None => (&mut self.since, PATIENCE),
+        };
+        if since.get_or_insert_with(Instant::now).elapsed() >= patience {
             return false;
         }
         let delay = FIRST_DELAY.saturating_mul(1 << self.attempts.min(10)).min(LONGEST_DELAY);
         self.attempts += 1;
-        tokio::time::sleep(jittered(delay).max(at_least.unwrap_or_default().min(LONGEST_DELAY))).await;
+        tokio::time::sleep(jittered(delay).max(told.unwrap_or_default().min(LONGEST_TOLD))).await;
         true
     }
 }
@@ -78,7 +89,19 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_servers_wish_is_kept() {
         let (mut outage, start) = (Outage::default(), Instant::now());
-        outage.wait(Some(Duration::from_secs(3))).await;
-        assert!(start.elapsed() >= Duration::from_secs(3));
+        outage.wait(Some(Duration::from_secs(30))).await;
+        assert!(start.elapsed() >= Duration::from_secs(30));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_says_when_is_waited_for_longer() {
+        let (mut outage, start) = (Outage::default(), Instant::now());
+        while start.elapsed() < 10 * PATIENCE {
+            assert!(outage.wait(Some(Duration::from_secs(2))).await);
+        }
+        assert!(!outage.is_new());
+        assert!(outage.wait(None).await, "an outage begins only when it says nothing");
+        while outage.wait(Some(Duration::from_secs(2))).await {}
+        assert!((QUEUED..QUEUED + LONGEST_TOLD).contains(&start.elapsed()), "{:?}", start.elapsed());
     }
 }

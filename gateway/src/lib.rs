@@ -19,6 +19,7 @@ use std::time::Duration;
 use tonic::service::Routes;
 use tonic::{Response, Status};
 use tonic_web::GrpcWebLayer;
+use upload::{UploadMemory, Uploads};
 use vidstream_backends::objects::ObjectStore;
 use vidstream_mesh::channel::Channel;
 use vidstream_mesh::lifecycle::Lifecycle;
@@ -26,7 +27,6 @@ use vidstream_proto::error::{Problem, Reason};
 use vidstream_proto::pb::catalog_service_client::CatalogServiceClient;
 use vidstream_proto::pb::gateway_service_server::GatewayServiceServer;
 use vidstream_proto::pb::transcoder_service_client::TranscoderServiceClient;
-use vidstream_proto::pb::upload_service_server::UploadServiceServer;
 
 /// Settings of a gateway.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -35,13 +35,20 @@ pub struct Config {
     pub call_timeout: Duration,
     /// Bytes that headers, indexes and playlists may take in memory.
     pub cache_bytes: u64,
+    /// Bytes that all uploads together may take in memory.
+    pub upload_memory: u64,
     /// The address that people use, such as `https://videos.example.org`; empty: whatever they used to ask.
     pub public_url: String,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { call_timeout: Duration::from_secs(20), cache_bytes: 64 << 20, public_url: String::new() }
+        Self {
+            call_timeout: Duration::from_secs(20),
+            cache_bytes: 64 << 20,
+            upload_memory: 256 << 20,
+            public_url: String::new(),
+        }
     }
 }
 
@@ -74,12 +81,19 @@ impl Deps {
 #[derive(Clone, Debug)]
 pub struct Gateway {
     deps: Deps,
+    memory: UploadMemory,
 }
 
 impl Gateway {
     /// A gateway over `deps`.
     pub fn new(deps: Deps) -> Self {
-        Self { deps }
+        let memory = UploadMemory::new(deps.config.upload_memory);
+        Self { deps, memory }
+    }
+
+    /// The memory of its uploads.
+    pub fn upload_memory(&self) -> &UploadMemory {
+        &self.memory
     }
 
     /// Everything the public port answers: gRPC, grpc-web, HTTP and the web app. Health and reflection of the listener
@@ -87,7 +101,8 @@ impl Gateway {
     pub fn router(&self) -> axum::Router {
         let deps = || self.deps.clone();
         let playback = Playback::new(deps());
-        let routes = self.grpc_routes(&playback).merge(upload::router(deps())).merge(playback.router());
+        let routes =
+            self.grpc_routes(&playback).merge(upload::router(deps(), self.memory.clone())).merge(playback.router());
         http::edge(routes.merge(http::health::router(deps())))
     }
 
@@ -96,11 +111,10 @@ impl Gateway {
         // Without tonic's own fallback: two routers with one can't be merged.
         let routes = Routes::from(axum::Router::new());
         let videos = service::Videos::new(self.deps.clone(), playback.clone());
-        let uploads = UploadServiceServer::new(upload::Uploads::new(self.deps.clone()));
-        let routes = routes
-            .add_service(GatewayServiceServer::new(videos))
-            .add_service(uploads.max_decoding_message_size(upload::MAX_MESSAGE));
-        let routes = routes.into_axum_router().layer(GrpcWebLayer::new());
+        let uploads = Uploads::new(self.deps.clone(), self.memory.clone());
+        let routes = routes.add_service(GatewayServiceServer::new(videos)).into_axum_router();
+        let routes = routes.merge(uploads.rpcs()).layer(GrpcWebLayer::new());
+        let routes = routes.layer(middleware::from_fn_with_state(self.memory.clone(), upload::reserve));
         routes.layer(middleware::from_fn(http::only_calls))
     }
 }

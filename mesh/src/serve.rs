@@ -60,9 +60,9 @@ impl Default for Limits {
     }
 }
 
-/// Flow-control window of an HTTP/2 stream: throughput is at most window / round-trip time, and tonic's default of 1 MiB
-/// is 9 MB/s at 100 ms.
-const STREAM_WINDOW: u32 = 8 << 20;
+/// Flow-control window of an HTTP/2 stream, bytes: what a peer may send that nobody reads yet. Throughput is at most window /
+/// round-trip time: 20 MB/s at 100 ms. What takes much from peers counts a window a stream against its memory.
+pub const STREAM_WINDOW: u32 = 2 << 20;
 /// Window of a connection.
 const CONNECTION_WINDOW: u32 = 16 << 20;
 /// Large frames: a piece of 1 MiB is one frame.

@@ -1,7 +1,9 @@
 //! Logs: to stderr, as text or JSON.
 
 use std::io::IsTerminal;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
 
 /// How log lines look.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -13,15 +15,19 @@ pub enum LogFormat {
     Json,
 }
 
-/// Sends logs to stderr. `RUST_LOG` filters; `info` without it. The first call of a process wins.
-pub fn init(format: LogFormat) {
+/// Somebody who hears of every event, whatever is logged.
+pub type Watcher = Box<dyn Layer<Registry> + Send + Sync>;
+
+/// Sends logs to stderr, and everything to `watcher`, if there is one. `RUST_LOG` filters; `info` without it. The first call
+/// of a process wins.
+pub fn init(format: LogFormat, watcher: Option<Watcher>) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let done = match format {
-        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).try_init(),
-        LogFormat::Json => lines.json().try_init(),
+    let lines = fmt::layer().with_writer(std::io::stderr);
+    let lines = match format {
+        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
+        LogFormat::Json => lines.json().boxed(),
     };
-    if done.is_err() {
+    if tracing_subscriber::registry().with(watcher).with(lines.with_filter(filter)).try_init().is_err() {
         tracing::debug!("logs were set up before");
     }
 }

@@ -84,6 +84,7 @@ impl From<CreateUpload> for pb::CreateSourceRequest {
             size: c.size,
             title: c.title,
             blake3: c.blake3.map_or_else(Vec::new, |sum| sum.to_vec()),
+            room: None,
         }
     }
 }

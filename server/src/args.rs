@@ -58,6 +58,12 @@ pub struct Args {
     /// How long a request's body may stop coming, or a reader may not read [default: 60s]
     #[arg(long, value_name = "DURATION")]
     pub stall_timeout: Option<String>,
+    /// Memory that all uploads together may take; beyond it clients are told when to come back [default: 256MiB]
+    #[arg(long, value_name = "SIZE")]
+    pub upload_memory: Option<String>,
+    /// How long an unfinished upload is kept after its last recorded byte [default: 7d]
+    #[arg(long, value_name = "DURATION")]
+    pub upload_expiry: Option<String>,
     /// Listen beyond loopback although there are no accounts: everyone who reaches the address may do everything
     #[arg(long)]
     pub insecure_public: bool,
@@ -112,6 +118,8 @@ impl Args {
             ("max-peer-connections", &self.max_peer_connections),
             ("head-timeout", &self.head_timeout),
             ("stall-timeout", &self.stall_timeout),
+            ("upload-memory", &self.upload_memory),
+            ("upload-expiry", &self.upload_expiry),
             ("purge-after", &self.purge_after),
             ("write-deadline", &self.write_deadline),
             ("ffmpeg", &self.ffmpeg),

@@ -19,6 +19,7 @@ impl DataDir {
     /// Makes the directory where it is missing, locks it and checks its format.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
         let shown = path.display();
+        let made = path.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists()).count();
         std::fs::create_dir_all(path).with_context(|| format!("make the data directory {shown}"))?;
         let lock = File::create(path.join("lock")).with_context(|| format!("open the lock in {shown}"))?;
         if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
@@ -31,12 +32,19 @@ impl DataDir {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 let mut file = File::create(&format).with_context(|| format!("write {}", format.display()))?;
                 file.write_all(FORMAT.as_bytes()).and_then(|()| file.sync_all()).context("write the format")?;
-                File::open(path).and_then(|dir| dir.sync_all()).with_context(|| format!("sync {shown}"))?;
+                sync_upwards(path, made).with_context(|| format!("sync {shown}"))?;
             }
             Err(error) => return Err(error).with_context(|| format!("read {}", format.display())),
         }
         Ok(Self { _lock: lock })
     }
+}
+
+/// Makes what is in `path` durable, and its own entry, and those of the folders above it of which `made` are new. A power cut
+/// would otherwise take everything that was acknowledged.
+fn sync_upwards(path: &Path, made: usize) -> std::io::Result<()> {
+    let path = path.canonicalize()?;
+    path.ancestors().take(made.max(1) + 1).try_for_each(|folder| File::open(folder)?.sync_all())
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    telemetry::init(settings.log_format);
+    telemetry::init(settings.log_format, vidstream_points::watcher());
     let outcome = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -12,7 +12,7 @@ use vidstream_mesh::telemetry::LogFormat;
 /// What starts the names of our environment variables.
 const PREFIX: &str = "VIDSTREAM_";
 /// Names of all settings, as flags, file keys and (in upper case) variables.
-const NAMES: [&str; 19] = [
+const NAMES: [&str; 21] = [
     "listen",
     "mesh-listen",
     "data-dir",
@@ -28,6 +28,8 @@ const NAMES: [&str; 19] = [
     "max-peer-connections",
     "head-timeout",
     "stall-timeout",
+    "upload-memory",
+    "upload-expiry",
     "purge-after",
     "write-deadline",
     "ffmpeg",
@@ -57,6 +59,10 @@ pub struct Settings {
     pub hosts: Hosts,
     /// Bounds of the public listener.
     pub limits: Limits,
+    /// Bytes that all uploads together may take in memory.
+    pub upload_memory: u64,
+    /// How long an unfinished upload is kept after its last recorded byte.
+    pub upload_expiry: Duration,
     /// How long a removed video can be restored.
     pub purge_after: Duration,
     /// Longest time a write may take to arrive.
@@ -196,6 +202,8 @@ impl Layers {
             objects: self.read("objects", in_data("file", "objects"), |v| url(v, "file", true)),
             queue: self.read("queue", "local:".into(), |v| url(v, "local", false)),
             events: self.read("events", "local:".into(), |v| url(v, "local", false)),
+            upload_memory: self.read("upload-memory", 256 << 20, memory),
+            upload_expiry: self.read("upload-expiry", Duration::from_hours(7 * 24), timeout),
             purge_after: self.read("purge-after", Duration::from_hours(24), duration),
             write_deadline: self.read("write-deadline", Duration::from_mins(1), duration),
             ffmpeg: self.read("ffmpeg", "ffmpeg".into(), not_empty),
@@ -289,6 +297,26 @@ fn allowed_hosts(value: &str) -> Result<Hosts, String> {
 fn count(value: &str) -> Result<usize, String> {
     let wrong = || format!("`{value}` is not a number from 1 to 1000000");
     value.parse().ok().filter(|number| (1..=1_000_000).contains(number)).ok_or_else(wrong)
+}
+
+/// The least that uploads can work with: a chunk and a stream at once, bytes.
+const LEAST_MEMORY: u64 = 16 << 20;
+
+/// `64MiB`, `1GiB`: powers of 1024, the unit's first letter is enough.
+fn memory(value: &str) -> Result<u64, String> {
+    let wrong = || format!("`{value}` is not a size such as 64MiB or 1GiB");
+    let digits = value.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = value.split_at(digits);
+    let shift = match unit.trim_start().to_ascii_lowercase().as_str() {
+        "" | "b" => 0,
+        "k" | "kib" => 10,
+        "m" | "mib" => 20,
+        "g" | "gib" => 30,
+        _ => return Err(wrong()),
+    };
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    let bytes = number.checked_mul(1 << shift).filter(|bytes| (LEAST_MEMORY..=1 << 40).contains(bytes));
+    bytes.ok_or_else(|| format!("`{value}` is not between 16MiB and 1024GiB"))
 }
 
 /// A duration that something can be done in.
@@ -401,6 +429,27 @@ mod tests {
         for wrong in ["allow-host = \"http://a\"", "max-connections = 0", "head-timeout = \"0s\"", "allow-host = [1]"] {
             assert_eq!(resolved(wrong, &[], &[]).expect_err(wrong).0.len(), 1, "{wrong}");
         }
+    }
+
+    #[test]
+    fn uploads_have_memory_and_an_end() {
+        let resolved = |flags: &[(&'static str, &str)]| {
+            let flags = flags.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+            let file = "upload-memory = \"1GiB\"\nupload-expiry = \"30d\"\n";
+            let environment = variables(&[("VIDSTREAM_UPLOAD_EXPIRY", "2h")]);
+            Settings::resolve(Some(("f.toml".into(), Ok(file.into()))), environment, flags)
+        };
+        let settings = resolved(&[]).expect("valid");
+        assert_eq!((settings.upload_memory, settings.upload_expiry), (1 << 30, Duration::from_hours(2)));
+        for (given, bytes) in [("16M", 16 << 20), ("20480 KiB", 20 << 20), ("33554432", 32 << 20)] {
+            assert_eq!(resolved(&[("upload-memory", given)]).expect(given).upload_memory, bytes);
+        }
+        for wrong in ["", "much", "15MiB", "16MB", "2000GiB", "99999999999999999999", "18446744073709551615g"] {
+            assert_eq!(resolved(&[("upload-memory", wrong)]).expect_err(wrong).0.len(), 1, "{wrong}");
+        }
+        assert_eq!(resolved(&[("upload-expiry", "0s")]).expect_err("never").0.len(), 1);
+        let default = Settings::resolve(None, [], vec![]).expect("valid");
+        assert_eq!((default.upload_memory, default.upload_expiry), (256 << 20, Duration::from_hours(7 * 24)));
     }
 
     #[test]

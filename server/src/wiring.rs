@@ -55,6 +55,7 @@ pub async fn start(settings: &Settings, life: &Lifecycle) -> anyhow::Result<Mesh
     let catalog = Catalog::builder(store, Arc::clone(&queue), Arc::clone(&bus))
         .config(vidstream_catalog::Config {
             purge_after: settings.purge_after,
+            upload_expiry: settings.upload_expiry,
             // The workers of an earlier run lived in the same process: they are gone.
             free_leases_at_start: true,
             ..Default::default()
@@ -78,6 +79,7 @@ pub async fn start(settings: &Settings, life: &Lifecycle) -> anyhow::Result<Mesh
         lifecycle: life.clone(),
         config: Arc::new(vidstream_gateway::Config {
             public_url: settings.public_url.clone().unwrap_or_default(),
+            upload_memory: settings.upload_memory,
             ..Default::default()
         }),
     });

@@ -36,6 +36,7 @@ use vidstream_proto::{
 
 use self::{
     gathering::Gathering,
+    growing::Growing,
     run::{Run, overlap},
 };
 use crate::{
@@ -56,10 +57,6 @@ const OPEN_CELLS: usize = 2;
 const STORING: usize = 3;
 /// Bytes held at the most, with the chunk that comes next: two cells that fill, three on their way.
 const HELD: u64 = 5 * CELL;
-
-/// Blocks used again, as many as can be held.
-#[expect(clippy::cast_possible_truncation, reason = "a few dozen")]
-const KEPT: usize = HELD as usize / BLOCK;
 
 /// Why bytes could not be made durable. After an error from [`SourceWriter::durable`] or [`SourceWriter::finish`] the
 /// writer is of no more use; what was acknowledged stays, the rest is sent again.
@@ -141,14 +138,21 @@ enum Step {
 }
 
 impl SourceWriter {
-    /// A writer for `source`, a file of `known.size()` bytes. What `known` misses of the records costs work, never correctness.
-    pub fn new(source: SourceId, store: Arc<dyn ObjectStore>, recorder: Arc<dyn Recorder>, known: ExtentMap) -> Self {
+    /// A writer for `source`, a file of `known.size()` bytes, that gathers in `blocks`. What `known` misses of the records
+    /// costs work, never correctness.
+    pub fn new(
+        source: SourceId,
+        store: Arc<dyn ObjectStore>,
+        recorder: Arc<dyn Recorder>,
+        known: ExtentMap,
+        blocks: Arc<Blocks>,
+    ) -> Self {
         Self {
             target: Target { source, size: known.size(), store },
             recorder,
             recorded: known,
             wanted: ByteRanges::new(),
-            gathering: Gathering::new(Blocks::keeping(KEPT)),
+            gathering: Gathering::new(blocks),
             leaving: BTreeMap::new(),
             waiting: VecDeque::new(),
             storing: 0,
@@ -174,9 +178,16 @@ impl SourceWriter {
         self.held() + CELL <= HELD
     }
 
-    /// Bytes in memory.
+    /// Bytes of the file in memory.
     pub fn held(&self) -> u64 {
         self.gathering.len() + self.leaving.values().map(|run| run.len() as u64).sum::<u64>() + self.comparing
+    }
+
+    /// Memory that those bytes take at the most: the last block of a run is at least half full.
+    pub fn footprint(&self) -> u64 {
+        let runs = self.gathering.runs().map(Growing::len).chain(self.leaving.values().map(Run::len));
+        let loose = runs.filter(|len| *len >= BLOCK / 2).count();
+        self.held() + (loose * BLOCK / 2) as u64
     }
 
     /// What somebody waits for now: stored as soon as all of it that lies in a cell is here, not when the cell is full.
@@ -362,6 +373,7 @@ impl SourceWriter {
                 self.stored.push(extent?);
             }
             Step::Recorded(extents, overlapping) => {
+                tracing::trace!(name: "upload.recorded", target: "point", "extents are recorded and not acknowledged");
                 self.recording = false;
                 let overlapping = overlapping.map_err(WriteError::Records)?;
                 for extent in extents {
@@ -426,6 +438,7 @@ impl Target {
         })
         .await;
         self.store.put(&names::extent(self.source, &extent), chunks).await?;
+        tracing::trace!(name: "upload.stored", target: "point", "an extent is stored and not recorded");
         Ok(extent)
     }
 

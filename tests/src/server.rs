@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// A running server. Dropping it kills it; the data goes with the last handle on the directory.
@@ -40,14 +41,28 @@ impl Server {
         Self::on(Arc::new(TempDir::new().expect("a temporary folder")), flags)
     }
 
+    /// A new server that `wrapper` starts: a program and its arguments, to which the server's are added. It must become the
+    /// server (`exec`), so that ending the one ends the other.
+    pub fn within(wrapper: &[&str], flags: &[&str]) -> Self {
+        let server = binary("vidstream");
+        let (program, arguments) = wrapper.split_first().expect("a program");
+        let mut command = Command::new(program);
+        command.args(arguments).arg(server);
+        Self::run(command, Arc::new(TempDir::new().expect("a temporary folder")), flags)
+    }
+
     /// A new server whose data is in a folder of its own below `folder`, for benches: a temporary folder may be memory.
     pub fn on_disk(folder: &Path, flags: &[&str]) -> Self {
         Self::on(Arc::new(TempDir::new_in(folder).expect("a temporary folder")), flags)
     }
 
     fn on(data: Arc<TempDir>, flags: &[&str]) -> Self {
+        Self::run(Command::new(binary("vidstream")), data, flags)
+    }
+
+    fn run(mut command: Command, data: Arc<TempDir>, flags: &[&str]) -> Self {
         let log = File::options().create(true).append(true).open(data.path().join("log")).expect("a log file");
-        let mut child = Command::new(binary("vidstream"))
+        let mut child = command
             .args(["--listen", "127.0.0.1:0", "--data-dir"])
             .arg(data.path().join("data"))
             .args(flags)
@@ -74,6 +89,17 @@ impl Server {
     /// The server's process.
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Waits until it has ended by itself, at most so long.
+    pub fn wait(&mut self, longest: Duration) -> Option<ExitStatus> {
+        let begun = Instant::now();
+        loop {
+            match self.child.try_wait().expect("it can be asked") {
+                None if begun.elapsed() < longest => std::thread::sleep(Duration::from_millis(10)),
+                ended => return ended,
+            }
+        }
     }
 
     /// Where its data is.

@@ -23,6 +23,19 @@ impl Person {
         Self { home: TempDir::new().expect("a temporary folder"), server: address.to_owned() }
     }
 
+    /// The same person at another machine, with what they have to remember of unfinished uploads.
+    pub fn elsewhere(&self) -> Self {
+        let other = Self::at(&self.server);
+        let (from, to) = (self.home.path().join("vidctl/uploads"), other.home.path().join("vidctl/uploads"));
+        std::fs::create_dir_all(&to).expect("a folder");
+        for entry in from.read_dir().expect("there are uploads").map(|entry| entry.expect("an entry")) {
+            if entry.path().extension().is_some_and(|ending| ending == "json") {
+                std::fs::copy(entry.path(), to.join(entry.file_name())).expect("copied");
+            }
+        }
+        other
+    }
+
     /// A command of theirs.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(binary("vidctl"));

@@ -29,7 +29,14 @@ pub async fn objects_contract(store: Arc<dyn ObjectStore>) {
     listing(store).await;
     many_at_once(store).await;
     streams_survive_deletion(store).await;
+    room(store).await;
     assert_eq!(listed(store, &ObjectPrefix::all()).await, [], "the suite leaves nothing behind");
+}
+
+async fn room(store: &dyn ObjectStore) {
+    if let Some(space) = done("space", store.space()).await {
+        assert!(0 < space.free && space.free <= space.total, "room: {space:?}");
+    }
 }
 
 async fn missing_objects(store: &dyn ObjectStore) {

@@ -14,13 +14,14 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
+use rustix::fs::statvfs;
 
 use self::{
     buffers::Buffers,
     directories::Directories,
     scratch::{Scratch, ScratchFile},
 };
-use super::{ByteStream, ObjectError, ObjectInfo, ObjectName, ObjectPrefix, ObjectStore};
+use super::{ByteStream, ObjectError, ObjectInfo, ObjectName, ObjectPrefix, ObjectStore, Space};
 
 mod buffers;
 mod direct;
@@ -125,6 +126,17 @@ impl ObjectStore for FileStore {
         .await
     }
 
+    async fn space(&self) -> Result<Option<Space>, ObjectError> {
+        // A network file system may take its time.
+        self.on_disk(|inner| {
+            let found = statvfs(&inner.root)
+                .map_err(|error| unavailable("look up the room of", inner.root.display().to_string(), error))?;
+            let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
+            Ok(Some(Space { free: bytes(found.f_bavail), total: bytes(found.f_blocks) }))
+        })
+        .await
+    }
+
     fn list(&self, prefix: &ObjectPrefix) -> BoxStream<'static, Result<ObjectInfo, ObjectError>> {
         list::list(&self.inner.root, prefix)
     }
@@ -160,13 +172,16 @@ impl Inner {
 
     fn write(&self, target: &Path, chunks: &[Bytes], existing: Existing) -> io::Result<()> {
         let directory = target.parent().unwrap_or(&self.root);
+        tracing::trace!(name: "object.begun", target: "point", "an object is about to be written");
         let scratch = self.scratch.write(chunks)?;
+        tracing::trace!(name: "object.written", target: "point", "an object is written and synced and has no name");
         let published = Self::publish(scratch, target, directory, existing);
         match &published {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return published,
             // Also for `put_new`'s loser: whoever won may not have synced the directory yet.
             _ => {}
         }
+        tracing::trace!(name: "object.named", target: "point", "an object has its name, which is not synced");
         match self.directories.make_durable(directory) {
             // A deletion took the directory, and the object with it, after it was there.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -248,6 +263,7 @@ impl Inner {
             Err(error) => return Err(error),
         }
         directories::sync_if_present(path.parent().unwrap_or(&self.root))?;
+        tracing::trace!(name: "objects.discarded", target: "point", "objects have lost their names and are still there");
         self.directories.remove_empty_above(path);
         remove_tree(&trash)
     }

@@ -91,8 +91,22 @@ pub trait ObjectStore: Send + Sync + fmt::Debug {
     /// meanwhile may stay.
     async fn delete_prefix(&self, prefix: &ObjectPrefix) -> Result<u64, ObjectError>;
 
+    /// How much room the store has, where that is known to be bounded.
+    async fn space(&self) -> Result<Option<Space>, ObjectError> {
+        Ok(None)
+    }
+
     /// All objects below `prefix`, in no order. What is put or deleted meanwhile may or may not be seen.
     fn list(&self, prefix: &ObjectPrefix) -> BoxStream<'static, Result<ObjectInfo, ObjectError>>;
+}
+
+/// Room of a store, bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Space {
+    /// What can still be written.
+    pub free: u64,
+    /// All there is, in use or not.
+    pub total: u64,
 }
 
 /// A whole object on its way.

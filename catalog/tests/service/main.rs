@@ -8,6 +8,7 @@ mod jobs;
 mod lists;
 mod removal;
 mod requests;
+mod room;
 mod scale;
 mod uploads;
 mod wants;

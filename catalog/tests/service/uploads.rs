@@ -222,8 +222,55 @@ async fn an_upload_that_nobody_continues_is_given_up() {
     let removed = world.video(video).await;
     assert_eq!((removed.state(), removed.upload.unwrap().state()), (pb::VideoState::Removed, pb::UploadState::Expired));
     assert_eq!(reason(world.record(&source.id, file.cells()).await), Reason::SourceDying);
-    assert!(world.take().await.is_none());
+    assert_eq!(reason(world.restore(video).await), Reason::NotFound, "its bytes are on their way out");
     assert_eq!(reason(world.finish(&ingest, outcome(ingest.kind())).await), Reason::SourceDying);
-    let restored = world.restore(video).await.unwrap();
-    assert_eq!((restored.state(), restored.failure.as_str()), (pb::VideoState::Failed, "its bytes never came"));
+    let delete = world.take().await.unwrap();
+    assert_eq!(delete.kind(), pb::JobKind::Delete);
+    world.finish(&delete, outcome(delete.kind())).await.unwrap();
+    assert_eq!(reason(world.try_video(video).await), Reason::NotFound);
+    let key = Some(pb::get_source_request::Key::UploadId(source.upload_id));
+    assert_eq!(reason(world.client.get_source(pb::GetSourceRequest { key }).await), Reason::NotFound);
+}
+
+/// The first row says that it expired; what follows is derived again.
+#[tokio::test(start_paused = true)]
+async fn an_expiry_that_a_crash_stopped_is_finished() {
+    let mut world = World::still(Config { upload_expiry: Duration::from_hours(1), ..Config::default() }).await;
+    let source = world.create(5).await;
+    let id = source.id.parse().unwrap();
+    let mut row = world.store.source(id).await.unwrap().unwrap();
+    let before = row.revision;
+    row.revision += 1;
+    row.upload_state = pb::UploadState::Expired;
+    assert!(world.store.replace_source(row, before).await.unwrap());
+    let mut world = world.reopen().await.run();
+    tokio::time::sleep(2 * world.config.sweep_interval).await;
+    assert_eq!(world.video(&source.video_ids[0]).await.state(), pb::VideoState::Removed);
+    assert_eq!(world.take().await.unwrap().kind(), pb::JobKind::Delete);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_removed_video_whose_upload_expired_is_not_restored() {
+    let mut world = World::with(Config { upload_expiry: Duration::from_hours(1), ..Config::default() }).await;
+    let source = world.create(5).await;
+    let video = &source.video_ids[0];
+    world.remove(video, Duration::from_hours(10)).await.unwrap();
+    tokio::time::sleep(Duration::from_hours(2)).await;
+    assert_eq!(reason(world.restore(video).await), Reason::SourceDying);
+}
+
+#[tokio::test(start_paused = true)]
+async fn uploads_that_go_on_never_expire() {
+    let config = Config { upload_expiry: Duration::from_secs(8), ..Config::default() };
+    let mut world = World::with(config).await;
+    let file = File::new(usize::try_from(20 * GRANULE).unwrap());
+    let (source, idle) = (world.create(file.size()).await, world.create(file.size()).await);
+    for granule in 0..20 {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        world.record(&source.id, vec![file.extent(granule * GRANULE..(granule + 1) * GRANULE)]).await.unwrap();
+    }
+    assert_eq!(world.video(&idle.video_ids[0]).await.state(), pb::VideoState::Removed);
+    world.complete(&source.id, file.blake3()).await.unwrap();
+    tokio::time::sleep(Duration::from_mins(1)).await;
+    assert_eq!(world.video(&source.video_ids[0]).await.state(), pb::VideoState::Processing);
 }

@@ -67,7 +67,7 @@ pub(crate) async fn only_calls(request: Request, next: Next) -> Response {
 }
 
 /// gRPC and grpc-web clients read problems as statuses, in the kind of message they sent; all others as JSON.
-fn refusal(request: &Request, problem: Problem) -> Response {
+pub(crate) fn refusal(request: &Request, problem: Problem) -> Response {
     let Some(kind) = grpc_kind(request) else { return HttpProblem::from(problem).into_response() };
     let mut response: Response = Status::from(problem).into_http();
     response.headers_mut().insert(CONTENT_TYPE, kind.clone());

@@ -57,7 +57,9 @@ pub fn answer_with(status: StatusCode, problem: &Problem) -> Response {
     // A cache may otherwise keep a 404 (RFC 9110 §15.1) beyond the moment the thing is there.
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if let Some(delay) = problem.retry_after.or_else(|| default_delay(problem.reason)) {
-        headers.insert(RETRY_AFTER, HeaderValue::from(delay.as_secs().max(1)));
+        // Whole seconds: rather later than too early.
+        let seconds = delay.as_secs() + u64::from(delay.subsec_nanos() > 0);
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
     }
     response
 }
@@ -111,6 +113,8 @@ mod tests {
         assert_eq!(soon.headers()[RETRY_AFTER], "1");
         let later = answer(Problem::new(Reason::NotReady, "not yet").retry_after(Duration::from_secs(30)));
         assert_eq!(later.headers()[RETRY_AFTER], "30");
+        let between = answer(Problem::new(Reason::NotReady, "not yet").retry_after(Duration::from_millis(1250)));
+        assert_eq!(between.headers()[RETRY_AFTER], "2", "not before the time");
         assert!(!answer(Problem::new(Reason::NotFound, "never")).headers().contains_key(RETRY_AFTER));
         let wrong = json(answer(Problem::field("offset", "is missing"))).await;
         assert_eq!(wrong["fields"][0]["field"], "offset");

@@ -1,5 +1,6 @@
 //! `PUT /uploads/{id}/bytes?offset=N`: a chunk over plain HTTP, for browsers and scripts.
 
+use super::memory::UploadMemory;
 use super::{chunk, digest};
 use crate::Deps;
 use crate::http::problem::HttpProblem;
@@ -10,6 +11,7 @@ use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, Uri};
 use http_body_util::BodyExt;
+use std::sync::Arc;
 use vidstream_mesh::serve::Stalled;
 use vidstream_proto::error::{Problem, Reason};
 use vidstream_proto::ids::UploadId;
@@ -18,7 +20,7 @@ use vidstream_proto::upload::{Chunk, MAX_CHUNK, Piece};
 
 /// Takes the chunk in the request's body. Everything that can be refused without it is refused before it is read.
 pub async fn bytes(
-    State(deps): State<Deps>,
+    State((deps, memory)): State<(Deps, UploadMemory)>,
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Response, HttpProblem> {
@@ -26,9 +28,11 @@ pub async fn bytes(
     let (parts, body) = request.into_parts();
     let offset = offset(&parts.uri)?;
     let crc32c = digest::crc32c(&parts.headers)?;
-    let data = gather(&parts.headers, body).await?;
+    let most = most(&parts.headers)?;
+    let share = Arc::new(memory.begin(most as u64)?);
+    let data = gather(most, body).await?;
     let piece = Piece::checked(offset, data, crc32c, MAX_CHUNK)?;
-    let answer = chunk::put(&deps, Chunk { upload_id, piece }).await?;
+    let answer = chunk::put(&deps, &memory, share, Chunk { upload_id, piece }).await?;
     let json = json::to_string("PutChunkResponse", &answer);
     Ok(([(CONTENT_TYPE, "application/json")], json).into_response())
 }
@@ -51,14 +55,19 @@ fn offset(uri: &Uri) -> Result<u64, Problem> {
     Ok(offset)
 }
 
-/// The body in one piece, at most [`MAX_CHUNK`] bytes.
-async fn gather(headers: &HeaderMap, mut body: Body) -> Result<Bytes, Problem> {
-    let too_long = || Problem::new(Reason::TooManyBytes, format!("a chunk has at most {MAX_CHUNK} bytes"));
+fn too_long() -> Problem {
+    Problem::new(Reason::TooManyBytes, format!("a chunk has at most {MAX_CHUNK} bytes"))
+}
+
+/// How long the body can be: as its head says, or as a chunk at the most.
+fn most(headers: &HeaderMap) -> Result<usize, Problem> {
     let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    if announced.is_some_and(|len| len > MAX_CHUNK) {
-        return Err(too_long());
-    }
-    let mut data = BytesMut::with_capacity(announced.unwrap_or(0));
+    if announced.is_some_and(|len| len > MAX_CHUNK) { Err(too_long()) } else { Ok(announced.unwrap_or(MAX_CHUNK)) }
+}
+
+/// The body in one piece, at most `most` bytes.
+async fn gather(most: usize, mut body: Body) -> Result<Bytes, Problem> {
+    let mut data = BytesMut::with_capacity(most);
     while let Some(frame) = body.frame().await {
         let broken = |error: axum::Error| {
             if Stalled::caused(&error) {
@@ -67,7 +76,7 @@ async fn gather(headers: &HeaderMap, mut body: Body) -> Result<Bytes, Problem> {
             Problem::new(Reason::InvalidArgument, format!("the body broke off: {error}"))
         };
         let Ok(bytes) = frame.map_err(broken)?.into_data() else { continue };
-        if data.len() + bytes.len() > MAX_CHUNK {
+        if data.len() + bytes.len() > most {
             return Err(too_long());
         }
         data.extend_from_slice(&bytes);

@@ -1,5 +1,6 @@
 //! One upload as the catalog knows it.
 
+use super::memory::UploadMemory;
 use crate::Deps;
 use async_trait::async_trait;
 use futures::future::ready;
@@ -94,12 +95,17 @@ impl Session {
     }
 
     /// A writer of the source's bytes that knows what of `range` is recorded, and what the catalog answered to it last.
-    pub async fn writer(&self, range: Range<u64>) -> Result<(SourceWriter, Arc<Recording>), Problem> {
+    pub async fn writer(
+        &self,
+        range: Range<u64>,
+        memory: &UploadMemory,
+    ) -> Result<(SourceWriter, Arc<Recording>), Problem> {
         let recorded = self.recorded(range).await?;
         let recording =
             Arc::new(Recording { deps: self.deps.clone(), source: self.source.clone(), wants: watch::channel(None).0 });
         let objects = Arc::clone(&self.deps.objects);
-        Ok((SourceWriter::new(self.source.id, objects, recording.clone(), recorded), recording))
+        let blocks = Arc::clone(memory.blocks());
+        Ok((SourceWriter::new(self.source.id, objects, recording.clone(), recorded, blocks), recording))
     }
 
     /// Arrivals and wants from now on, beginning with the present wants.

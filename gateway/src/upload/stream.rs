@@ -1,9 +1,11 @@
 //! The bidirectional stream of pieces: durable ranges and wants go back while pieces still come.
 //!
 //! Each stream has a task of its own, which outlives a client that has gone for as long as it takes to store what was
-//! gathered: what is here need not be sent again. It takes the next piece only while the writer has room, so a slow disk
-//! slows the client down, and merges answers that the client does not read.
+//! gathered: what is here need not be sent again. It takes the next piece only while the writer has room and its share of
+//! the memory covers it, so a slow disk or many others slow the client down, and merges answers that the client does not
+//! read.
 
+use super::memory::{Share, UploadMemory};
 use super::session::{Session, confused};
 use crate::{Deps, live};
 use futures::StreamExt;
@@ -15,9 +17,10 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
+use vidstream_mesh::serve::STREAM_WINDOW;
 use vidstream_proto::error::{Problem, Reason};
 use vidstream_proto::pb::stream_pieces_request::Message;
-use vidstream_proto::upload::Piece;
+use vidstream_proto::upload::{MAX_PIECE, Piece};
 use vidstream_proto::{field, pb, ranges};
 use vidstream_source::ranges::ByteRanges;
 use vidstream_source::writer::SourceWriter;
@@ -28,14 +31,23 @@ type Pieces = Streaming<pb::StreamPiecesRequest>;
 
 /// After so long without a piece, what was gathered is stored as it is. Long enough that a slow line still fills cells.
 const PAUSE: Duration = Duration::from_secs(3);
+/// The largest message of a stream: a piece with room for what is around it.
+pub const MAX_MESSAGE: usize = MAX_PIECE + (128 << 10);
+/// What a stream holds besides what is gathered, bytes: what nobody has read yet, and the message that is being read.
+const UNGATHERED: u64 = STREAM_WINDOW as u64 + MAX_MESSAGE as u64;
+/// What a stream gets at its opening, bytes. A little more than it needs to go on, or it would store each piece for itself.
+const OPENING_SHARE: u64 = 4 << 20;
+/// What a stream keeps that brought no piece for [`PAUSE`], bytes. It is read all the time, so nothing waits unread.
+const RESTING_SHARE: u64 = 64 << 10;
 /// How long a client has to say which upload it means.
 const OPENING: Duration = Duration::from_secs(30);
 
-/// Takes the pieces of one stream. Problems are the stream's last word.
-pub fn serve(deps: Deps, pieces: Pieces) -> Answers {
+/// Takes the pieces of one stream, of which `memory` has an opening share. Problems are the stream's last word.
+pub fn serve(deps: Deps, memory: &UploadMemory, pieces: Pieces) -> Result<Answers, Problem> {
+    let held = Held { share: memory.begin(OPENING_SHARE)?, memory: memory.clone() };
     let (answers, stream) = mpsc::channel(1);
     let last = answers.clone();
-    let task = tokio::spawn(Box::pin(run(deps, pieces, answers)));
+    let task = tokio::spawn(Box::pin(run(deps, held, pieces, answers)));
     tokio::spawn(async move {
         let outcome = task.await.unwrap_or_else(|panic| {
             tracing::error!(%panic, "an upload's task ended that must not");
@@ -46,22 +58,30 @@ pub fn serve(deps: Deps, pieces: Pieces) -> Answers {
             let _ = last.send(Err(problem.into())).await;
         }
     });
-    ReceiverStream::new(stream).boxed()
+    Ok(ReceiverStream::new(stream).boxed())
+}
+
+/// A stream's part of the memory of all.
+struct Held {
+    share: Share,
+    memory: UploadMemory,
 }
 
 async fn run(
     deps: Deps,
+    held: Held,
     mut pieces: Pieces,
     answers: mpsc::Sender<Result<pb::StreamPiecesResponse, Status>>,
 ) -> Result<(), Problem> {
     let Some(session) = open(&deps, &mut pieces).await? else { return Ok(()) };
     // First the watch, then the records: what arrives between them is heard twice rather than never.
     let notices = session.watch().await?;
-    let (writer, _) = session.writer(0..session.source().size).await?;
+    let (writer, _) = session.writer(0..session.source().size, &held.memory).await?;
     let present = writer.recorded().recorded();
     let mut upload = Upload {
         deps,
         session,
+        share: held.share,
         writer,
         pieces,
         notices,
@@ -72,7 +92,7 @@ async fn run(
         changed: true,
         taking: true,
         writing: true,
-        gathered: None,
+        gathered: Some(Instant::now()),
     };
     match upload.run().await {
         Ok(()) => Ok(()),
@@ -99,6 +119,8 @@ async fn open(deps: &Deps, pieces: &mut Pieces) -> Result<Option<Session>, Probl
 struct Upload {
     deps: Deps,
     session: Session,
+    /// Covers what is unread, what is being read and what is gathered.
+    share: Share,
     writer: SourceWriter,
     pieces: Pieces,
     notices: Streaming<pb::WatchSourceResponse>,
@@ -114,7 +136,7 @@ struct Upload {
     taking: bool,
     /// The writer has not failed.
     writing: bool,
-    /// When the last piece came that may still be gathered.
+    /// When the last piece came, unless that is long ago: what is gathered was stored then, and the stream rests.
     gathered: Option<Instant>,
 }
 
@@ -126,8 +148,9 @@ impl Upload {
         let mut stopped = pin!(stopping.cancelled());
         while self.taking || self.changed || self.writer.held() > 0 {
             let pause = self.gathered.map_or_else(Instant::now, |at| at + PAUSE);
+            let takes = self.taking && self.makes_room();
             tokio::select! {
-                piece = self.pieces.next(), if self.taking && self.writer.has_room() => match piece {
+                piece = self.pieces.next(), if takes => match piece {
                     Some(piece) => self.take(piece)?,
                     None => self.end(),
                 },
@@ -152,10 +175,25 @@ impl Upload {
         Ok(())
     }
 
+    /// Whether the next piece can be taken. If not, something is on its way to the disk and makes room.
+    fn makes_room(&mut self) -> bool {
+        if !self.writer.has_room() {
+            return false;
+        }
+        let footprint = self.writer.footprint();
+        let rests = self.gathered.is_none() && footprint == 0;
+        if self.share.cover(if rests { RESTING_SHARE } else { OPENING_SHARE.max(UNGATHERED + footprint) }) {
+            return true;
+        }
+        self.writer.flush();
+        false
+    }
+
     fn take(&mut self, message: Result<pb::StreamPiecesRequest, Status>) -> Result<(), Problem> {
         let Some(Message::Piece(piece)) = message?.message else {
             return Err(Problem::field("piece", "every message after the first is a piece"));
         };
+        self.share.begin_again(OPENING_SHARE)?;
         self.writer.push(Piece::try_from(piece)?)?;
         self.gathered = Some(Instant::now());
         Ok(())

@@ -4,6 +4,7 @@ mod catalog;
 mod chunks;
 mod completion;
 mod http;
+mod pressure;
 mod streams;
 mod transcoder;
 mod videos;

@@ -10,9 +10,9 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::Streaming;
 use tonic::service::Routes;
 use tonic::transport::Endpoint;
+use tonic::{Status, Streaming};
 use vidstream_backends::objects::{FileStore, ObjectStore};
 use vidstream_gateway::{Config, Deps, Gateway};
 use vidstream_mesh::channel::Channel;
@@ -188,11 +188,20 @@ pub struct Stream {
 
 impl Stream {
     /// Sends `first` as the first message.
-    pub async fn begin(mut client: Uploads, first: Message) -> Self {
+    pub async fn begin(client: Uploads, first: Message) -> Self {
+        Self::try_begin(client, first).await.expect("a stream")
+    }
+
+    async fn try_begin(mut client: Uploads, first: Message) -> Result<Self, Status> {
         let (pieces, stream) = mpsc::channel(1);
         pieces.send(pb::StreamPiecesRequest { message: Some(first) }).await.expect("there is room for one");
-        let answers = client.stream_pieces(ReceiverStream::new(stream)).await.expect("a stream").into_inner();
-        Self { pieces: Some(pieces), answers, durable: ByteRanges::new(), wants: ByteRanges::new() }
+        let answers = client.stream_pieces(ReceiverStream::new(stream)).await?.into_inner();
+        Ok(Self { pieces: Some(pieces), answers, durable: ByteRanges::new(), wants: ByteRanges::new() })
+    }
+
+    /// A stream, unless it is refused at once.
+    pub async fn try_open(client: Uploads, upload: &pb::Upload) -> Result<Self, Status> {
+        Self::try_begin(client, open(upload)).await
     }
 
     pub async fn open(client: Uploads, upload: &pb::Upload) -> Self {

@@ -1,7 +1,7 @@
 use std::future::Future;
 
 use tempfile::TempDir;
-use vidstream_backends::objects::FileStore;
+use vidstream_backends::objects::{FileStore, blocks::Blocks};
 use vidstream_proto::upload::Piece;
 
 use super::*;
@@ -46,7 +46,7 @@ impl Bench {
     async fn arrive(&self, range: Range<u64>) {
         let known = self.catalog.map().clone();
         let recorder = Arc::<Catalog>::clone(&self.catalog);
-        let mut writer = SourceWriter::new(self.source, Arc::clone(&self.store), recorder, known);
+        let mut writer = SourceWriter::new(self.source, Arc::clone(&self.store), recorder, known, Blocks::keeping(4));
         for start in range.clone().step_by(CELL as usize) {
             let data = self.bytes(start..range.end.min(start + CELL));
             writer.push(Piece { offset: start, crc32c: crc32c(&data), data }).unwrap();

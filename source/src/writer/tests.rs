@@ -38,7 +38,8 @@ impl Bench {
     }
 
     fn writer_that_knows(&self, recorded: ExtentMap) -> SourceWriter {
-        SourceWriter::new(self.source, Arc::clone(&self.store), Arc::<Catalog>::clone(&self.catalog), recorded)
+        let catalog = Arc::<Catalog>::clone(&self.catalog);
+        SourceWriter::new(self.source, Arc::clone(&self.store), catalog, recorded, Blocks::keeping(4))
     }
 
     fn size(&self) -> u64 {

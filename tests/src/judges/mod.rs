@@ -5,3 +5,4 @@ pub mod curl;
 pub mod ffmpeg;
 pub mod grpcurl;
 pub mod playlists;
+pub mod strace;

@@ -9,6 +9,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("vidstream-proto", &[]),
     ("vidstream-media", &[]),
     ("vidstream-backends", &[]),
+    ("vidstream-points", &[]),
     ("vidstream-mesh", &["vidstream-proto"]),
     ("vidstream-source", &["vidstream-proto", "vidstream-backends"]),
     ("vidstream-catalog", &["vidstream-proto", "vidstream-mesh", "vidstream-source", "vidstream-backends"]),

@@ -7,7 +7,7 @@ use vidstream_tests::judges::curl;
 use vidstream_tests::server::Server;
 use vidstream_tests::vidctl::{Person, id};
 
-fn files(folder: &Path) -> usize {
+pub(crate) fn files(folder: &Path) -> usize {
     let Ok(entries) = folder.read_dir() else { return 0 };
     let entries = entries.map(|entry| entry.expect("an entry").path());
     // What writers of this moment need is no object.
@@ -16,7 +16,7 @@ fn files(folder: &Path) -> usize {
 }
 
 /// Asks until it holds; a minute at most.
-fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let patience = Instant::now() + Duration::from_mins(1);
     while !holds() {
         assert!(Instant::now() < patience, "never: {what}");

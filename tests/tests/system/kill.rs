@@ -27,7 +27,7 @@ fn durable(server: &Server, upload_id: &str) -> u64 {
     runtime.block_on(ask).iter().map(|range| range.end - range.start).sum()
 }
 
-fn blake3_of_source(server: &Server, video: &str) -> blake3::Hash {
+pub(crate) fn blake3_of_source(server: &Server, video: &str) -> blake3::Hash {
     let url = format!("{}/videos/{video}/source", server.address);
     let mut curl = Command::new("curl").args(["-sS", &url]).stdout(Stdio::piped()).spawn().expect("curl runs");
     let mut hasher = blake3::Hasher::new();

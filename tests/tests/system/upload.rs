@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use tokio_stream::StreamExt;
 use tonic::Code;
 use tonic::transport::Channel;
@@ -15,16 +15,16 @@ use vidstream_tests::clips;
 use vidstream_tests::judges::curl::{self, Answer};
 use vidstream_tests::server::Server;
 
-const GRANULE: usize = 64 << 10;
-const MIB: usize = 1 << 20;
+pub(crate) const GRANULE: usize = 64 << 10;
+pub(crate) const MIB: usize = 1 << 20;
 
-type Client = UploadServiceClient<Channel>;
+pub(crate) type Client = UploadServiceClient<Channel>;
 
-async fn client(server: &Server) -> Client {
+pub(crate) async fn client(server: &Server) -> Client {
     Client::connect(server.address.clone()).await.expect("it answers").max_encoding_message_size(16 * MIB)
 }
 
-async fn create(client: &mut Client, size: usize) -> pb::Upload {
+pub(crate) async fn create(client: &mut Client, size: usize) -> pb::Upload {
     let request = pb::CreateUploadRequest {
         request_id: RequestId::generate().to_string(),
         file_name: "bytes.bin".into(),
@@ -34,7 +34,7 @@ async fn create(client: &mut Client, size: usize) -> pb::Upload {
     client.create_upload(request).await.expect("created").into_inner().upload.expect("an upload")
 }
 
-fn chunk(upload: &pb::Upload, offset: usize, data: &[u8]) -> pb::PutChunkRequest {
+pub(crate) fn chunk(upload: &pb::Upload, offset: usize, data: &[u8]) -> pb::PutChunkRequest {
     pb::PutChunkRequest {
         upload_id: upload.id.clone(),
         offset: offset as u64,
@@ -43,17 +43,17 @@ fn chunk(upload: &pb::Upload, offset: usize, data: &[u8]) -> pb::PutChunkRequest
     }
 }
 
-fn piece(offset: usize, data: &[u8]) -> pb::StreamPiecesRequest {
+pub(crate) fn piece(offset: usize, data: &[u8]) -> pb::StreamPiecesRequest {
     let piece = pb::Piece { offset: offset as u64, data: Bytes::copy_from_slice(data), crc32c: crc32c::crc32c(data) };
     pb::StreamPiecesRequest { message: Some(pb::stream_pieces_request::Message::Piece(piece)) }
 }
 
-fn open(upload: &pb::Upload) -> pb::StreamPiecesRequest {
+pub(crate) fn open(upload: &pb::Upload) -> pb::StreamPiecesRequest {
     let open = pb::OpenStream { upload_id: upload.id.clone() };
     pb::StreamPiecesRequest { message: Some(pb::stream_pieces_request::Message::Open(open)) }
 }
 
-async fn complete(client: &mut Client, upload: &pb::Upload, blake3: Vec<u8>) -> Result<pb::Video, Problem> {
+pub(crate) async fn complete(client: &mut Client, upload: &pb::Upload, blake3: Vec<u8>) -> Result<pb::Video, Problem> {
     let request = pb::CompleteUploadRequest {
         request_id: RequestId::generate().to_string(),
         upload_id: upload.id.clone(),
@@ -62,7 +62,7 @@ async fn complete(client: &mut Client, upload: &pb::Upload, blake3: Vec<u8>) -> 
     Ok(client.complete_upload(request).await?.into_inner().video.expect("a video"))
 }
 
-fn bytes(size: usize) -> Vec<u8> {
+pub(crate) fn bytes(size: usize) -> Vec<u8> {
     let folder = tempfile::tempdir().expect("a temporary folder");
     std::fs::read(clips::noise(folder.path(), "bytes", size as u64)).expect("readable")
 }
@@ -169,6 +169,14 @@ fn put(server: &Server, upload: &pb::Upload, offset: &str, body: &Path, headers:
     curl::curl(&arguments)
 }
 
+/// A chunk by `PUT`.
+pub(crate) fn put_whole(server: &Server, upload: &pb::Upload, offset: usize, data: &[u8]) -> Answer {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let body = folder.path().join("body");
+    std::fs::write(&body, data).expect("written");
+    put(server, upload, &offset.to_string(), &body, &[&digest(data)])
+}
+
 fn digest(data: &[u8]) -> String {
     format!("Content-Digest: crc32c=:{}:", BASE64_STANDARD.encode(crc32c::crc32c(data).to_be_bytes()))
 }
@@ -219,14 +227,19 @@ async fn media_of_an_incomplete_upload_is_not_served() {
     }
 }
 
+/// A clip of more than one cell, its index at the end.
+pub(crate) fn long_clip() -> PathBuf {
+    clips::made(
+        "long-last.mp4",
+        "-f lavfi -i testsrc2=size=640x360:rate=25:duration=20 -c:v libx264 -preset ultrafast -b:v 12M -maxrate 12M -bufsize 12M -x264-params nal-hrd=cbr -g 50 -pix_fmt yuv420p",
+    )
+}
+
 #[tokio::test]
 async fn an_index_at_the_end_is_wanted_first() {
     let server = Server::start();
     let mut client = client(&server).await;
-    let clip = clips::made(
-        "long-last.mp4",
-        "-f lavfi -i testsrc2=size=640x360:rate=25:duration=20 -c:v libx264 -preset ultrafast -b:v 12M -maxrate 12M -bufsize 12M -x264-params nal-hrd=cbr -g 50 -pix_fmt yuv420p",
-    );
+    let clip = long_clip();
     let data = std::fs::read(&clip).expect("readable");
     assert!(data.len() > 12 * MIB, "{} bytes", data.len());
     let upload = create(&mut client, data.len()).await;

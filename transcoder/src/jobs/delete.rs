@@ -13,6 +13,7 @@ const STEPS: u32 = 60;
 pub(super) async fn run(mut task: Task<'_>) -> Result<pb::DeleteResult, Failure> {
     let deadline = task.tools.config.write_deadline;
     let first = sweep(&task).await?;
+    tracing::trace!(name: "delete.first", target: "point", "a source's objects are deleted once");
     let mut meter = task.gauge.measure(deadline.as_secs_f64().max(f64::MIN_POSITIVE));
     let begun = Instant::now();
     let mut waiting = async || {
@@ -26,6 +27,7 @@ pub(super) async fn run(mut task: Task<'_>) -> Result<pb::DeleteResult, Failure>
         waiting().await;
     }
     let second = sweep(&task).await?;
+    tracing::trace!(name: "delete.second", target: "point", "a source's objects are deleted, which nobody knows");
     Ok(pb::DeleteResult { objects: first + second })
 }
 

@@ -19,7 +19,9 @@ const PROMPT: Duration = Duration::from_millis(500);
 pub(super) async fn run(mut task: Task<'_>) -> Result<pb::IndexResult, Failure> {
     let indexed = index(&mut task).await?;
     let name = names::media_index(task.lease.source.id, task.lease.job.fence);
+    tracing::trace!(name: "index.made", target: "point", "an index is made and not stored");
     task.tools.objects.put(&name, vec![indexed.stored]).await?;
+    tracing::trace!(name: "index.stored", target: "point", "an index is stored, which nobody knows");
     Ok(pb::IndexResult { object: name.to_string(), ..indexed.result })
 }
 

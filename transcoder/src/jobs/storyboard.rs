@@ -19,7 +19,9 @@ pub(super) async fn run(task: Task<'_>) -> Result<pb::StoryboardResult, Failure>
     let tile = even(plan.tile_width, plan.tile_height)?;
     let (sender, receiver) = pictures();
     let decoded = task.decode(&index, &keyframes, tile, sender);
+    tracing::trace!(name: "storyboard.begun", target: "point", "pictures are about to be decoded");
     let ((), (sheets, mut meter)) = futures::try_join!(decoded, lay(&plan, receiver, meter))?;
+    tracing::trace!(name: "storyboard.made", target: "point", "sheets are made and not stored");
 
     let mut result = pb::StoryboardResult {
         sheets: Vec::new(),
@@ -35,6 +37,7 @@ pub(super) async fn run(task: Task<'_>) -> Result<pb::StoryboardResult, Failure>
     for (number, sheet) in sheets.into_iter().enumerate() {
         let name = names::sheet(task.lease.source.id, task.lease.job.fence, number);
         task.tools.objects.put(&name, vec![sheet]).await?;
+        tracing::trace!(name: "storyboard.stored", target: "point", "a sheet is stored, which nobody knows");
         result.sheets.push(name.to_string());
         meter.done(to_float(keyframes.len() + number + 1));
     }

@@ -5,6 +5,8 @@ import type { Video } from "../gen/vidstream/v1/video_pb";
 const CELL = 8 * 1024 * 1024;
 const PARALLEL = 2;
 const ATTEMPTS = 6;
+/** How often the server may say when to come back: it lives, and others are before us. */
+const TURNS = 1000;
 
 const worker = new Worker(new URL("./sum.worker.ts", import.meta.url), { type: "module" });
 const waiting = new Map<number, (sum?: number) => void>();
@@ -25,6 +27,12 @@ function crc32c(chunk: Blob): Promise<number> {
   });
 }
 
+/** The milliseconds after which the server asked to come back, if it did (`Retry-After` in seconds). */
+function told(response: Response): number | undefined {
+  const seconds = Number(response.headers.get("Retry-After") ?? NaN);
+  return seconds >= 0 && seconds <= 300 ? seconds * 1000 : undefined;
+}
+
 /** An error that trying again does not mend. */
 const final = (sentence: string) => Object.assign(new Error(sentence), { final: true });
 
@@ -42,18 +50,22 @@ async function put(uploadId: string, file: File, cell: number, signal: AbortSign
   const offset = cell * CELL;
   const chunk = file.slice(offset, Math.min(offset + CELL, file.size));
   const headers = { "Content-Digest": digest(await crc32c(chunk)) };
-  for (let attempt = 1; ; attempt++) {
+  for (let attempt = 1, turn = 1; ; attempt++) {
+    let wait: number | undefined;
     try {
       const response = await fetch(`/uploads/${uploadId}/bytes?offset=${offset}`, { method: "PUT", body: chunk, headers, signal });
       if (response.ok) return (await response.json()) as Answer;
+      wait = told(response);
       const problem = (await response.json().catch(() => ({}))) as { detail?: string; reason?: string };
       const sentence = problem.detail ?? `the server answered ${response.status}`;
       // Bytes that were damaged on their way are sent again, as what an overloaded server refused.
       const again = response.status >= 500 || response.status === 429 || problem.reason === "CHECKSUM_MISMATCH";
       throw again ? new Error(sentence) : final(sentence);
     } catch (error) {
-      if (signal.aborted || attempt === ATTEMPTS || (error as { final?: boolean }).final) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 250 * 2 ** attempt * (0.5 + Math.random())));
+      // Waiting in turn is no failed attempt.
+      if (wait !== undefined && turn++ < TURNS) attempt--;
+      if (signal.aborted || attempt >= ATTEMPTS || (error as { final?: boolean }).final) throw error;
+      await new Promise((resolve) => setTimeout(resolve, Math.max(wait ?? 0, 250 * 2 ** attempt * (0.5 + Math.random()))));
     }
   }
 }
