@@ -64,6 +64,21 @@ pub struct Args {
     /// How long an unfinished upload is kept after its last recorded byte [default: 7d]
     #[arg(long, value_name = "DURATION")]
     pub upload_expiry: Option<String>,
+    /// Largest index (moov) of a file that is read [default: 256MiB]
+    #[arg(long, value_name = "SIZE")]
+    pub max_index: Option<String>,
+    /// Most samples of a file, of all tracks together [default: 20000000]
+    #[arg(long, value_name = "N")]
+    pub max_samples: Option<String>,
+    /// Most tracks of a file [default: 1000]
+    #[arg(long, value_name = "N")]
+    pub max_tracks: Option<String>,
+    /// Most pixels of a picture [default: 35651584, 8192 by 4352]
+    #[arg(long, value_name = "N")]
+    pub max_pixels: Option<String>,
+    /// Longest that a video may last [default: 48h]
+    #[arg(long, value_name = "DURATION")]
+    pub max_duration: Option<String>,
     /// Listen beyond loopback although there are no accounts: everyone who reaches the address may do everything
     #[arg(long)]
     pub insecure_public: bool,
@@ -120,6 +135,11 @@ impl Args {
             ("stall-timeout", &self.stall_timeout),
             ("upload-memory", &self.upload_memory),
             ("upload-expiry", &self.upload_expiry),
+            ("max-index", &self.max_index),
+            ("max-samples", &self.max_samples),
+            ("max-tracks", &self.max_tracks),
+            ("max-pixels", &self.max_pixels),
+            ("max-duration", &self.max_duration),
             ("purge-after", &self.purge_after),
             ("write-deadline", &self.write_deadline),
             ("ffmpeg", &self.ffmpeg),

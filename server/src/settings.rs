@@ -1,8 +1,11 @@
 //! Settings: default < file < environment < flag, checked as a whole; every mistake is reported at once.
 
+mod media;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 use vidstream_gateway::http::hosts::Hosts;
@@ -12,7 +15,7 @@ use vidstream_mesh::telemetry::LogFormat;
 /// What starts the names of our environment variables.
 const PREFIX: &str = "VIDSTREAM_";
 /// Names of all settings, as flags, file keys and (in upper case) variables.
-const NAMES: [&str; 21] = [
+const NAMES: [&str; 26] = [
     "listen",
     "mesh-listen",
     "data-dir",
@@ -30,6 +33,11 @@ const NAMES: [&str; 21] = [
     "stall-timeout",
     "upload-memory",
     "upload-expiry",
+    "max-index",
+    "max-samples",
+    "max-tracks",
+    "max-pixels",
+    "max-duration",
     "purge-after",
     "write-deadline",
     "ffmpeg",
@@ -63,6 +71,8 @@ pub struct Settings {
     pub upload_memory: u64,
     /// How long an unfinished upload is kept after its last recorded byte.
     pub upload_expiry: Duration,
+    /// Limits of what is read of a file.
+    pub media: vidstream_media::mp4::Limits,
     /// How long a removed video can be restored.
     pub purge_after: Duration,
     /// Longest time a write may take to arrive.
@@ -202,8 +212,9 @@ impl Layers {
             objects: self.read("objects", in_data("file", "objects"), |v| url(v, "file", true)),
             queue: self.read("queue", "local:".into(), |v| url(v, "local", false)),
             events: self.read("events", "local:".into(), |v| url(v, "local", false)),
-            upload_memory: self.read("upload-memory", 256 << 20, memory),
+            upload_memory: self.read("upload-memory", 256 << 20, |v| size(v, MEMORY)),
             upload_expiry: self.read("upload-expiry", Duration::from_hours(7 * 24), timeout),
+            media: self.media(),
             purge_after: self.read("purge-after", Duration::from_hours(24), duration),
             write_deadline: self.read("write-deadline", Duration::from_mins(1), duration),
             ffmpeg: self.read("ffmpeg", "ffmpeg".into(), not_empty),
@@ -299,11 +310,11 @@ fn count(value: &str) -> Result<usize, String> {
     value.parse().ok().filter(|number| (1..=1_000_000).contains(number)).ok_or_else(wrong)
 }
 
-/// The least that uploads can work with: a chunk and a stream at once, bytes.
-const LEAST_MEMORY: u64 = 16 << 20;
+/// What uploads can work with, bytes: at the least a chunk and a stream at once.
+const MEMORY: RangeInclusive<u64> = 16 << 20..=1 << 40;
 
 /// `64MiB`, `1GiB`: powers of 1024, the unit's first letter is enough.
-fn memory(value: &str) -> Result<u64, String> {
+fn size(value: &str, range: RangeInclusive<u64>) -> Result<u64, String> {
     let wrong = || format!("`{value}` is not a size such as 64MiB or 1GiB");
     let digits = value.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = value.split_at(digits);
@@ -315,8 +326,8 @@ fn memory(value: &str) -> Result<u64, String> {
         _ => return Err(wrong()),
     };
     let number: u64 = number.parse().map_err(|_| wrong())?;
-    let bytes = number.checked_mul(1 << shift).filter(|bytes| (LEAST_MEMORY..=1 << 40).contains(bytes));
-    bytes.ok_or_else(|| format!("`{value}` is not between 16MiB and 1024GiB"))
+    let bytes = number.checked_mul(1 << shift).filter(|bytes| range.contains(bytes));
+    bytes.ok_or_else(|| format!("`{value}` is not between {}MiB and {}GiB", range.start() >> 20, range.end() >> 30))
 }
 
 /// A duration that something can be done in.

@@ -67,6 +67,7 @@ pub async fn start(settings: &Settings, life: &Lifecycle) -> anyhow::Result<Mesh
         .config(vidstream_transcoder::Config {
             ffmpeg: settings.ffmpeg.clone().into(),
             write_deadline: settings.write_deadline,
+            media: settings.media,
             ..Default::default()
         })
         .lifecycle(life.clone())

@@ -22,6 +22,8 @@ pub struct Config {
     pub ffmpeg: PathBuf,
     /// What one ffmpeg may use.
     pub limits: Limits,
+    /// Limits of what is read of a file.
+    pub media: vidstream_media::mp4::Limits,
     /// Light jobs at once: indexes, posters, deletions.
     pub light_places: usize,
     /// Storyboards at once.
@@ -43,6 +45,7 @@ impl Default for Config {
         Self {
             ffmpeg: PathBuf::from("ffmpeg"),
             limits: Limits::default(),
+            media: vidstream_media::mp4::Limits::default(),
             light_places: 4,
             picture_places: std::thread::available_parallelism().map_or(1, usize::from),
             waiting_places: 64,

@@ -4,7 +4,7 @@ use super::{Failure, Task, found, generation};
 use bytes::Bytes;
 use std::ops::Range;
 use std::time::Duration;
-use vidstream_media::mp4::{IndexError, Indexer, Limits, Step};
+use vidstream_media::mp4::{IndexError, Indexer, Step};
 use vidstream_media::presentation::Presentation;
 use vidstream_proto::pb;
 use vidstream_source::names;
@@ -36,7 +36,7 @@ async fn index(task: &mut Task<'_>) -> Result<Indexed, Failure> {
     let unhurried = reader.clone().unhurried();
     // How far into the file the walk is: it goes forward, and the file's size is known.
     let mut meter = task.gauge.measure(to_float(size.max(1)));
-    let mut indexer = Indexer::new(size, Limits::default());
+    let mut indexer = Indexer::new(size, task.tools.config.media);
     let mut bytes = Bytes::new();
     loop {
         let step = if bytes.len() < LONG {
