@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 use tokio::sync::{Notify, OnceCell};
 use vidstream_backends::bus::EventBus;
+use vidstream_backends::objects::ObjectStore;
 use vidstream_backends::queue::JobQueue;
 use vidstream_mesh::clock::{self, Clock};
 use vidstream_mesh::lifecycle::Lifecycle;
@@ -30,6 +31,8 @@ pub struct Catalog {
     pub(crate) config: Arc<Config>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) queue: Arc<dyn JobQueue>,
+    /// Only for what nothing refers to: bytes that are used are others' business.
+    pub(crate) objects: Arc<dyn ObjectStore>,
     pub(crate) notices: Notices,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) lifecycle: Lifecycle,
@@ -48,6 +51,7 @@ pub struct Builder {
     store: Arc<dyn Store>,
     queue: Arc<dyn JobQueue>,
     bus: Arc<dyn EventBus>,
+    objects: Arc<dyn ObjectStore>,
     config: Config,
     clock: Arc<dyn Clock>,
     lifecycle: Lifecycle,
@@ -74,11 +78,12 @@ impl Builder {
 
     /// The catalog. [`Catalog::run`] has to run beside it.
     pub fn build(self) -> Catalog {
-        let Self { store, queue, bus, config, clock, lifecycle } = self;
+        let Self { store, queue, bus, objects, config, clock, lifecycle } = self;
         Catalog {
             config: Arc::new(config),
             store,
             queue,
+            objects,
             notices: Notices::new(bus),
             clock,
             lifecycle,
@@ -92,8 +97,14 @@ impl Builder {
 
 impl Catalog {
     /// Begins a catalog over these backends.
-    pub fn builder(store: Arc<dyn Store>, queue: Arc<dyn JobQueue>, bus: Arc<dyn EventBus>) -> Builder {
-        Builder { store, queue, bus, config: Config::default(), clock: clock::system(), lifecycle: Lifecycle::new() }
+    pub fn builder(
+        store: Arc<dyn Store>,
+        queue: Arc<dyn JobQueue>,
+        bus: Arc<dyn EventBus>,
+        objects: Arc<dyn ObjectStore>,
+    ) -> Builder {
+        let (config, clock, lifecycle) = (Config::default(), clock::system(), Lifecycle::new());
+        Builder { store, queue, bus, objects, config, clock, lifecycle }
     }
 
     /// Its gRPC service.

@@ -109,6 +109,11 @@ fn is_unfinished(job: &Job) -> bool {
     matches!(job.state, JobState::Queued | JobState::Leased)
 }
 
+/// Whether its last lease may still bring a result, or has brought one that its source may not show yet.
+pub(crate) fn can_finish(row: &JobRow) -> bool {
+    row.job.state == JobState::Leased || row.unapplied
+}
+
 /// Whether the lease `fence` of `job` is the present one.
 fn check_fence(job: &Job, fence: Fence) -> Result<(), Problem> {
     if job.fence == fence {

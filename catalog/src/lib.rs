@@ -8,6 +8,7 @@ mod apply;
 mod catalog;
 mod config;
 mod feed;
+mod garbage;
 mod jobs;
 mod leases;
 mod lists;

@@ -35,6 +35,7 @@ type Streaming<T> = BoxStream<'static, Result<T, Status>>;
 impl CatalogService for Service {
     type WatchSourceStream = Streaming<pb::WatchSourceResponse>;
     type WatchEntriesStream = Streaming<pb::WatchEntriesResponse>;
+    type CollectObjectsStream = Streaming<pb::CollectObjectsResponse>;
 
     async fn create_source(&self, request: Request<pb::CreateSourceRequest>) -> Answer<pb::CreateSourceResponse> {
         let caller = caller::of(&request)?;
@@ -169,6 +170,11 @@ impl CatalogService for Service {
         let query = JobsQuery { source, unfinished_only: request.unfinished_only, limit };
         let jobs = self.catalog.list_jobs(query).await?;
         Ok(Response::new(pb::ListJobsResponse { jobs: jobs.into_iter().map(Into::into).collect() }))
+    }
+
+    async fn collect_objects(&self, request: Request<pb::CollectObjectsRequest>) -> Answer<Self::CollectObjectsStream> {
+        let collection = self.catalog.collect_objects(request.into_inner().dry_run);
+        Ok(Response::new(collection.map_err(Status::from).boxed()))
     }
 }
 

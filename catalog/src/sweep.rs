@@ -1,5 +1,5 @@
-//! The loops: a pass at intervals that repairs what a crash left out, purges when their time comes, and the copies of
-//! uploads' progress.
+//! The loops: a pass at intervals that repairs what a crash left out, purges when their time comes, the copies of
+//! uploads' progress, and now and then the garbage.
 
 use crate::Catalog;
 use crate::leases::Observer;
@@ -21,7 +21,8 @@ impl Catalog {
     /// Sweeps, purges and notes progress until the lifecycle stops. A store that fails is waited for.
     pub async fn run(self) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         let stopping = self.lifecycle.stopping().clone();
-        let work = async { tokio::join!(self.sweep_loop(), self.due_loop(), self.arrivals_loop()) };
+        let work =
+            async { { tokio::join!(self.sweep_loop(), self.due_loop(), self.arrivals_loop(), self.garbage_loop()) } };
         tokio::select! {
             () = stopping.cancelled() => {}
             _ = work => {}
@@ -139,7 +140,7 @@ where
 }
 
 /// Failures of the store are nobody's answer here: the next pass tries again.
-fn report(step: &'static str, outcome: Result<(), Problem>) {
+pub(crate) fn report(step: &'static str, outcome: Result<(), Problem>) {
     if let Err(problem) = outcome {
         tracing::warn!(step, error = %problem, "a step of the sweep failed; the next one tries again");
     }

@@ -3,6 +3,7 @@
 use crate::text::{self, clean};
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use vidstream_proto::pb;
+use vidstream_proto::pb::collect_garbage_response::Event as Garbage;
 use vidstream_proto::pb::watch_videos_response::Event;
 
 /// A table of videos. The title, which may be long, stands last; nothing is broken into lines, so ids can be copied.
@@ -49,6 +50,26 @@ pub fn event(event: &Event) -> Option<String> {
         Event::Progress(progress) => row(&progress.video_id, text::stage(progress.stage()), &text::progress(progress)),
         Event::Current(_) => return None,
     })
+}
+
+/// An object that is garbage, or what a collection came to, in one line.
+pub fn garbage(event: &Garbage) -> String {
+    match event {
+        Garbage::Found(found) => {
+            let age = text::duration(found.age.as_ref()).unwrap_or_default();
+            let (size, age) = (text::size(found.size), text::wait_time(age));
+            format!("{size:>10}  {age:>7} old  {:<12}  {}", text::garbage_reason(found.reason()), clean(&found.name))
+        }
+        Garbage::Total(total) => {
+            let done = if total.removed { "removed" } else { "would remove" };
+            let size = text::size(total.garbage_bytes);
+            let young = match total.young {
+                0 => String::new(),
+                young => format!("; {young} more may be garbage, but it is too early to tell"),
+            };
+            format!("{done} {} of {} objects, {size}{young}", total.garbage, total.seen)
+        }
+    }
 }
 
 fn row(id: &str, what: &str, rest: &str) -> String {

@@ -119,6 +119,17 @@ pub fn stage(stage: pb::Stage) -> &'static str {
     }
 }
 
+/// Why an object is garbage, in a word or two.
+pub fn garbage_reason(reason: pb::GarbageReason) -> &'static str {
+    match reason {
+        pb::GarbageReason::Unspecified => "garbage",
+        pb::GarbageReason::NoSource => "no source",
+        pb::GarbageReason::NotRecorded => "not recorded",
+        pb::GarbageReason::Superseded => "superseded",
+        pb::GarbageReason::Unknown => "unknown",
+    }
+}
+
 /// How far a stage is, such as `45 %, 3.2x, 4 s to 6 s left`.
 pub fn progress(progress: &pb::Progress) -> String {
     match progress.state() {

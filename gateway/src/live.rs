@@ -1,4 +1,5 @@
-//! Live updates: the catalog's feed and the transcoder's progress, as one stream to each client.
+//! Live updates: the catalog's feed and the transcoder's progress, as one stream to each client; and a collection of garbage,
+//! told as it goes.
 
 use crate::{Deps, service};
 use futures::future::ready;
@@ -58,6 +59,20 @@ pub async fn progress(deps: &Deps, video: VideoId) -> Result<Answers<pb::WatchPr
     let stages = deps.ask(deps.transcoder.clone().watch_source_progress(call)).await?;
     let stages = stages.map(|stage| Ok(pb::WatchProgressResponse { progress: stage?.progress }));
     Ok(until_stopping(deps, stages))
+}
+
+/// Garbage as the catalog finds it.
+pub async fn garbage(deps: &Deps, dry_run: bool) -> Result<Answers<pb::CollectGarbageResponse>, Problem> {
+    use pb::{collect_garbage_response::Event as Public, collect_objects_response::Event};
+    let found = deps.ask(deps.catalog.clone().collect_objects(pb::CollectObjectsRequest { dry_run })).await?;
+    let found = found.map(|message| {
+        let event = message?.event.map(|event| match event {
+            Event::Found(garbage) => Public::Found(garbage),
+            Event::Total(total) => Public::Total(total),
+        });
+        Ok(pb::CollectGarbageResponse { event })
+    });
+    Ok(until_stopping(deps, found))
 }
 
 fn public(change: pb::WatchEntriesResponse) -> pb::WatchVideosResponse {

@@ -48,6 +48,7 @@ fn checked(entry: Option<pb::Entry>) -> Result<Entry, Problem> {
 impl GatewayService for Videos {
     type WatchVideosStream = BoxStream<'static, Result<pb::WatchVideosResponse, Status>>;
     type WatchProgressStream = BoxStream<'static, Result<pb::WatchProgressResponse, Status>>;
+    type CollectGarbageStream = BoxStream<'static, Result<pb::CollectGarbageResponse, Status>>;
 
     async fn list_videos(
         &self,
@@ -127,5 +128,12 @@ impl GatewayService for Videos {
         let id = field::id("video_id", &request.into_inner().video_id)?;
         let playback = Some(addresses::of(&entry(&self.deps, id).await?, &self.deps.config.public_url)?);
         Ok(Response::new(pb::GetPlaybackResponse { playback }))
+    }
+
+    async fn collect_garbage(
+        &self,
+        request: Request<pb::CollectGarbageRequest>,
+    ) -> Result<Response<Self::CollectGarbageStream>, Status> {
+        Ok(Response::new(live::garbage(&self.deps, request.into_inner().dry_run).await?))
     }
 }

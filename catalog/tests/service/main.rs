@@ -4,6 +4,7 @@
 mod crashes;
 mod dying;
 mod feed;
+mod garbage;
 mod jobs;
 mod lists;
 mod removal;

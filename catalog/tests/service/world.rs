@@ -2,11 +2,13 @@
 
 use bytes::Bytes;
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tempfile::TempDir;
 use tokio::time::Instant;
 use vidstream_backends::bus::{EventBus, LocalBus};
+use vidstream_backends::objects::{FileStore, ObjectStore};
 use vidstream_backends::queue::{JobQueue, LocalQueue};
 use vidstream_catalog::store::{self, Store, StoreUrl};
 use vidstream_catalog::{Catalog, Config};
@@ -44,6 +46,7 @@ pub struct World {
     pub life: Lifecycle,
     pub queue: Arc<LocalQueue>,
     pub store: Arc<dyn Store>,
+    pub objects: Arc<dyn ObjectStore>,
     pub config: Config,
     clock: Arc<TokioClock>,
     folder: Arc<TempDir>,
@@ -75,11 +78,12 @@ impl World {
         let store = store::open(&StoreUrl::Sqlite(folder.path().join("catalog.db"))).await.unwrap();
         let (queue, bus, life) = (Arc::new(LocalQueue::default()), Arc::new(LocalBus::default()), Lifecycle::new());
         let (bells, notices): (Arc<dyn JobQueue>, Arc<dyn EventBus>) = (queue.clone(), bus);
-        let builder = Catalog::builder(wrap(store.clone()), bells, notices);
+        let objects: Arc<dyn ObjectStore> = Arc::new(FileStore::open(folder.path().join("objects")).await.unwrap());
+        let builder = Catalog::builder(wrap(store.clone()), bells, notices, objects.clone());
         let builder = builder.config(config.clone()).clock(clock.clone()).lifecycle(life.clone());
         let catalog = builder.build();
         let client = Client::new(in_process::channel(catalog.service()));
-        Self { client, catalog, life, queue, store, config, clock, folder }
+        Self { client, catalog, life, queue, store, objects, config, clock, folder }
     }
 
     pub fn run(self) -> Self {
@@ -96,6 +100,11 @@ impl World {
     pub async fn reopen_over(&self, wrap: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>) -> Self {
         self.life.stopped().cancel();
         Self::open(self.folder.clone(), self.clock.clone(), self.config.clone(), wrap).await
+    }
+
+    /// The file of an object.
+    pub fn file(&self, object: &str) -> PathBuf {
+        self.folder.path().join("objects").join(object)
     }
 
     pub async fn create(&mut self, size: u64) -> pb::Source {

@@ -170,6 +170,7 @@ macro_rules! service {
         impl CatalogService for Catalog {
             type WatchSourceStream = Answers<pb::WatchSourceResponse>;
             type WatchEntriesStream = Answers<pb::WatchEntriesResponse>;
+            type CollectObjectsStream = Answers<pb::CollectObjectsResponse>;
 
             $($used)*
 
@@ -206,6 +207,10 @@ service! {
         }
 
         async fn watch_source(&self, _: Request<pb::WatchSourceRequest>) -> Answer<Self::WatchSourceStream> {
+            Err(Status::unimplemented("playback does not call this"))
+        }
+
+        async fn collect_objects(&self, _: Request<pb::CollectObjectsRequest>) -> Answer<Self::CollectObjectsStream> {
             Err(Status::unimplemented("playback does not call this"))
         }
     }

@@ -7,6 +7,7 @@ mod browser;
 mod commands;
 mod deletion;
 mod edge;
+mod garbage;
 mod http;
 mod kill;
 mod playback;

@@ -200,6 +200,7 @@ macro_rules! unused {
         impl CatalogService for Catalog {
             type WatchSourceStream = BoxStream<'static, Result<pb::WatchSourceResponse, Status>>;
             type WatchEntriesStream = BoxStream<'static, Result<pb::WatchEntriesResponse, Status>>;
+            type CollectObjectsStream = BoxStream<'static, Result<pb::CollectObjectsResponse, Status>>;
 
             $(async fn $name(&self, _: Request<pb::$request>) -> Answer<pb::$response> {
                 unreachable!(concat!(stringify!($name), " is not the transcoder's to call"))
@@ -207,6 +208,10 @@ macro_rules! unused {
 
             async fn watch_entries(&self, _: Request<pb::WatchEntriesRequest>) -> Answer<Self::WatchEntriesStream> {
                 unreachable!("watch_entries is not the transcoder's to call")
+            }
+
+            async fn collect_objects(&self, _: Request<pb::CollectObjectsRequest>) -> Answer<Self::CollectObjectsStream> {
+                unreachable!("collect_objects is not the transcoder's to call")
             }
 
             async fn get_source(&self, _: Request<pb::GetSourceRequest>) -> Answer<pb::GetSourceResponse> {
