@@ -4,6 +4,7 @@ use crate::Config;
 use crate::notices::Notices;
 use crate::service::Service;
 use crate::store::Store;
+use crate::views::Viewers;
 use crate::wants::Wants;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
@@ -37,6 +38,7 @@ pub struct Catalog {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) lifecycle: Lifecycle,
     pub(crate) wants: Arc<Wants>,
+    pub(crate) viewers: Arc<Viewers>,
     /// Sources with bytes recorded since their row last said so.
     pub(crate) arrivals: Arc<Mutex<HashSet<SourceId>>>,
     /// Something becomes due earlier than was known.
@@ -88,6 +90,7 @@ impl Builder {
             clock,
             lifecycle,
             wants: Arc::default(),
+            viewers: Arc::default(),
             arrivals: Arc::default(),
             due: Arc::default(),
             freed: Arc::default(),

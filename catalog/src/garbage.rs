@@ -10,7 +10,7 @@ use crate::jobs::can_finish;
 use crate::store::JobRow;
 use futures::future::ready;
 use futures::stream::{self, BoxStream};
-use futures::{Stream, StreamExt, TryStreamExt};
+use futures::{Stream, TryStreamExt};
 use std::collections::HashSet;
 use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
@@ -149,8 +149,8 @@ impl Collection {
             return Ok(Verdict::Used);
         };
         let patience = self.catalog.config.write_deadline + MARGIN;
-        let old = info.age >= patience && !rows.moved_within(patience, self.catalog.now(), place);
-        Ok(if old { Verdict::Garbage(reason) } else { Verdict::Young })
+        let counted = reason == GarbageReason::Superseded && rows.moved_within(patience, self.catalog.now(), place);
+        Ok(if info.age < patience || counted { Verdict::Young } else { Verdict::Garbage(reason) })
     }
 }
 

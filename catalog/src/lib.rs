@@ -23,6 +23,7 @@ pub mod store;
 mod sweep;
 mod upload;
 mod videos;
+mod views;
 mod wants;
 mod watch;
 

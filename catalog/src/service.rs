@@ -13,6 +13,7 @@ use vidstream_proto::job::{Fence, JobClass, JobId, JobKind};
 use vidstream_proto::pb::catalog_service_server::CatalogService;
 use vidstream_proto::upload::CreateUpload;
 use vidstream_proto::video::{ListVideos, RemoveVideo, RestoreVideo, RetryVideo, UpdateVideo};
+use vidstream_proto::watched::ReportWatched;
 use vidstream_proto::{field, pb};
 use vidstream_source::extents::PageNumber;
 
@@ -170,6 +171,11 @@ impl CatalogService for Service {
         let query = JobsQuery { source, unfinished_only: request.unfinished_only, limit };
         let jobs = self.catalog.list_jobs(query).await?;
         Ok(Response::new(pb::ListJobsResponse { jobs: jobs.into_iter().map(Into::into).collect() }))
+    }
+
+    async fn add_watched(&self, request: Request<pb::AddWatchedRequest>) -> Answer<pb::AddWatchedResponse> {
+        self.catalog.add_watched(ReportWatched::try_from(request.into_inner())?).await?;
+        Ok(Response::new(pb::AddWatchedResponse {}))
     }
 
     async fn collect_objects(&self, request: Request<pb::CollectObjectsRequest>) -> Answer<Self::CollectObjectsStream> {

@@ -3,6 +3,7 @@
 
 use crate::Catalog;
 use crate::leases::Observer;
+use crate::views;
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 use vidstream_proto::error::Problem;
@@ -21,14 +22,23 @@ impl Catalog {
     /// Sweeps, purges and notes progress until the lifecycle stops. A store that fails is waited for.
     pub async fn run(self) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         let stopping = self.lifecycle.stopping().clone();
-        let work =
-            async { { tokio::join!(self.sweep_loop(), self.due_loop(), self.arrivals_loop(), self.garbage_loop()) } };
+        let work = async {
+            tokio::join!(
+                self.sweep_loop(),
+                self.due_loop(),
+                self.arrivals_loop(),
+                self.views_loop(),
+                self.garbage_loop()
+            )
+        };
         tokio::select! {
             () = stopping.cancelled() => {}
             _ = work => {}
         }
         // The rows of open uploads should not be older than they must.
         report("note arrivals", self.note_arrivals().await);
+        // Nor should whoever watches now have done so in vain.
+        report("count views", self.count_views().await);
         Ok(())
     }
 
@@ -101,6 +111,7 @@ impl Catalog {
         self.store.forget_requests(now - self.config.requests_kept).await?;
         self.store.forget_buried(now - self.config.tombstones_kept).await?;
         self.store.forget_jobs(now - self.config.requests_kept).await?;
+        self.store.forget_viewers(now - views::WINDOW).await?;
         Ok(())
     }
 

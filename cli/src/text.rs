@@ -76,6 +76,11 @@ pub fn hex(bytes: &[u8]) -> String {
     })
 }
 
+/// `1 view`, `2 views`.
+pub fn views(count: u64) -> String {
+    if count == 1 { "1 view".to_owned() } else { format!("{count} views") }
+}
+
 /// A video's state in one word.
 pub fn state(state: pb::VideoState) -> &'static str {
     match state {

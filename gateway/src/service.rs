@@ -9,6 +9,7 @@ use vidstream_proto::error::{Problem, Reason};
 use vidstream_proto::ids::VideoId;
 use vidstream_proto::pb::gateway_service_server::GatewayService;
 use vidstream_proto::video::{Entry, ListVideos, RemoveVideo, RestoreVideo, RetryVideo, UpdateVideo};
+use vidstream_proto::watched::ReportWatched;
 use vidstream_proto::{field, pb};
 
 /// [`GatewayService`] over the catalog and the transcoder.
@@ -128,6 +129,15 @@ impl GatewayService for Videos {
         let id = field::id("video_id", &request.into_inner().video_id)?;
         let playback = Some(addresses::of(&entry(&self.deps, id).await?, &self.deps.config.public_url)?);
         Ok(Response::new(pb::GetPlaybackResponse { playback }))
+    }
+
+    async fn report_watched(
+        &self,
+        request: Request<pb::ReportWatchedRequest>,
+    ) -> Result<Response<pb::ReportWatchedResponse>, Status> {
+        let call = pb::AddWatchedRequest::from(ReportWatched::try_from(request.into_inner())?);
+        self.deps.ask(self.deps.catalog.clone().add_watched(call)).await?;
+        Ok(Response::new(pb::ReportWatchedResponse {}))
     }
 
     async fn collect_garbage(

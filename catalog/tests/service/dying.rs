@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::SystemTime;
 use vidstream_catalog::Position;
 use vidstream_catalog::store::{
-    Changes, JobRow, JobsQuery, ListPage, ListQuery, Recorded, RequestRow, Result, Store, StoreError, VideoRow,
+    Changes, Flush, JobRow, JobsQuery, ListPage, ListQuery, Recorded, RequestRow, Result, Store, StoreError, VideoRow,
+    ViewerRow,
 };
-use vidstream_proto::ids::{RequestId, SourceId, UploadId, VideoId};
+use vidstream_proto::ids::{RequestId, SourceId, UploadId, VideoId, ViewerId};
 use vidstream_proto::job::{Job, JobClass, JobId};
 use vidstream_proto::source::Source;
 use vidstream_source::extents::{Extent, PageNumber, RecordPage};
@@ -83,6 +84,7 @@ store! {
         due_videos(now: SystemTime, limit: usize) -> Vec<VideoRow>;
         purging_videos(limit: usize) -> Vec<VideoRow>;
         changes(after: Position, video: Option<VideoId>, limit: usize) -> Option<Changes>;
+        viewers(keys: Vec<(VideoId, ViewerId)>) -> Vec<ViewerRow>;
         position() -> Position;
         source(id: SourceId) -> Option<Source>;
         source_of_upload(id: UploadId) -> Option<Source>;
@@ -107,6 +109,9 @@ store! {
         replace_video(row: VideoRow, expected: i64) -> bool;
         bury_video(id: VideoId, expected: i64, now: SystemTime) -> bool;
         forget_buried(before: SystemTime) -> ();
+        add_views(id: VideoId, views: u64, flush: Flush) -> bool;
+        save_viewers(rows: Vec<ViewerRow>) -> Vec<bool>;
+        forget_viewers(before: SystemTime) -> ();
         insert_source(source: Source) -> bool;
         replace_source(source: Source, expected: i64) -> bool;
         mark_shown(id: SourceId, revision: i64) -> ();

@@ -11,5 +11,6 @@ mod removal;
 mod requests;
 mod scale;
 mod uploads;
+mod views;
 mod wants;
 mod world;

@@ -97,6 +97,11 @@ impl World {
         self.reopen_over(|store| store).await
     }
 
+    /// Another catalog over the same file, at the same time.
+    pub async fn beside(&self) -> Self {
+        Self::open(self.folder.clone(), self.clock.clone(), self.config.clone(), |store| store).await
+    }
+
     pub async fn reopen_over(&self, wrap: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>) -> Self {
         self.life.stopped().cancel();
         Self::open(self.folder.clone(), self.clock.clone(), self.config.clone(), wrap).await

@@ -14,6 +14,7 @@ use vidstream_proto::pb;
 use vidstream_proto::pb::catalog_service_server::CatalogService;
 use vidstream_proto::upload::CreateUpload;
 use vidstream_proto::video::{ListVideos, RemoveVideo, RestoreVideo, RetryVideo, UpdateVideo};
+use vidstream_proto::watched::ReportWatched;
 use vidstream_source::extents::{Extent, ExtentMap, Insertion, PageNumber, RecordPage};
 
 type Answer<T> = Result<Response<T>, Status>;
@@ -356,6 +357,12 @@ impl CatalogService for Catalog {
 
     async fn list_jobs(&self, _: Request<pb::ListJobsRequest>) -> Answer<pb::ListJobsResponse> {
         Err(no_jobs())
+    }
+
+    async fn add_watched(&self, request: Request<pb::AddWatchedRequest>) -> Answer<pb::AddWatchedResponse> {
+        let watched = ReportWatched::try_from(request.into_inner())?;
+        self.of_video(&watched.video_id.to_string(), |held| held.video.views += 1)?;
+        Ok(Response::new(pb::AddWatchedResponse {}))
     }
 
     async fn collect_objects(&self, request: Request<pb::CollectObjectsRequest>) -> Answer<Self::CollectObjectsStream> {

@@ -228,4 +228,5 @@ service! {
     finish_job: FinishJobRequest -> FinishJobResponse;
     fail_job: FailJobRequest -> FailJobResponse;
     list_jobs: ListJobsRequest -> ListJobsResponse;
+    add_watched: AddWatchedRequest -> AddWatchedResponse;
 }

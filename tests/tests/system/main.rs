@@ -16,3 +16,4 @@ mod reflection;
 mod settings;
 mod storyboard;
 mod upload;
+mod views;

@@ -356,6 +356,7 @@ unused! {
     complete_source(CompleteSourceRequest) -> CompleteSourceResponse,
     list_entries(ListEntriesRequest) -> ListEntriesResponse,
     get_entry(GetEntryRequest) -> GetEntryResponse,
+    add_watched(AddWatchedRequest) -> AddWatchedResponse,
     update_entry(UpdateEntryRequest) -> UpdateEntryResponse,
     remove_entry(RemoveEntryRequest) -> RemoveEntryResponse,
     restore_entry(RestoreEntryRequest) -> RestoreEntryResponse,

@@ -1,7 +1,8 @@
 //! The embedded store: one `SQLite` file.
 
 use super::{
-    Changes, JobRow, JobsQuery, ListPage, ListQuery, Recorded, RequestRow, Result, Store, StoreError, VideoRow,
+    Changes, Flush, JobRow, JobsQuery, ListPage, ListQuery, Recorded, RequestRow, Result, Store, StoreError, VideoRow,
+    ViewerRow,
 };
 use crate::feed::Position;
 use async_trait::async_trait;
@@ -10,7 +11,7 @@ use rusqlite::Connection;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use uuid::Uuid;
-use vidstream_proto::ids::{RequestId, SourceId, UploadId, VideoId};
+use vidstream_proto::ids::{RequestId, SourceId, UploadId, VideoId, ViewerId};
 use vidstream_proto::job::{Job, JobClass, JobId};
 use vidstream_proto::source::Source;
 use vidstream_source::extents::{Extent, PageNumber, RecordPage};
@@ -24,6 +25,7 @@ mod requests;
 mod schema;
 mod sources;
 mod videos;
+mod views;
 
 /// Reads at once, at the most.
 const READERS: usize = 4;
@@ -140,6 +142,22 @@ impl Store for Sqlite {
 
     async fn changes(&self, after: Position, video: Option<VideoId>, limit: usize) -> Result<Option<Changes>> {
         self.read(move |c| feed::changes(c, after, video, limit)).await
+    }
+
+    async fn add_views(&self, id: VideoId, count: u64, flush: Flush) -> Result<bool> {
+        self.write(move |c| views::add(c, id, count, flush)).await
+    }
+
+    async fn viewers(&self, keys: Vec<(VideoId, ViewerId)>) -> Result<Vec<ViewerRow>> {
+        self.read(move |c| views::get(c, &keys)).await
+    }
+
+    async fn save_viewers(&self, rows: Vec<ViewerRow>) -> Result<Vec<bool>> {
+        self.write(move |c| rows.iter().map(|row| views::save(c, row)).collect()).await
+    }
+
+    async fn forget_viewers(&self, before: SystemTime) -> Result<()> {
+        self.write(move |c| views::forget(c, before)).await
     }
 
     async fn position(&self) -> Result<Position> {

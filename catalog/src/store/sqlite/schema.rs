@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// Each brings the tables from the version of its index to the next one. Never change one that was released.
-const MIGRATIONS: [&str; 1] = [include_str!("001_first.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("001_first.sql"), include_str!("002_views.sql")];
 
 /// Opens a connection with our settings.
 pub(super) fn connect(path: &Path) -> Result<Connection> {
@@ -38,4 +38,28 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<()> {
         transaction.commit()?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_older_catalog_is_brought_up_to_date() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut connection = connect(&folder.path().join("x.db")).unwrap();
+        connection.execute_batch(MIGRATIONS[0]).unwrap();
+        connection.pragma_update(None, "user_version", 1).unwrap();
+        connection
+            .execute_batch(
+                "INSERT INTO video VALUES (1, x'00', x'00', 1, 1, 3, 1, 0, 'a', NULL, NULL, 1, NULL, 0, x'');",
+            )
+            .unwrap();
+        migrate(&mut connection).unwrap();
+        let views: i64 = connection.query_row("SELECT views FROM video", [], |row| row.get(0)).unwrap();
+        assert_eq!(views, 0);
+        migrate(&mut connection).unwrap();
+        connection.pragma_update(None, "user_version", 99).unwrap();
+        assert!(matches!(migrate(&mut connection), Err(StoreError::Corrupt(_))), "a newer one is left alone");
+    }
 }

@@ -122,6 +122,13 @@ impl GatewayService for Fake {
         Ok(Response::new(pb::GetPlaybackResponse { playback: Some(pb::Playback { hls, ..Default::default() }) }))
     }
 
+    async fn report_watched(
+        &self,
+        _: Request<pb::ReportWatchedRequest>,
+    ) -> Result<Response<pb::ReportWatchedResponse>, Status> {
+        Err(Status::unimplemented("vidctl plays nothing itself"))
+    }
+
     type CollectGarbageStream = Answers<pb::CollectGarbageResponse>;
 
     async fn collect_garbage(
