@@ -6,6 +6,7 @@ use futures::future::ready;
 use futures::stream::{self, BoxStream, Stream, StreamExt};
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::Notify;
 use tonic::{Status, Streaming};
@@ -167,10 +168,21 @@ fn of_videos(heard: pb::WatchAllProgressResponse) -> Vec<pb::Progress> {
     heard.video_ids.into_iter().map(|video_id| pb::Progress { video_id, ..progress.clone() }).collect()
 }
 
-/// A feed never ends by itself: where it does, its server is gone.
-fn endless<T>(feed: impl Stream<Item = Result<T, Status>>) -> impl Stream<Item = Result<T, Status>> {
+/// A feed ends by itself only with a reset: where it does otherwise, its server is gone.
+fn endless(
+    feed: impl Stream<Item = Result<pb::WatchVideosResponse, Status>>,
+) -> impl Stream<Item = Result<pb::WatchVideosResponse, Status>> {
     let lost = || Problem::new(Reason::Unavailable, "the catalog ended its feed; watch again from the last position");
-    feed.chain(stream::once(async move { Err(lost().into()) }))
+    let over = Arc::new(AtomicBool::new(false));
+    let feed = feed.inspect({
+        let over = Arc::clone(&over);
+        move |item| {
+            let reset = item.as_ref().is_ok_and(|message| matches!(message.event, Some(Event::Reset(_))));
+            over.fetch_or(reset, Ordering::Relaxed);
+        }
+    });
+    let end = stream::once(async move { (!over.load(Ordering::Relaxed)).then(|| Err(lost().into())) });
+    feed.chain(end.filter_map(ready))
 }
 
 /// `answers`, ended with `UNAVAILABLE` once the server is to stop.

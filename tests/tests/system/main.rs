@@ -11,6 +11,7 @@ mod garbage;
 mod http;
 mod kill;
 mod playback;
+mod pressure;
 mod queue;
 mod reflection;
 mod settings;
