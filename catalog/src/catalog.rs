@@ -1,6 +1,7 @@
 //! The service's parts and how they are put together.
 
 use crate::Config;
+use crate::again::Makers;
 use crate::notices::Notices;
 use crate::service::Service;
 use crate::store::Store;
@@ -39,6 +40,7 @@ pub struct Catalog {
     pub(crate) lifecycle: Lifecycle,
     pub(crate) wants: Arc<Wants>,
     pub(crate) viewers: Arc<Viewers>,
+    pub(crate) makers: Arc<Makers>,
     /// Sources with bytes recorded since their row last said so.
     pub(crate) arrivals: Arc<Mutex<HashSet<SourceId>>>,
     /// Something becomes due earlier than was known.
@@ -91,6 +93,7 @@ impl Builder {
             lifecycle,
             wants: Arc::default(),
             viewers: Arc::default(),
+            makers: Arc::default(),
             arrivals: Arc::default(),
             due: Arc::default(),
             freed: Arc::default(),

@@ -21,7 +21,7 @@ use vidstream_proto::job::JobState;
 use vidstream_proto::pb::{self, GarbageReason, SourceLife, UploadState, collect_objects_response::Event};
 use vidstream_proto::source::Source;
 use vidstream_proto::time::proto_duration;
-use vidstream_source::extents::PageNumber;
+use vidstream_source::extents::{PageNumber, RecordPage};
 use vidstream_source::names::{self, Place};
 
 /// Garbage is this much older than a write deadline: what a slow clock or a slow listing may cost, many times over.
@@ -202,14 +202,13 @@ impl Rows {
     /// Names of the extents of a page of records.
     async fn recorded(&mut self, catalog: &Catalog, number: PageNumber) -> Result<&HashSet<ObjectName>, Problem> {
         let held = self.page.take().filter(|(held, _)| *held == number);
-        let page = match held {
-            Some(page) => page,
-            None => {
-                let mut pages = catalog.store.pages(self.id, number, 1).await?;
-                pages.retain(|page| page.number() == number);
-                let extents = pages.iter().flat_map(|page| page.extents());
-                (number, extents.map(|extent| names::extent(self.id, extent)).collect())
-            }
+        let page = if let Some(page) = held {
+            page
+        } else {
+            let mut pages = catalog.store.pages(self.id, number, 1).await?;
+            pages.retain(|page| page.number() == number);
+            let extents = pages.iter().flat_map(RecordPage::extents);
+            (number, extents.map(|extent| names::extent(self.id, extent)).collect())
         };
         Ok(&self.page.insert(page).1)
     }

@@ -4,6 +4,7 @@
 //! follows from it in other rows is derived right after ([settling](sources)), and again by the [sweep] when a crash came
 //! between. So nothing needs a transaction, and anything may be killed at any moment.
 
+mod again;
 mod apply;
 mod catalog;
 mod config;

@@ -3,7 +3,7 @@
 use crate::Catalog;
 use crate::feed::Position;
 use crate::sources::SourceKey;
-use crate::store::JobsQuery;
+use crate::store::{JobsQuery, Maker};
 use crate::upload::{CompleteSource, RecordExtents, WantRanges};
 use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 use tonic::{Request, Response, Status};
@@ -126,7 +126,8 @@ impl CatalogService for Service {
         let classes = classes
             .filter(|classes| !classes.is_empty())
             .ok_or_else(|| Problem::field("classes", "must name known classes, at least one"))?;
-        let taken = self.catalog.take_job(&classes, &worker).await?;
+        let maker = Maker { version: request.maker, index_format: request.index_format };
+        let taken = self.catalog.take_job(&classes, &worker, maker).await?;
         let (job, source) = taken.map(|(job, source)| (job.into(), source.into())).unzip();
         Ok(Response::new(pb::TakeJobResponse { job, source }))
     }

@@ -62,6 +62,7 @@ impl Catalog {
         report("complete creations", self.complete_creations().await);
         report("apply outcomes", self.apply_outcomes().await);
         report("settle sources", self.settle_sources().await);
+        report("try outdated sources again", self.try_outdated_again().await);
         report("end dead leases", self.end_dead_leases(observer).await);
         report("resume purges", self.resume_purges().await);
         report("ring", self.ring_for_waiting().await);
@@ -111,7 +112,7 @@ impl Catalog {
         self.store.forget_requests(now - self.config.requests_kept).await?;
         self.store.forget_buried(now - self.config.tombstones_kept).await?;
         self.store.forget_jobs(now - self.config.requests_kept).await?;
-        self.store.forget_viewers(now - views::WINDOW).await?;
+        while self.store.forget_viewers(now - views::WINDOW, views::MOST_VIEWERS).await? {}
         Ok(())
     }
 

@@ -26,6 +26,8 @@ mod watched;
 
 /// At most one view in this time counts for one viewer and video.
 pub(crate) const WINDOW: Duration = Duration::from_hours(24);
+/// Viewers of videos that are remembered; of more, the oldest are forgotten. A row takes some 100 bytes.
+pub(crate) const MOST_VIEWERS: usize = 1_000_000;
 /// A view is this share of the video, in hundredths, …
 const SHARE: u32 = 15;
 /// … or this much, if that is less.
@@ -238,6 +240,7 @@ impl Catalog {
 }
 
 #[cfg(test)]
+#[expect(clippy::single_range_in_vec_init, reason = "intervals are meant, one of them often")]
 mod tests {
     use super::*;
 

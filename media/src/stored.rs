@@ -25,7 +25,8 @@ use crate::track::{AudioFormat, Colour, Edit, Rotation, Track, TrackKind, VideoF
 use fields::{Input, Output};
 
 const MAGIC: &[u8; 4] = b"VSMI";
-const VERSION: u8 = 1;
+/// Version of the stored form.
+pub const VERSION: u8 = 1;
 
 /// Why stored bytes are no media index.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]

@@ -197,6 +197,17 @@ pub struct JobRow {
     pub result: Option<pb::finish_job_request::Result>,
     /// Its outcome may not have reached the source yet.
     pub unapplied: bool,
+    /// Version of the code of the worker that had the last lease.
+    pub maker: u32,
+}
+
+/// What workers are: a higher version may take what a lower one could not.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Maker {
+    /// Version of their code.
+    pub version: u32,
+    /// Version of the form in which they store indexes.
+    pub index_format: u32,
 }
 
 /// Which jobs of a list.
@@ -249,8 +260,9 @@ pub trait Store: Send + Sync + fmt::Debug {
     async fn viewers(&self, keys: Vec<(VideoId, ViewerId)>) -> Result<Vec<ViewerRow>>;
     /// Writes each row, in one commit, whose revision is one more than what is stored (absent: 0); says which were.
     async fn save_viewers(&self, rows: Vec<ViewerRow>) -> Result<Vec<bool>>;
-    /// Forgets viewers whose window began before `before`.
-    async fn forget_viewers(&self, before: SystemTime) -> Result<()>;
+    /// Forgets viewers whose window began before `before`, and the oldest ones beyond `most`; some thousands at once, so
+    /// that others can write in between. Says whether there are more to forget.
+    async fn forget_viewers(&self, before: SystemTime, most: usize) -> Result<bool>;
     /// The feed's position now.
     async fn position(&self) -> Result<Position>;
     /// Forgets tombstones put before `before`; positions older than theirs are then too old.
@@ -274,6 +286,8 @@ pub trait Store: Send + Sync + fmt::Debug {
     async fn open_sources(&self, after: Option<SourceId>, limit: usize) -> Result<Vec<Source>>;
     /// Sources that are dying or gone, the gone ones first.
     async fn dying_sources(&self, limit: usize) -> Result<Vec<Source>>;
+    /// Live sources with a failed part that was last tried by a lower version, or with an index in a lower form.
+    async fn outdated_sources(&self, maker: Maker, limit: usize) -> Result<Vec<Source>>;
 
     /// Records extents of a live source in one commit; none if there is no such source or it is not live.
     async fn record(&self, source: SourceId, extents: Vec<Extent>) -> Result<Option<Recorded>>;
@@ -291,8 +305,14 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// Replaces if the row has the revision `expected`; says whether it did.
     async fn replace_job(&self, row: JobRow, expected: i64) -> Result<bool>;
     /// Leases the best queued job that is due: by priority, the classes' order, age. The lease has the next fence, no beat,
-    /// no progress. Two calls never get one job.
-    async fn lease_job(&self, classes: &[JobClass], worker: &str, now: SystemTime) -> Result<Option<JobRow>>;
+    /// no progress; who took it is noted. Two calls never get one job.
+    async fn lease_job(
+        &self,
+        classes: &[JobClass],
+        worker: &str,
+        maker: u32,
+        now: SystemTime,
+    ) -> Result<Option<JobRow>>;
     /// Jobs, newest first, with their places in the queue.
     async fn jobs(&self, query: JobsQuery) -> Result<Vec<Job>>;
     /// All jobs of a source.

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::SystemTime;
 use vidstream_catalog::Position;
 use vidstream_catalog::store::{
-    Changes, Flush, JobRow, JobsQuery, ListPage, ListQuery, Recorded, RequestRow, Result, Store, StoreError, VideoRow,
-    ViewerRow,
+    Changes, Flush, JobRow, JobsQuery, ListPage, ListQuery, Maker, Recorded, RequestRow, Result, Store, StoreError,
+    VideoRow, ViewerRow,
 };
 use vidstream_proto::ids::{RequestId, SourceId, UploadId, VideoId, ViewerId};
 use vidstream_proto::job::{Job, JobClass, JobId};
@@ -91,6 +91,7 @@ store! {
         unsettled_sources(limit: usize) -> Vec<Source>;
         open_sources(after: Option<SourceId>, limit: usize) -> Vec<Source>;
         dying_sources(limit: usize) -> Vec<Source>;
+        outdated_sources(maker: Maker, limit: usize) -> Vec<Source>;
         pages(source: SourceId, first: PageNumber, limit: usize) -> Vec<RecordPage>;
         received(source: SourceId) -> u64;
         job(id: &JobId) -> Option<JobRow>;
@@ -111,7 +112,7 @@ store! {
         forget_buried(before: SystemTime) -> ();
         add_views(id: VideoId, views: u64, flush: Flush) -> bool;
         save_viewers(rows: Vec<ViewerRow>) -> Vec<bool>;
-        forget_viewers(before: SystemTime) -> ();
+        forget_viewers(before: SystemTime, most: usize) -> bool;
         insert_source(source: Source) -> bool;
         replace_source(source: Source, expected: i64) -> bool;
         mark_shown(id: SourceId, revision: i64) -> ();
@@ -120,7 +121,7 @@ store! {
         remove_pages(source: SourceId) -> ();
         insert_job(row: JobRow) -> bool;
         replace_job(row: JobRow, expected: i64) -> bool;
-        lease_job(classes: &[JobClass], worker: &str, now: SystemTime) -> Option<JobRow>;
+        lease_job(classes: &[JobClass], worker: &str, maker: u32, now: SystemTime) -> Option<JobRow>;
         forget_jobs(before: SystemTime) -> ();
     }
 }

@@ -1,6 +1,7 @@
 //! The whole service through the contract's client, on files that are closed and opened again.
 #![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
+mod again;
 mod crashes;
 mod dying;
 mod feed;

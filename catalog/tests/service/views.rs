@@ -1,4 +1,5 @@
 //! What counts as a view, and what never counts twice.
+#![expect(clippy::single_range_in_vec_init, reason = "intervals are meant, one of them often")]
 
 use crate::world::{World, reason, request_id};
 use futures::StreamExt;

@@ -166,8 +166,13 @@ impl World {
     }
 
     pub async fn take(&mut self) -> Option<pb::Job> {
+        self.take_as(1, 1).await
+    }
+
+    /// As a worker of this version, which stores indexes in this form.
+    pub async fn take_as(&mut self, maker: u32, index_format: u32) -> Option<pb::Job> {
         let classes = vec![pb::JobClass::Light.into(), pb::JobClass::Pictures.into()];
-        let request = pb::TakeJobRequest { classes, worker: "w".into() };
+        let request = pb::TakeJobRequest { classes, worker: "w".into(), maker, index_format };
         self.client.take_job(request).await.unwrap().into_inner().job
     }
 

@@ -58,8 +58,8 @@ async fn garbage_is_told_as_it_is_found() {
     let ran = machine.run(&["admin", "gc"]).await;
     assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));
     let lines: Vec<&str> = ran.stdout.lines().collect();
-    assert_eq!(lines[0], "   3.0 MiB    90 min old  superseded    sources/a/poster/1/poster.jpg");
-    assert_eq!(lines[1], "     100 B    90 min old  no source     sources/b/ [2J", "nothing moves the cursor");
+    assert_eq!(lines[0], "   3.0 MiB   90 min old  superseded    sources/a/poster/1/poster.jpg");
+    assert_eq!(lines[1], "     100 B   90 min old  no source     sources/b/ [2J", "nothing moves the cursor");
     let total = "removed 2 of 12 objects, 3.0 MiB; 1 more may be garbage, but it is too early to tell";
     assert_eq!(lines[2..], [total]);
     let ran = machine.run(&["admin", "gc", "--dry-run"]).await;

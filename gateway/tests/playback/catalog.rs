@@ -71,7 +71,14 @@ impl Catalog {
     pub fn change(&self, change: impl FnOnce(&mut pb::Video, &mut pb::Source)) {
         let mut video = self.video();
         let Video { entry, source, .. } = &mut *video;
-        change(entry.as_mut().unwrap().video.as_mut().unwrap(), source);
+        let shown = entry.as_mut().unwrap().video.as_mut().unwrap();
+        let without_views = |video: &pb::Video| pb::Video { views: 0, ..video.clone() };
+        let before = (without_views(shown), source.clone());
+        change(shown, source);
+        // Views change without raising the revision; nothing else does.
+        if (without_views(shown), source.clone()) != before {
+            shown.revision += 1;
+        }
     }
 
     /// Forgets the video, as once its purge time is over.

@@ -69,6 +69,7 @@ impl Catalog {
             poster: Part::waiting(),
             poster_result: None,
             shown_revision: 1,
+            tried_by: 0,
         };
         let state = State {
             source,

@@ -105,5 +105,6 @@ fn source() -> Source {
         poster: Part::waiting(),
         poster_result: None,
         shown_revision: 0,
+        tried_by: 0,
     }
 }

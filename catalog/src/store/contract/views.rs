@@ -92,7 +92,18 @@ async fn viewers_are_forgotten(store: &dyn Store) {
     let id = VideoId::generate();
     let (old, new) = (viewer(id, 100), viewer(id, 200));
     assert_eq!(ok(store.save_viewers(vec![old.clone(), new.clone()]).await), [true, true]);
-    ok(store.forget_viewers(at(200)).await);
-    let keys = [&old, &new].map(|row| (row.video, row.viewer)).to_vec();
-    assert_eq!(ok(store.viewers(keys).await), [new]);
+    assert!(!ok(store.forget_viewers(at(200), 1000).await));
+    let keys = |rows: &[ViewerRow]| rows.iter().map(|row| (row.video, row.viewer)).collect::<Vec<_>>();
+    assert_eq!(ok(store.viewers(keys(&[old, new.clone()])).await), [new]);
+    // More than there is room for: the oldest go, in steps.
+    let many: Vec<ViewerRow> = (0..25_000).map(|n| viewer(id, 300 + n)).collect();
+    assert!(ok(store.save_viewers(many.clone()).await).into_iter().all(|saved| saved));
+    let mut steps = 1;
+    while ok(store.forget_viewers(at(200), 1000).await) {
+        steps += 1;
+    }
+    assert!(steps > 1, "others write in between");
+    assert!(ok(store.viewers(keys(&many[..24_000])).await).is_empty());
+    assert_eq!(ok(store.viewers(keys(&many[24_000..])).await).len(), 1000);
+    while ok(store.forget_viewers(at(100_000), 1000).await) {}
 }

@@ -1,8 +1,8 @@
 //! The embedded store: one `SQLite` file.
 
 use super::{
-    Changes, Flush, JobRow, JobsQuery, ListPage, ListQuery, Recorded, RequestRow, Result, Store, StoreError, VideoRow,
-    ViewerRow,
+    Changes, Flush, JobRow, JobsQuery, ListPage, ListQuery, Maker, Recorded, RequestRow, Result, Store, StoreError,
+    VideoRow, ViewerRow,
 };
 use crate::feed::Position;
 use async_trait::async_trait;
@@ -156,8 +156,8 @@ impl Store for Sqlite {
         self.write(move |c| rows.iter().map(|row| views::save(c, row)).collect()).await
     }
 
-    async fn forget_viewers(&self, before: SystemTime) -> Result<()> {
-        self.write(move |c| views::forget(c, before)).await
+    async fn forget_viewers(&self, before: SystemTime, most: usize) -> Result<bool> {
+        self.write(move |c| views::forget(c, before, most)).await
     }
 
     async fn position(&self) -> Result<Position> {
@@ -204,6 +204,10 @@ impl Store for Sqlite {
         self.read(move |c| sources::dying(c, limit)).await
     }
 
+    async fn outdated_sources(&self, maker: Maker, limit: usize) -> Result<Vec<Source>> {
+        self.read(move |c| sources::outdated(c, maker, limit)).await
+    }
+
     async fn record(&self, source: SourceId, extents: Vec<Extent>) -> Result<Option<Recorded>> {
         self.write(move |c| records::record(c, source, extents)).await
     }
@@ -233,9 +237,15 @@ impl Store for Sqlite {
         self.write(move |c| jobs::replace(c, row, expected)).await
     }
 
-    async fn lease_job(&self, classes: &[JobClass], worker: &str, now: SystemTime) -> Result<Option<JobRow>> {
+    async fn lease_job(
+        &self,
+        classes: &[JobClass],
+        worker: &str,
+        maker: u32,
+        now: SystemTime,
+    ) -> Result<Option<JobRow>> {
         let (classes, worker) = (classes.to_vec(), worker.to_owned());
-        self.write(move |c| jobs::lease(c, &classes, worker, now)).await
+        self.write(move |c| jobs::lease(c, &classes, worker, maker, now)).await
     }
 
     async fn jobs(&self, query: JobsQuery) -> Result<Vec<Job>> {

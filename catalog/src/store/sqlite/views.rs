@@ -1,7 +1,7 @@
 //! Views of videos, and rows of viewers.
 
 use super::super::{Flush, Result, ViewerRow};
-use super::{corrupt, feed, nanos, time, uuid};
+use super::{corrupt, feed, limit, nanos, time, uuid};
 use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 use std::ops::Range;
 use std::time::{Duration, SystemTime};
@@ -9,6 +9,8 @@ use vidstream_proto::ids::{VideoId, ViewerId};
 
 /// Bytes of one flush in a video's row.
 const FLUSH: usize = 24;
+/// Viewers that are forgotten at once.
+const AT_ONCE: usize = 10_000;
 /// Names whose last number a video remembers.
 const NAMES: usize = 16;
 
@@ -118,7 +120,16 @@ pub(super) fn save(c: &Connection, row: &ViewerRow) -> Result<bool> {
     Ok(saved == 1)
 }
 
-pub(super) fn forget(c: &Connection, before: SystemTime) -> Result<()> {
-    c.prepare_cached("DELETE FROM viewer WHERE began < ?")?.execute([nanos(before)])?;
-    Ok(())
+pub(super) fn forget(c: &Connection, before: SystemTime, most: usize) -> Result<bool> {
+    let there: i64 = c.prepare_cached("SELECT COUNT(*) FROM viewer")?.query_row([], |row| row.get(0))?;
+    let excess = (there - limit(most)).max(0);
+    // The first one that stays, were there none too old.
+    let mut first = c.prepare_cached("SELECT began FROM viewer ORDER BY began LIMIT 1 OFFSET ?")?;
+    let first: Option<i64> = first.query_row([excess], |row| row.get(0)).optional()?;
+    let before = if excess > 0 { nanos(before).max(first.unwrap_or(i64::MAX)) } else { nanos(before) };
+    let mut forget = c.prepare_cached(
+        "DELETE FROM viewer WHERE (video, viewer) IN
+         (SELECT video, viewer FROM viewer WHERE began < ? ORDER BY began LIMIT ?)",
+    )?;
+    Ok(forget.execute(params![before, limit(AT_ONCE)])? == AT_ONCE)
 }
