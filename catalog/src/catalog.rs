@@ -2,6 +2,7 @@
 
 use crate::Config;
 use crate::again::Makers;
+use crate::feed::look::Looks;
 use crate::notices::Notices;
 use crate::service::Service;
 use crate::store::Store;
@@ -41,6 +42,7 @@ pub struct Catalog {
     pub(crate) wants: Arc<Wants>,
     pub(crate) viewers: Arc<Viewers>,
     pub(crate) makers: Arc<Makers>,
+    pub(crate) looks: Arc<Looks>,
     /// Sources with bytes recorded since their row last said so.
     pub(crate) arrivals: Arc<Mutex<HashSet<SourceId>>>,
     /// Something becomes due earlier than was known.
@@ -94,6 +96,7 @@ impl Builder {
             wants: Arc::default(),
             viewers: Arc::default(),
             makers: Arc::default(),
+            looks: Arc::default(),
             arrivals: Arc::default(),
             due: Arc::default(),
             freed: Arc::default(),
