@@ -36,6 +36,17 @@ impl Client {
         Self { uploads, gateway, address: address.to_owned() }
     }
 
+    /// A page of a list.
+    pub async fn list(&mut self, request: pb::ListVideosRequest) -> pb::ListVideosResponse {
+        self.gateway.list_videos(request).await.expect("a page").into_inner()
+    }
+
+    /// One video.
+    pub async fn video(&mut self, id: &str) -> pb::Video {
+        let request = pb::GetVideoRequest { video_id: id.to_owned() };
+        self.gateway.get_video(request).await.expect("it is there").into_inner().video.expect("a video")
+    }
+
     /// Sends a file; gives the upload at the moment when its last byte was acknowledged.
     pub async fn send(&mut self, file: &Path) -> (pb::Upload, Instant) {
         let size = std::fs::metadata(file).expect("a file").len();

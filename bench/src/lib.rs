@@ -2,6 +2,7 @@
 
 pub mod client;
 pub mod cost;
+pub mod library;
 pub mod load;
 pub mod media;
 pub mod table;

@@ -64,7 +64,10 @@ fn apply_to(source: &mut Source, row: &JobRow) {
         }
         (Some(Outcome::Delete(_)), _) => source.life = SourceLife::Gone,
         (None, JobState::Done) => without(source, job.kind, Part::not_offered(job.reason.clone())),
-        (None, _) => without(source, job.kind, Part::failed(job.reason.clone())),
+        (None, _) => {
+            source.tried_by = source.tried_by.max(row.maker);
+            without(source, job.kind, Part::failed(job.reason.clone()));
+        }
     }
 }
 

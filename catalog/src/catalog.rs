@@ -1,16 +1,20 @@
 //! The service's parts and how they are put together.
 
 use crate::Config;
+use crate::again::Makers;
+use crate::feed::look::Looks;
 use crate::notices::Notices;
 use crate::room::Owed;
 use crate::service::Service;
 use crate::store::Store;
+use crate::views::Viewers;
 use crate::wants::Wants;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 use tokio::sync::{Notify, OnceCell};
 use vidstream_backends::bus::EventBus;
+use vidstream_backends::objects::ObjectStore;
 use vidstream_backends::queue::JobQueue;
 use vidstream_mesh::clock::{self, Clock};
 use vidstream_mesh::lifecycle::Lifecycle;
@@ -31,10 +35,15 @@ pub struct Catalog {
     pub(crate) config: Arc<Config>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) queue: Arc<dyn JobQueue>,
+    /// Only for what nothing refers to: bytes that are used are others' business.
+    pub(crate) objects: Arc<dyn ObjectStore>,
     pub(crate) notices: Notices,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) lifecycle: Lifecycle,
     pub(crate) wants: Arc<Wants>,
+    pub(crate) viewers: Arc<Viewers>,
+    pub(crate) makers: Arc<Makers>,
+    pub(crate) looks: Arc<Looks>,
     /// Sources with bytes recorded since their row last said so.
     pub(crate) arrivals: Arc<Mutex<HashSet<SourceId>>>,
     /// What unfinished uploads have yet to bring.
@@ -51,6 +60,7 @@ pub struct Builder {
     store: Arc<dyn Store>,
     queue: Arc<dyn JobQueue>,
     bus: Arc<dyn EventBus>,
+    objects: Arc<dyn ObjectStore>,
     config: Config,
     clock: Arc<dyn Clock>,
     lifecycle: Lifecycle,
@@ -77,15 +87,19 @@ impl Builder {
 
     /// The catalog. [`Catalog::run`] has to run beside it.
     pub fn build(self) -> Catalog {
-        let Self { store, queue, bus, config, clock, lifecycle } = self;
+        let Self { store, queue, bus, objects, config, clock, lifecycle } = self;
         Catalog {
             config: Arc::new(config),
             store,
             queue,
+            objects,
             notices: Notices::new(bus),
             clock,
             lifecycle,
             wants: Arc::default(),
+            viewers: Arc::default(),
+            makers: Arc::default(),
+            looks: Arc::default(),
             arrivals: Arc::default(),
             owed: Arc::default(),
             due: Arc::default(),
@@ -96,8 +110,14 @@ impl Builder {
 
 impl Catalog {
     /// Begins a catalog over these backends.
-    pub fn builder(store: Arc<dyn Store>, queue: Arc<dyn JobQueue>, bus: Arc<dyn EventBus>) -> Builder {
-        Builder { store, queue, bus, config: Config::default(), clock: clock::system(), lifecycle: Lifecycle::new() }
+    pub fn builder(
+        store: Arc<dyn Store>,
+        queue: Arc<dyn JobQueue>,
+        bus: Arc<dyn EventBus>,
+        objects: Arc<dyn ObjectStore>,
+    ) -> Builder {
+        let (config, clock, lifecycle) = (Config::default(), clock::system(), Lifecycle::new());
+        Builder { store, queue, bus, objects, config, clock, lifecycle }
     }
 
     /// Its gRPC service.

@@ -21,6 +21,12 @@ pub struct Config {
     pub feed_interval: Duration,
     /// Between two copies of an upload's progress into its row.
     pub received_interval: Duration,
+    /// Between two batches of what viewers report.
+    pub views_interval: Duration,
+    /// Between two looks for garbage in the object store.
+    pub garbage_interval: Duration,
+    /// How long a write of an object may take until it is recorded; a little older ones that nothing refers to are garbage.
+    pub write_deadline: Duration,
     /// Put leased jobs back into the queue at start: right where the workers lived in the same process.
     pub free_leases_at_start: bool,
 }
@@ -36,6 +42,9 @@ impl Default for Config {
             upload_expiry: Duration::from_hours(7 * 24),
             feed_interval: Duration::from_secs(2),
             received_interval: Duration::from_secs(1),
+            views_interval: Duration::from_secs(5),
+            garbage_interval: Duration::from_hours(6),
+            write_deadline: Duration::from_mins(1),
             free_leases_at_start: false,
         }
     }

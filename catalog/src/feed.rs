@@ -1,8 +1,9 @@
 //! The change feed: what changed after a position, then what changes.
 
 use crate::Catalog;
-use crate::store::Change;
+use crate::store::{Change, Changes};
 use futures::{FutureExt, Stream, StreamExt, stream};
+use look::Why;
 use std::collections::VecDeque;
 use std::fmt;
 use std::str::FromStr;
@@ -11,6 +12,8 @@ use vidstream_proto::error::{Problem, Reason};
 use vidstream_proto::ids::VideoId;
 use vidstream_proto::pb;
 use vidstream_proto::pb::watch_entries_response::Event;
+
+pub(crate) mod look;
 
 /// Changes read at once: what a slow watcher holds in memory.
 const PAGE: usize = 64;
@@ -51,6 +54,8 @@ struct Watcher {
     notices: Events,
     /// The watcher has heard that it has seen everything.
     current: bool,
+    /// Why it looks next; none while it catches up, alone.
+    why: Option<Why>,
     ended: bool,
 }
 
@@ -69,7 +74,7 @@ impl Catalog {
         };
         let catalog = self.clone();
         let page = VecDeque::new();
-        let watcher = Watcher { catalog, video, position, page, notices, current: false, ended: false };
+        let watcher = Watcher { catalog, video, position, page, notices, current: false, why: None, ended: false };
         Ok(stream::unfold(watcher, |mut watcher| async {
             let event = watcher.next().await?;
             Some((event, watcher))
@@ -105,7 +110,7 @@ impl Watcher {
             if self.current {
                 self.wait().await;
             }
-            let Some(changes) = self.catalog.store.changes(self.position, self.video, PAGE).await? else {
+            let Some(changes) = self.look().await? else {
                 self.ended = true;
                 let latest = self.catalog.store.position().await?;
                 return Ok(response(latest, Event::Reset(pb::FeedReset {})));
@@ -117,6 +122,14 @@ impl Watcher {
                 return Ok(response(self.position, Event::Current(pb::FeedCurrent {})));
             }
         }
+    }
+
+    async fn look(&mut self) -> Result<Option<Changes>, Problem> {
+        let store = &*self.catalog.store;
+        Ok(match self.why.filter(|_| self.video.is_none()) {
+            Some(why) => self.catalog.looks.changes(store, self.position, why, PAGE).await?,
+            None => store.changes(self.position, self.video, PAGE).await?,
+        })
     }
 
     /// Until something may have changed, or a while.
@@ -131,9 +144,10 @@ impl Watcher {
             // The bus is gone: only looking at intervals is left.
             std::future::pending::<()>().await;
         };
-        let _ = tokio::time::timeout(interval, heard).await;
+        let told = tokio::time::timeout(interval, heard).await.is_ok();
         // One look answers all notices that came until now.
         while self.notices.next().now_or_never().flatten().is_some() {}
+        self.why = Some(if told { Why::Since(self.catalog.looks.number()) } else { Why::Interval });
     }
 }
 

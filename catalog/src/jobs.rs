@@ -2,7 +2,7 @@
 
 use crate::catalog::{Catalog, TRIES};
 use crate::sources::{contended, is_going};
-use crate::store::{JobRow, JobsQuery};
+use crate::store::{JobRow, JobsQuery, Maker};
 use std::time::Duration;
 use vidstream_backends::queue::Class;
 use vidstream_proto::error::{Problem, Reason};
@@ -109,6 +109,11 @@ fn is_unfinished(job: &Job) -> bool {
     matches!(job.state, JobState::Queued | JobState::Leased)
 }
 
+/// Whether its last lease may still bring a result, or has brought one that its source may not show yet.
+pub(crate) fn can_finish(row: &JobRow) -> bool {
+    row.job.state == JobState::Leased || row.unapplied
+}
+
 /// Whether the lease `fence` of `job` is the present one.
 fn check_fence(job: &Job, fence: Fence) -> Result<(), Problem> {
     if job.fence == fence {
@@ -159,11 +164,16 @@ impl Catalog {
     /// Sees to it that a wanted job is queued or leased.
     pub(crate) async fn ensure_job(&self, source: SourceId, wanted: Wanted) -> Result<(), Problem> {
         let class = wanted.kind.class();
-        if self.store.insert_job(self.new_job(source, &wanted)).await? {
-            self.ring(class).await;
-            return Ok(());
-        }
-        let row = self.job(&wanted.id).await?;
+        let known = self.store.jobs_of(source).await?;
+        let row = known.iter().find(|row| row.job.id == wanted.id).cloned();
+        let row = match row {
+            Some(row) => row,
+            None if self.store.insert_job(self.new_job(source, &wanted, &known)).await? => {
+                self.ring(class).await;
+                return Ok(());
+            }
+            None => self.job(&wanted.id).await?,
+        };
         if is_unfinished(&row.job) && row.job.priority < wanted.priority {
             return self.hurry(&wanted).await;
         }
@@ -201,8 +211,12 @@ impl Catalog {
         Ok(())
     }
 
-    fn new_job(&self, source_id: SourceId, wanted: &Wanted) -> JobRow {
+    /// A job beside those that the source has. Fences go on where those of its kind are: outputs lie by kind and fence, and
+    /// what one job wrote must not be written over by another one.
+    fn new_job(&self, source_id: SourceId, wanted: &Wanted, known: &[JobRow]) -> JobRow {
         let now = self.now();
+        let same_kind = known.iter().filter(|row| row.job.kind == wanted.kind);
+        let fence = same_kind.map(|row| row.job.fence).max().unwrap_or_default();
         let job = Job {
             id: wanted.id.clone(),
             source_id,
@@ -210,7 +224,7 @@ impl Catalog {
             priority: wanted.priority,
             state: JobState::Queued,
             attempts: 0,
-            fence: Fence::default(),
+            fence,
             worker: String::new(),
             beat: 0,
             progress: JobProgress::default(),
@@ -220,7 +234,7 @@ impl Catalog {
             not_before: None,
             queue_position: 0,
         };
-        JobRow { job, revision: 1, lost: 0, result: None, unapplied: false }
+        JobRow { job, revision: 1, lost: 0, result: None, unapplied: false, maker: 0 }
     }
 
     /// Rings for a class. A bell that fails costs a sweep.
@@ -262,9 +276,15 @@ impl Catalog {
     }
 
     /// Leases the best job of these classes, with its source.
-    pub(crate) async fn take_job(&self, classes: &[JobClass], worker: &str) -> Result<Option<(Job, Source)>, Problem> {
+    pub(crate) async fn take_job(
+        &self,
+        classes: &[JobClass],
+        worker: &str,
+        maker: Maker,
+    ) -> Result<Option<(Job, Source)>, Problem> {
         self.free_former_leases().await?;
-        while let Some(row) = self.store.lease_job(classes, worker, self.now()).await? {
+        self.makers.note(maker);
+        while let Some(row) = self.store.lease_job(classes, worker, maker.version, self.now()).await? {
             let job = row.job;
             let wants = |source: &Source| derive(source).iter().any(|wanted| wanted.id == job.id);
             let source = self.store.source(job.source_id).await?;

@@ -119,7 +119,7 @@ mod tests {
             not_before: None,
             queue_position: 0,
         };
-        JobRow { job, revision: 1, lost: 0, result: None, unapplied: false }
+        JobRow { job, revision: 1, lost: 0, result: None, unapplied: false, maker: 0 }
     }
 
     #[tokio::test(start_paused = true)]

@@ -4,10 +4,12 @@
 //! follows from it in other rows is derived right after ([settling](sources)), and again by the [sweep] when a crash came
 //! between. So nothing needs a transaction, and anything may be killed at any moment.
 
+mod again;
 mod apply;
 mod catalog;
 mod config;
 mod feed;
+mod garbage;
 mod jobs;
 mod leases;
 mod lists;
@@ -23,6 +25,7 @@ pub mod store;
 mod sweep;
 mod upload;
 mod videos;
+mod views;
 mod wants;
 mod watch;
 

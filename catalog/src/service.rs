@@ -3,7 +3,7 @@
 use crate::Catalog;
 use crate::feed::Position;
 use crate::sources::SourceKey;
-use crate::store::JobsQuery;
+use crate::store::{JobsQuery, Maker};
 use crate::upload::{CompleteSource, RecordExtents, WantRanges};
 use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 use tonic::{Request, Response, Status};
@@ -13,6 +13,7 @@ use vidstream_proto::job::{Fence, JobClass, JobId, JobKind};
 use vidstream_proto::pb::catalog_service_server::CatalogService;
 use vidstream_proto::upload::CreateUpload;
 use vidstream_proto::video::{ListVideos, RemoveVideo, RestoreVideo, RetryVideo, UpdateVideo};
+use vidstream_proto::watched::ReportWatched;
 use vidstream_proto::{field, pb};
 use vidstream_source::extents::PageNumber;
 
@@ -35,6 +36,7 @@ type Streaming<T> = BoxStream<'static, Result<T, Status>>;
 impl CatalogService for Service {
     type WatchSourceStream = Streaming<pb::WatchSourceResponse>;
     type WatchEntriesStream = Streaming<pb::WatchEntriesResponse>;
+    type CollectObjectsStream = Streaming<pb::CollectObjectsResponse>;
 
     async fn create_source(&self, request: Request<pb::CreateSourceRequest>) -> Answer<pb::CreateSourceResponse> {
         let caller = caller::of(&request)?;
@@ -126,7 +128,8 @@ impl CatalogService for Service {
         let classes = classes
             .filter(|classes| !classes.is_empty())
             .ok_or_else(|| Problem::field("classes", "must name known classes, at least one"))?;
-        let taken = self.catalog.take_job(&classes, &worker).await?;
+        let maker = Maker { version: request.maker, index_format: request.index_format };
+        let taken = self.catalog.take_job(&classes, &worker, maker).await?;
         let (job, source) = taken.map(|(job, source)| (job.into(), source.into())).unzip();
         Ok(Response::new(pb::TakeJobResponse { job, source }))
     }
@@ -171,6 +174,16 @@ impl CatalogService for Service {
         let query = JobsQuery { source, unfinished_only: request.unfinished_only, limit };
         let jobs = self.catalog.list_jobs(query).await?;
         Ok(Response::new(pb::ListJobsResponse { jobs: jobs.into_iter().map(Into::into).collect() }))
+    }
+
+    async fn add_watched(&self, request: Request<pb::AddWatchedRequest>) -> Answer<pb::AddWatchedResponse> {
+        self.catalog.add_watched(ReportWatched::try_from(request.into_inner())?).await?;
+        Ok(Response::new(pb::AddWatchedResponse {}))
+    }
+
+    async fn collect_objects(&self, request: Request<pb::CollectObjectsRequest>) -> Answer<Self::CollectObjectsStream> {
+        let collection = self.catalog.collect_objects(request.into_inner().dry_run);
+        Ok(Response::new(collection.map_err(Status::from).boxed()))
     }
 }
 

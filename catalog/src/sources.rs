@@ -93,6 +93,7 @@ impl Catalog {
             poster: Part::waiting(),
             poster_result: None,
             shown_revision: 0,
+            tried_by: 0,
         };
         let mut video = pb::Video {
             id: video_id.to_string(),

@@ -1,8 +1,9 @@
-//! The loops: a pass at intervals that repairs what a crash left out, purges when their time comes, and the copies of
-//! uploads' progress.
+//! The loops: a pass at intervals that repairs what a crash left out, purges when their time comes, the copies of
+//! uploads' progress, and now and then the garbage.
 
 use crate::Catalog;
 use crate::leases::Observer;
+use crate::views;
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 use vidstream_proto::error::Problem;
@@ -24,13 +25,24 @@ impl Catalog {
     /// Sweeps, purges and notes progress until the lifecycle stops. A store that fails is waited for.
     pub async fn run(self) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         let stopping = self.lifecycle.stopping().clone();
-        let work = async { tokio::join!(self.sweep_loop(), self.open_loop(), self.due_loop(), self.arrivals_loop()) };
+        let work = async {
+            tokio::join!(
+                self.sweep_loop(),
+                self.open_loop(),
+                self.due_loop(),
+                self.arrivals_loop(),
+                self.views_loop(),
+                self.garbage_loop()
+            )
+        };
         tokio::select! {
             () = stopping.cancelled() => {}
             _ = work => {}
         }
         // The rows of open uploads should not be older than they must.
         report("note arrivals", self.note_arrivals().await);
+        // Nor should whoever watches now have done so in vain.
+        report("count views", self.count_views().await);
         Ok(())
     }
 
@@ -61,6 +73,7 @@ impl Catalog {
         report("complete creations", self.complete_creations().await);
         report("apply outcomes", self.apply_outcomes().await);
         report("settle sources", self.settle_sources().await);
+        report("try outdated sources again", self.try_outdated_again().await);
         report("end dead leases", self.end_dead_leases(observer).await);
         report("resume purges", self.resume_purges().await);
         report("ring", self.ring_for_waiting().await);
@@ -110,6 +123,7 @@ impl Catalog {
         self.store.forget_requests(now - self.config.requests_kept).await?;
         self.store.forget_buried(now - self.config.tombstones_kept).await?;
         self.store.forget_jobs(now - self.config.requests_kept).await?;
+        while self.store.forget_viewers(now - views::WINDOW, views::MOST_VIEWERS).await? {}
         Ok(())
     }
 
@@ -149,7 +163,7 @@ where
 }
 
 /// Failures of the store are nobody's answer here: the next pass tries again.
-fn report(step: &'static str, outcome: Result<(), Problem>) {
+pub(crate) fn report(step: &'static str, outcome: Result<(), Problem>) {
     if let Err(problem) = outcome {
         tracing::warn!(step, error = %problem, "a step of the sweep failed; the next one tries again");
     }

@@ -59,6 +59,8 @@ pub enum Command {
     Watch(Watch),
     /// Print where a video plays and start a player
     Play(One),
+    /// Look after the server as a whole
+    Admin(Admin),
     /// Print a completion script for a shell
     Completions(Completions),
 }
@@ -229,6 +231,29 @@ pub struct Watch {
     /// Only this video, until its parts are finished [default: all, until Ctrl-C]
     #[arg(value_name = "ID")]
     pub id: Option<String>,
+}
+
+/// `admin`
+#[derive(Args, Debug)]
+pub struct Admin {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: AdminCommand,
+}
+
+/// What `admin` does.
+#[derive(Subcommand, Debug)]
+pub enum AdminCommand {
+    /// Remove stored objects that nothing refers to, which the server does by itself now and then
+    Gc(Gc),
+}
+
+/// `admin gc`
+#[derive(Args, Debug)]
+pub struct Gc {
+    /// Only say what would be removed
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// `completions`

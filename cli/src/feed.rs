@@ -19,16 +19,16 @@ pub struct Feed {
     stream: Option<Streaming<pb::WatchVideosResponse>>,
     /// What to give before the stream's events: the video as it is.
     ahead: Option<pb::WatchVideosResponse>,
-    /// Newest revision of each video that was given.
-    revisions: HashMap<String, i64>,
+    /// Newest revision of each video that was given, with its views: those change without raising it.
+    newest: HashMap<String, (i64, u64)>,
     outage: Outage,
 }
 
 impl Feed {
     /// Of `video`, beginning with the video as it is now; or of all, from now on.
     pub fn new(gateway: Gateway, video: Option<VideoId>) -> Self {
-        let (revisions, outage) = (HashMap::new(), Outage::default());
-        Self { gateway, video, position: None, stream: None, ahead: None, revisions, outage }
+        let (newest, outage) = (HashMap::new(), Outage::default());
+        Self { gateway, video, position: None, stream: None, ahead: None, newest, outage }
     }
 
     /// What happens next.
@@ -86,8 +86,8 @@ impl Feed {
             self.position = Some(message.position.clone());
         }
         match &message.event {
-            Some(Event::Changed(video)) => self.is_newer(&video.id, video.revision),
-            Some(Event::Purged(purged)) => self.is_newer(&purged.video_id, purged.revision),
+            Some(Event::Changed(video)) => self.is_newer(&video.id, (video.revision, video.views)),
+            Some(Event::Purged(purged)) => self.is_newer(&purged.video_id, (purged.revision, 0)),
             Some(Event::Reset(_)) => {
                 (self.position, self.stream) = (None, None);
                 true
@@ -96,12 +96,12 @@ impl Feed {
         }
     }
 
-    fn is_newer(&mut self, id: &str, revision: i64) -> bool {
-        let newest = self.revisions.get(id).is_none_or(|seen| *seen < revision);
-        if newest {
-            self.revisions.insert(id.to_owned(), revision);
+    fn is_newer(&mut self, id: &str, state: (i64, u64)) -> bool {
+        let newer = self.newest.get(id).is_none_or(|seen| *seen < state);
+        if newer {
+            self.newest.insert(id.to_owned(), state);
         }
-        newest
+        newer
     }
 }
 

@@ -57,6 +57,15 @@ impl Printer {
         }
     }
 
+    /// Garbage that was found, or what it came to.
+    pub fn garbage(self, message: &pb::CollectGarbageResponse) -> Result<(), Failure> {
+        let Some(event) = &message.event else { return Ok(()) };
+        match self.output {
+            Output::Table => line(&render::garbage(event)),
+            Output::Json => line(&json::to_string("CollectGarbageResponse", message)),
+        }
+    }
+
     /// Something that happened. Silence is not printed.
     pub fn event(self, message: &pb::WatchVideosResponse) -> Result<(), Failure> {
         let Some(text) = message.event.as_ref().and_then(render::event) else { return Ok(()) };

@@ -3,12 +3,13 @@
 use crate::text::{self, clean};
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use vidstream_proto::pb;
+use vidstream_proto::pb::collect_garbage_response::Event as Garbage;
 use vidstream_proto::pb::watch_videos_response::Event;
 
 /// A table of videos. The title, which may be long, stands last; nothing is broken into lines, so ids can be copied.
 pub fn table(videos: &[pb::Video]) -> String {
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header(["ID", "STATE", "LENGTH", "SIZE", "CREATED", "TITLE"]);
+    table.load_style(presets::NOTHING).set_header(["ID", "STATE", "LENGTH", "SIZE", "VIEWS", "CREATED", "TITLE"]);
     for video in videos {
         let right = |text: String| Cell::new(text).set_alignment(CellAlignment::Right);
         table.add_row([
@@ -16,6 +17,7 @@ pub fn table(videos: &[pb::Video]) -> String {
             Cell::new(text::state(video.state())),
             right(length(video)),
             right(video.upload.as_ref().map_or_else(|| "-".to_owned(), |upload| text::size(upload.size))),
+            right(video.views.to_string()),
             Cell::new(text::instant(video.create_time.as_ref())),
             Cell::new(clean(&video.title)),
         ]);
@@ -35,6 +37,7 @@ fn length(video: &pb::Video) -> String {
 pub fn line(video: &pb::Video) -> String {
     let what = match video.state() {
         pb::VideoState::Failed => format!("{}: {}", video.title, video.failure),
+        _ if video.views > 0 => format!("{} ({})", video.title, text::views(video.views)),
         _ => video.title.clone(),
     };
     row(&video.id, text::state(video.state()), &what)
@@ -49,6 +52,26 @@ pub fn event(event: &Event) -> Option<String> {
         Event::Progress(progress) => row(&progress.video_id, text::stage(progress.stage()), &text::progress(progress)),
         Event::Current(_) => return None,
     })
+}
+
+/// An object that is garbage, or what a collection came to, in one line.
+pub fn garbage(event: &Garbage) -> String {
+    match event {
+        Garbage::Found(found) => {
+            let age = text::duration(found.age.as_ref()).unwrap_or_default();
+            let (size, age) = (text::size(found.size), text::wait_time(age));
+            format!("{size:>10}  {age:>7} old  {:<12}  {}", text::garbage_reason(found.reason()), clean(&found.name))
+        }
+        Garbage::Total(total) => {
+            let done = if total.removed { "removed" } else { "would remove" };
+            let size = text::size(total.garbage_bytes);
+            let young = match total.young {
+                0 => String::new(),
+                young => format!("; {young} more may be garbage, but it is too early to tell"),
+            };
+            format!("{done} {} of {} objects, {size}{young}", total.garbage, total.seen)
+        }
+    }
 }
 
 fn row(id: &str, what: &str, rest: &str) -> String {
@@ -73,6 +96,7 @@ pub fn sheet(video: &pb::Video) -> String {
     sheet.fact("playback", text::part(video.source_rendition.as_ref()));
     sheet.fact("storyboard", text::part(video.storyboard.as_ref()));
     sheet.fact("poster", text::part(video.poster.as_ref()));
+    sheet.fact("views", video.views.to_string());
     sheet.fact("file", &video.file_name);
     if let Some(upload) = &video.upload {
         upload_facts(&mut sheet, upload);

@@ -31,6 +31,7 @@ fn ready() -> pb::Video {
         source_rendition: part(pb::PartState::Ready, ""),
         storyboard: part(pb::PartState::Failed, "keyframes do not decode alone"),
         poster: part(pb::PartState::NotOffered, "it has no pictures"),
+        views: 1_234,
         ..Default::default()
     }
 }

@@ -76,6 +76,11 @@ pub fn hex(bytes: &[u8]) -> String {
     })
 }
 
+/// `1 view`, `2 views`.
+pub fn views(count: u64) -> String {
+    if count == 1 { "1 view".to_owned() } else { format!("{count} views") }
+}
+
 /// A video's state in one word.
 pub fn state(state: pb::VideoState) -> &'static str {
     match state {
@@ -116,6 +121,17 @@ pub fn stage(stage: pb::Stage) -> &'static str {
         pb::Stage::Storyboard => "storyboard",
         pb::Stage::Poster => "poster",
         pb::Stage::Delete => "delete",
+    }
+}
+
+/// Why an object is garbage, in a word or two.
+pub fn garbage_reason(reason: pb::GarbageReason) -> &'static str {
+    match reason {
+        pb::GarbageReason::Unspecified => "garbage",
+        pb::GarbageReason::NoSource => "no source",
+        pb::GarbageReason::NotRecorded => "not recorded",
+        pb::GarbageReason::Superseded => "superseded",
+        pb::GarbageReason::Unknown => "unknown",
     }
 }
 

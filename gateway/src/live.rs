@@ -1,10 +1,12 @@
-//! Live updates: the catalog's feed and the transcoder's progress, as one stream to each client.
+//! Live updates: the catalog's feed and the transcoder's progress, as one stream to each client; and a collection of garbage,
+//! told as it goes.
 
 use crate::{Deps, service};
 use futures::future::ready;
 use futures::stream::{self, BoxStream, Stream, StreamExt};
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::Notify;
 use tonic::{Status, Streaming};
@@ -58,6 +60,20 @@ pub async fn progress(deps: &Deps, video: VideoId) -> Result<Answers<pb::WatchPr
     let stages = deps.ask(deps.transcoder.clone().watch_source_progress(call)).await?;
     let stages = stages.map(|stage| Ok(pb::WatchProgressResponse { progress: stage?.progress }));
     Ok(until_stopping(deps, stages))
+}
+
+/// Garbage as the catalog finds it.
+pub async fn garbage(deps: &Deps, dry_run: bool) -> Result<Answers<pb::CollectGarbageResponse>, Problem> {
+    use pb::{collect_garbage_response::Event as Public, collect_objects_response::Event};
+    let found = deps.ask(deps.catalog.clone().collect_objects(pb::CollectObjectsRequest { dry_run })).await?;
+    let found = found.map(|message| {
+        let event = message?.event.map(|event| match event {
+            Event::Found(garbage) => Public::Found(garbage),
+            Event::Total(total) => Public::Total(total),
+        });
+        Ok(pb::CollectGarbageResponse { event })
+    });
+    Ok(until_stopping(deps, found))
 }
 
 fn public(change: pb::WatchEntriesResponse) -> pb::WatchVideosResponse {
@@ -152,10 +168,21 @@ fn of_videos(heard: pb::WatchAllProgressResponse) -> Vec<pb::Progress> {
     heard.video_ids.into_iter().map(|video_id| pb::Progress { video_id, ..progress.clone() }).collect()
 }
 
-/// A feed never ends by itself: where it does, its server is gone.
-fn endless<T>(feed: impl Stream<Item = Result<T, Status>>) -> impl Stream<Item = Result<T, Status>> {
+/// A feed ends by itself only with a reset: where it does otherwise, its server is gone.
+fn endless(
+    feed: impl Stream<Item = Result<pb::WatchVideosResponse, Status>>,
+) -> impl Stream<Item = Result<pb::WatchVideosResponse, Status>> {
     let lost = || Problem::new(Reason::Unavailable, "the catalog ended its feed; watch again from the last position");
-    feed.chain(stream::once(async move { Err(lost().into()) }))
+    let over = Arc::new(AtomicBool::new(false));
+    let feed = feed.inspect({
+        let over = Arc::clone(&over);
+        move |item| {
+            let reset = item.as_ref().is_ok_and(|message| matches!(message.event, Some(Event::Reset(_))));
+            over.fetch_or(reset, Ordering::Relaxed);
+        }
+    });
+    let end = stream::once(async move { (!over.load(Ordering::Relaxed)).then(|| Err(lost().into())) });
+    feed.chain(end.filter_map(ready))
 }
 
 /// `answers`, ended with `UNAVAILABLE` once the server is to stop.

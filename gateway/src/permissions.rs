@@ -14,6 +14,8 @@ pub const RPCS: &[(&str, Permission)] = &[
     ("/vidstream.v1.GatewayService/WatchVideos", Permission::Read),
     ("/vidstream.v1.GatewayService/WatchProgress", Permission::Read),
     ("/vidstream.v1.GatewayService/GetPlayback", Permission::Read),
+    ("/vidstream.v1.GatewayService/ReportWatched", Permission::Read),
+    ("/vidstream.v1.GatewayService/CollectGarbage", Permission::Admin),
     ("/vidstream.v1.UploadService/CreateUpload", Permission::Upload),
     ("/vidstream.v1.UploadService/GetUpload", Permission::Upload),
     ("/vidstream.v1.UploadService/StreamPieces", Permission::Upload),

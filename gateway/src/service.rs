@@ -9,6 +9,7 @@ use vidstream_proto::error::{Problem, Reason};
 use vidstream_proto::ids::VideoId;
 use vidstream_proto::pb::gateway_service_server::GatewayService;
 use vidstream_proto::video::{Entry, ListVideos, RemoveVideo, RestoreVideo, RetryVideo, UpdateVideo};
+use vidstream_proto::watched::ReportWatched;
 use vidstream_proto::{field, pb};
 
 /// [`GatewayService`] over the catalog and the transcoder.
@@ -48,6 +49,7 @@ fn checked(entry: Option<pb::Entry>) -> Result<Entry, Problem> {
 impl GatewayService for Videos {
     type WatchVideosStream = BoxStream<'static, Result<pb::WatchVideosResponse, Status>>;
     type WatchProgressStream = BoxStream<'static, Result<pb::WatchProgressResponse, Status>>;
+    type CollectGarbageStream = BoxStream<'static, Result<pb::CollectGarbageResponse, Status>>;
 
     async fn list_videos(
         &self,
@@ -127,5 +129,21 @@ impl GatewayService for Videos {
         let id = field::id("video_id", &request.into_inner().video_id)?;
         let playback = Some(addresses::of(&entry(&self.deps, id).await?, &self.deps.config.public_url)?);
         Ok(Response::new(pb::GetPlaybackResponse { playback }))
+    }
+
+    async fn report_watched(
+        &self,
+        request: Request<pb::ReportWatchedRequest>,
+    ) -> Result<Response<pb::ReportWatchedResponse>, Status> {
+        let call = pb::AddWatchedRequest::from(ReportWatched::try_from(request.into_inner())?);
+        self.deps.ask(self.deps.catalog.clone().add_watched(call)).await?;
+        Ok(Response::new(pb::ReportWatchedResponse {}))
+    }
+
+    async fn collect_garbage(
+        &self,
+        request: Request<pb::CollectGarbageRequest>,
+    ) -> Result<Response<Self::CollectGarbageStream>, Status> {
+        Ok(Response::new(live::garbage(&self.deps, request.into_inner().dry_run).await?))
     }
 }

@@ -25,7 +25,8 @@ use crate::track::{AudioFormat, Colour, Edit, Parts, Rotation, Track, TrackKind,
 use fields::{Input, Output};
 
 const MAGIC: &[u8; 4] = b"VSMI";
-const VERSION: u8 = 2;
+/// Version of the stored form.
+pub const VERSION: u8 = 2;
 
 /// Why stored bytes are no media index.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]

@@ -28,9 +28,12 @@ impl Caller {
     /// already names what it needs, and a test keeps that complete.
     pub fn may(&self, permission: Permission) -> bool {
         match permission {
-            Permission::Read | Permission::Write | Permission::Upload | Permission::Mesh | Permission::Public => {
-                self.owner() == "local"
-            }
+            Permission::Read
+            | Permission::Write
+            | Permission::Upload
+            | Permission::Admin
+            | Permission::Mesh
+            | Permission::Public => self.owner() == "local",
         }
     }
 }
@@ -46,6 +49,8 @@ pub enum Permission {
     Write,
     /// Send bytes.
     Upload,
+    /// Look after the server as a whole.
+    Admin,
     /// Talk to a service behind the gateway.
     Mesh,
 }

@@ -65,6 +65,11 @@ id!(
     "an upload"
 );
 id!(
+    /// Whoever watches, as far as anybody knows: a random number that a player keeps.
+    ViewerId,
+    "a viewer"
+);
+id!(
     /// A request made by a client; a repeat gets the first answer.
     RequestId,
     "a request"

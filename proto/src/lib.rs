@@ -13,6 +13,7 @@ pub mod source;
 pub mod time;
 pub mod upload;
 pub mod video;
+pub mod watched;
 
 /// Generated messages, clients and servers.
 #[expect(clippy::pedantic, clippy::large_enum_variant, reason = "generated code; its docs are the contract's comments")]

@@ -112,6 +112,8 @@ pub struct Source {
     pub poster_result: Option<pb::PosterResult>,
     /// The revision that its videos show.
     pub shown_revision: i64,
+    /// Version of the workers' code by which what failed was last tried.
+    pub tried_by: u32,
 }
 
 impl TryFrom<pb::Source> for Source {
@@ -143,6 +145,7 @@ impl TryFrom<pb::Source> for Source {
             storyboard_result: s.storyboard_result,
             poster_result: s.poster_result,
             shown_revision: s.shown_revision,
+            tried_by: s.tried_by,
         })
     }
 }
@@ -171,6 +174,7 @@ impl From<Source> for pb::Source {
             poster: Some(s.poster.into()),
             poster_result: s.poster_result,
             shown_revision: s.shown_revision,
+            tried_by: s.tried_by,
         }
     }
 }

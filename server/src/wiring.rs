@@ -52,10 +52,11 @@ pub async fn start(settings: &Settings, life: &Lifecycle) -> anyhow::Result<Mesh
     let bus = bus::open(&settings.events.parse()?).await.context("open the event bus")?;
     let store = vidstream_catalog::store::open(&settings.catalog.parse()?).await.context("open the catalog")?;
 
-    let catalog = Catalog::builder(store, Arc::clone(&queue), Arc::clone(&bus))
+    let catalog = Catalog::builder(store, Arc::clone(&queue), Arc::clone(&bus), Arc::clone(&objects))
         .config(vidstream_catalog::Config {
             purge_after: settings.purge_after,
             upload_expiry: settings.upload_expiry,
+            write_deadline: settings.write_deadline,
             // The workers of an earlier run lived in the same process: they are gone.
             free_leases_at_start: true,
             ..Default::default()

@@ -7,7 +7,7 @@ use vidstream_proto::{
     job::{Fence, JobKind},
 };
 
-use crate::extents::Extent;
+use crate::extents::{Extent, PageNumber};
 
 /// Everything of a source: `sources/{source}`.
 pub fn source(source: SourceId) -> ObjectPrefix {
@@ -44,6 +44,44 @@ pub fn poster(source: SourceId, fence: Fence) -> ObjectName {
     below(&output(source, JobKind::Poster, fence), "poster.jpg")
 }
 
+/// Everything of every source.
+pub fn sources() -> ObjectPrefix {
+    prefix("sources")
+}
+
+/// What an object of a source is, by its name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Place {
+    /// An extent, or what has the name of one, recorded in this page if at all.
+    Bytes(PageNumber),
+    /// Written under a lease of a job of this kind.
+    Output(JobKind, Fence),
+    /// Nothing that this version writes.
+    Unknown,
+}
+
+/// Whose object has this name, and what it is; none if it is no object of a source.
+pub fn place(name: &ObjectName) -> Option<(SourceId, Place)> {
+    let mut segments = name.as_str().split('/');
+    if segments.next() != Some("sources") {
+        return None;
+    }
+    let source = segments.next()?.parse().ok()?;
+    let (folder, number, rest) = (segments.next()?, segments.next(), segments.next());
+    // Only the form that is written names the place: `007` is not `7`.
+    let number = number.filter(|_| rest.is_some() && segments.next().is_none());
+    let parsed = number.and_then(|text| text.parse::<u64>().ok().filter(|n| n.to_string() == text));
+    let kinds = [JobKind::Ingest, JobKind::Storyboard, JobKind::Poster];
+    let place = match (kinds.into_iter().find(|kind| kind.name() == folder), parsed) {
+        (Some(kind), Some(fence)) => Place::Output(kind, Fence(fence)),
+        (None, Some(page)) if folder == "bytes" => {
+            u32::try_from(page).map_or(Place::Unknown, |page| Place::Bytes(PageNumber(page)))
+        }
+        _ => Place::Unknown,
+    };
+    Some((source, place))
+}
+
 fn name(name: &str) -> ObjectName {
     name.parse().expect("ids and numbers make valid names")
 }
@@ -77,6 +115,25 @@ mod tests {
         assert_eq!(sheet(id, Fence(12), 0).as_str(), below("storyboard/12/0.jpg"));
         assert_eq!(poster(id, Fence(1)).as_str(), below("poster/1/poster.jpg"));
         assert!(extent(id, &tail).is_below(&source(id)));
+    }
+
+    #[test]
+    fn a_name_tells_its_place() {
+        let id = SourceId::generate();
+        let content = pattern(CELL as usize + 5);
+        let tail = crate::testing::extent(&content, CELL..CELL + 5);
+        let of = |name: &ObjectName| place(name);
+        assert_eq!(of(&extent(id, &tail)), Some((id, Place::Bytes(PageNumber(0)))));
+        assert_eq!(of(&media_index(id, Fence(3))), Some((id, Place::Output(JobKind::Ingest, Fence(3)))));
+        assert_eq!(of(&sheet(id, Fence(12), 0)), Some((id, Place::Output(JobKind::Storyboard, Fence(12)))));
+        assert_eq!(of(&poster(id, Fence(1))), Some((id, Place::Output(JobKind::Poster, Fence(1)))));
+        for strange in ["x", "bytes/x/y", "bytes/0", "bytes/00/y", "bytes/4294967296/y", "poster/1/a/b", "delete/1/x"] {
+            let name = source(id).name(strange).unwrap();
+            assert_eq!(of(&name), Some((id, Place::Unknown)), "{strange}");
+        }
+        for other in ["sources", "sources/x/bytes/0/y", "other/x", "sources/x"] {
+            assert_eq!(of(&other.parse().unwrap()), None, "{other}");
+        }
     }
 
     #[test]

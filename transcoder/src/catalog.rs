@@ -4,6 +4,7 @@ use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _};
 use std::time::Duration;
 use tonic::{Response, Status};
+use vidstream_media::stored;
 use vidstream_mesh::channel::Channel;
 use vidstream_proto::error::{Problem, Reason};
 use vidstream_proto::ids::SourceId;
@@ -18,6 +19,9 @@ use vidstream_source::ranges::ByteRanges;
 
 /// A unary call is answered in this time or has failed.
 const DEADLINE: Duration = Duration::from_secs(10);
+/// Version of what this crate can take and makes: raised whenever a file that could not be indexed, or of which no pictures
+/// could be made, now can. What failed under a lower one is then tried again.
+const MAKER: u32 = 1;
 /// Pages of records are the largest answers.
 const LARGEST_ANSWER: usize = 16 << 20;
 /// Unfinished jobs of one source that are looked at: it has four at the most.
@@ -56,7 +60,12 @@ impl Catalog {
 
     /// Leases the best job of `class` for `worker`.
     pub async fn take(&self, class: JobClass, worker: &str) -> Result<Option<Lease>, Problem> {
-        let request = pb::TakeJobRequest { classes: vec![class.into()], worker: worker.to_owned() };
+        let request = pb::TakeJobRequest {
+            classes: vec![class.into()],
+            worker: worker.to_owned(),
+            maker: MAKER,
+            index_format: stored::VERSION.into(),
+        };
         let answer = answered(self.client().take_job(request)).await?;
         let Some(job) = answer.job else { return Ok(None) };
         let source = field::present("source", answer.source)?;

@@ -31,6 +31,7 @@ pub(crate) fn lease(kind: JobKind) -> Lease {
         poster: Part::waiting(),
         poster_result: None,
         shown_revision: 1,
+        tried_by: 0,
     };
     Lease { job, source }
 }

@@ -12,9 +12,10 @@ use async_trait::async_trait;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
+use uuid::Uuid;
 use vidstream_proto::error::{Problem, Reason};
-use vidstream_proto::ids::{RequestId, SourceId, UploadId, VideoId};
+use vidstream_proto::ids::{RequestId, SourceId, UploadId, VideoId, ViewerId};
 use vidstream_proto::job::{Job, JobClass, JobId};
 use vidstream_proto::pb;
 use vidstream_proto::source::Source;
@@ -70,7 +71,33 @@ pub struct RequestRow {
     pub made: SystemTime,
 }
 
-/// A video as stored.
+/// What a viewer watched of a video in the present window.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ViewerRow {
+    /// Which video.
+    pub video: VideoId,
+    /// Who watches.
+    pub viewer: ViewerId,
+    /// When the window began: with the first report, or, once a view counted, with that one.
+    pub began: SystemTime,
+    /// Whether a view counted in this window; nothing more is remembered then.
+    pub counted: bool,
+    /// What was watched, to the millisecond; ascending, apart, few.
+    pub watched: Vec<Range<Duration>>,
+    /// Rises with every write of the row, from 1.
+    pub revision: i64,
+}
+
+/// A number that makes an addition of views harmless to repeat. Numbers of one name rise.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Flush {
+    /// Whose number it is.
+    pub by: Uuid,
+    /// The number.
+    pub number: u64,
+}
+
+/// A video as stored. Its `views` are read with it and written only by [`Store::add_views`].
 #[derive(Clone, PartialEq, Debug)]
 pub struct VideoRow {
     /// What people see, and the source it is of.
@@ -170,6 +197,17 @@ pub struct JobRow {
     pub result: Option<pb::finish_job_request::Result>,
     /// Its outcome may not have reached the source yet.
     pub unapplied: bool,
+    /// Version of the code of the worker that had the last lease.
+    pub maker: u32,
+}
+
+/// What workers are: a higher version may take what a lower one could not.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Maker {
+    /// Version of their code.
+    pub version: u32,
+    /// Version of the form in which they store indexes.
+    pub index_format: u32,
 }
 
 /// Which jobs of a list.
@@ -215,6 +253,16 @@ pub trait Store: Send + Sync + fmt::Debug {
     async fn purging_videos(&self, limit: usize) -> Result<Vec<VideoRow>>;
     /// Changes after `after`, of one video or of all; none if `after` is too old to tell what is gone, or of another feed.
     async fn changes(&self, after: Position, video: Option<VideoId>, limit: usize) -> Result<Option<Changes>>;
+    /// Adds views to a video without touching its revision; the feed tells it. One that was done is not done again, unless
+    /// sixteen others added to the video meanwhile. Says whether there is such a video.
+    async fn add_views(&self, id: VideoId, views: u64, flush: Flush) -> Result<bool>;
+    /// The rows of these viewers, as far as there are any, in no order.
+    async fn viewers(&self, keys: Vec<(VideoId, ViewerId)>) -> Result<Vec<ViewerRow>>;
+    /// Writes each row, in one commit, whose revision is one more than what is stored (absent: 0); says which were.
+    async fn save_viewers(&self, rows: Vec<ViewerRow>) -> Result<Vec<bool>>;
+    /// Forgets viewers whose window began before `before`, and the oldest ones beyond `most`; some thousands at once, so
+    /// that others can write in between. Says whether there are more to forget.
+    async fn forget_viewers(&self, before: SystemTime, most: usize) -> Result<bool>;
     /// The feed's position now.
     async fn position(&self) -> Result<Position>;
     /// Forgets tombstones put before `before`; positions older than theirs are then too old.
@@ -238,6 +286,8 @@ pub trait Store: Send + Sync + fmt::Debug {
     async fn open_sources(&self, after: Option<SourceId>, limit: usize) -> Result<Vec<Source>>;
     /// Sources that are dying or gone, the gone ones first.
     async fn dying_sources(&self, limit: usize) -> Result<Vec<Source>>;
+    /// Live sources with a failed part that was last tried by a lower version, or with an index in a lower form.
+    async fn outdated_sources(&self, maker: Maker, limit: usize) -> Result<Vec<Source>>;
 
     /// Records extents of a live source in one commit; none if there is no such source or it is not live.
     async fn record(&self, source: SourceId, extents: Vec<Extent>) -> Result<Option<Recorded>>;
@@ -255,8 +305,14 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// Replaces if the row has the revision `expected`; says whether it did.
     async fn replace_job(&self, row: JobRow, expected: i64) -> Result<bool>;
     /// Leases the best queued job that is due: by priority, the classes' order, age. The lease has the next fence, no beat,
-    /// no progress. Two calls never get one job.
-    async fn lease_job(&self, classes: &[JobClass], worker: &str, now: SystemTime) -> Result<Option<JobRow>>;
+    /// no progress; who took it is noted. Two calls never get one job.
+    async fn lease_job(
+        &self,
+        classes: &[JobClass],
+        worker: &str,
+        maker: u32,
+        now: SystemTime,
+    ) -> Result<Option<JobRow>>;
     /// Jobs, newest first, with their places in the queue.
     async fn jobs(&self, query: JobsQuery) -> Result<Vec<Job>>;
     /// All jobs of a source.

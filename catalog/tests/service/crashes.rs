@@ -96,7 +96,10 @@ impl Script {
                 return Ok(video);
             }
             let classes = vec![pb::JobClass::Light.into(), pb::JobClass::Pictures.into()];
-            let taken = client.take_job(pb::TakeJobRequest { classes, worker: "w".into() }).await?.into_inner();
+            let taken = client
+                .take_job(pb::TakeJobRequest { classes, worker: "w".into(), ..Default::default() })
+                .await?
+                .into_inner();
             match taken.job {
                 Some(job) => finish(client, &job).await?,
                 None => tokio::time::sleep(Duration::from_secs(10)).await,

@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::SystemTime;
 use vidstream_catalog::Position;
 use vidstream_catalog::store::{
-    Changes, JobRow, JobsQuery, ListPage, ListQuery, Recorded, RequestRow, Result, Store, StoreError, VideoRow,
+    Changes, Flush, JobRow, JobsQuery, ListPage, ListQuery, Maker, Recorded, RequestRow, Result, Store, StoreError,
+    VideoRow, ViewerRow,
 };
-use vidstream_proto::ids::{RequestId, SourceId, UploadId, VideoId};
+use vidstream_proto::ids::{RequestId, SourceId, UploadId, VideoId, ViewerId};
 use vidstream_proto::job::{Job, JobClass, JobId};
 use vidstream_proto::source::Source;
 use vidstream_source::extents::{Extent, PageNumber, RecordPage};
@@ -83,12 +84,14 @@ store! {
         due_videos(now: SystemTime, limit: usize) -> Vec<VideoRow>;
         purging_videos(limit: usize) -> Vec<VideoRow>;
         changes(after: Position, video: Option<VideoId>, limit: usize) -> Option<Changes>;
+        viewers(keys: Vec<(VideoId, ViewerId)>) -> Vec<ViewerRow>;
         position() -> Position;
         source(id: SourceId) -> Option<Source>;
         source_of_upload(id: UploadId) -> Option<Source>;
         unsettled_sources(limit: usize) -> Vec<Source>;
         open_sources(after: Option<SourceId>, limit: usize) -> Vec<Source>;
         dying_sources(limit: usize) -> Vec<Source>;
+        outdated_sources(maker: Maker, limit: usize) -> Vec<Source>;
         pages(source: SourceId, first: PageNumber, limit: usize) -> Vec<RecordPage>;
         received(source: SourceId) -> u64;
         job(id: &JobId) -> Option<JobRow>;
@@ -107,6 +110,9 @@ store! {
         replace_video(row: VideoRow, expected: i64) -> bool;
         bury_video(id: VideoId, expected: i64, now: SystemTime) -> bool;
         forget_buried(before: SystemTime) -> ();
+        add_views(id: VideoId, views: u64, flush: Flush) -> bool;
+        save_viewers(rows: Vec<ViewerRow>) -> Vec<bool>;
+        forget_viewers(before: SystemTime, most: usize) -> bool;
         insert_source(source: Source) -> bool;
         replace_source(source: Source, expected: i64) -> bool;
         mark_shown(id: SourceId, revision: i64) -> ();
@@ -115,7 +121,7 @@ store! {
         remove_pages(source: SourceId) -> ();
         insert_job(row: JobRow) -> bool;
         replace_job(row: JobRow, expected: i64) -> bool;
-        lease_job(classes: &[JobClass], worker: &str, now: SystemTime) -> Option<JobRow>;
+        lease_job(classes: &[JobClass], worker: &str, maker: u32, now: SystemTime) -> Option<JobRow>;
         forget_jobs(before: SystemTime) -> ();
     }
 }

@@ -209,3 +209,26 @@ async fn a_slow_watcher_sees_the_latest_state() {
     }
     assert!(seen < 300, "states nobody looked at are skipped, {seen} seen");
 }
+
+#[tokio::test]
+async fn many_watchers_at_one_place_hear_every_change() {
+    // Nobody looks by the clock: what is not told is not heard.
+    let config = Config { feed_interval: Duration::from_hours(1), ..Config::default() };
+    let mut world = World::with(config).await;
+    let videos = [world.create(10).await.video_ids.remove(0), world.create(10).await.video_ids.remove(0)];
+    let mut feeds = Vec::new();
+    for _ in 0..200 {
+        let mut feed = watch(&mut world, "", "").await;
+        until_current(&mut feed).await;
+        feeds.push(feed);
+    }
+    for n in 0..10 {
+        let title = format!("title {n}");
+        retitle(&mut world, &videos[n % 2], &title).await;
+        for feed in &mut feeds {
+            let is_it = |event: &Event| matches!(event, Event::Changed(e) if e.video.as_ref().unwrap().title == title);
+            let hear = async { while !until_current(feed).await.0.iter().any(is_it) {} };
+            tokio::time::timeout(Duration::from_secs(30), hear).await.expect("it is told");
+        }
+    }
+}

@@ -50,7 +50,11 @@ async fn no_job_is_taken_twice() {
     }
     let takers = (0..32).map(|n| {
         let mut client = world.client.clone();
-        let request = pb::TakeJobRequest { classes: vec![pb::JobClass::Light.into()], worker: format!("w{n}") };
+        let request = pb::TakeJobRequest {
+            classes: vec![pb::JobClass::Light.into()],
+            worker: format!("w{n}"),
+            ..Default::default()
+        };
         tokio::spawn(async move { client.take_job(request).await.unwrap().into_inner().job })
     });
     let taken: Vec<pb::Job> = join_all(takers).await.into_iter().filter_map(Result::unwrap).collect();

@@ -1,9 +1,11 @@
 //! The whole service through the contract's client, on files that are closed and opened again.
 #![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
+mod again;
 mod crashes;
 mod dying;
 mod feed;
+mod garbage;
 mod jobs;
 mod lists;
 mod removal;
@@ -11,5 +13,6 @@ mod requests;
 mod room;
 mod scale;
 mod uploads;
+mod views;
 mod wants;
 mod world;

@@ -2,11 +2,13 @@
 
 use bytes::Bytes;
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tempfile::TempDir;
 use tokio::time::Instant;
 use vidstream_backends::bus::{EventBus, LocalBus};
+use vidstream_backends::objects::{FileStore, ObjectStore};
 use vidstream_backends::queue::{JobQueue, LocalQueue};
 use vidstream_catalog::store::{self, Store, StoreUrl};
 use vidstream_catalog::{Catalog, Config};
@@ -44,6 +46,7 @@ pub struct World {
     pub life: Lifecycle,
     pub queue: Arc<LocalQueue>,
     pub store: Arc<dyn Store>,
+    pub objects: Arc<dyn ObjectStore>,
     pub config: Config,
     clock: Arc<TokioClock>,
     folder: Arc<TempDir>,
@@ -75,11 +78,12 @@ impl World {
         let store = store::open(&StoreUrl::Sqlite(folder.path().join("catalog.db"))).await.unwrap();
         let (queue, bus, life) = (Arc::new(LocalQueue::default()), Arc::new(LocalBus::default()), Lifecycle::new());
         let (bells, notices): (Arc<dyn JobQueue>, Arc<dyn EventBus>) = (queue.clone(), bus);
-        let builder = Catalog::builder(wrap(store.clone()), bells, notices);
+        let objects: Arc<dyn ObjectStore> = Arc::new(FileStore::open(folder.path().join("objects")).await.unwrap());
+        let builder = Catalog::builder(wrap(store.clone()), bells, notices, objects.clone());
         let builder = builder.config(config.clone()).clock(clock.clone()).lifecycle(life.clone());
         let catalog = builder.build();
         let client = Client::new(in_process::channel(catalog.service()));
-        Self { client, catalog, life, queue, store, config, clock, folder }
+        Self { client, catalog, life, queue, store, objects, config, clock, folder }
     }
 
     pub fn run(self) -> Self {
@@ -93,9 +97,19 @@ impl World {
         self.reopen_over(|store| store).await
     }
 
+    /// Another catalog over the same file, at the same time.
+    pub async fn beside(&self) -> Self {
+        Self::open(self.folder.clone(), self.clock.clone(), self.config.clone(), |store| store).await
+    }
+
     pub async fn reopen_over(&self, wrap: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>) -> Self {
         self.life.stopped().cancel();
         Self::open(self.folder.clone(), self.clock.clone(), self.config.clone(), wrap).await
+    }
+
+    /// The file of an object.
+    pub fn file(&self, object: &str) -> PathBuf {
+        self.folder.path().join("objects").join(object)
     }
 
     pub async fn create(&mut self, size: u64) -> pb::Source {
@@ -152,8 +166,13 @@ impl World {
     }
 
     pub async fn take(&mut self) -> Option<pb::Job> {
+        self.take_as(1, 1).await
+    }
+
+    /// As a worker of this version, which stores indexes in this form.
+    pub async fn take_as(&mut self, maker: u32, index_format: u32) -> Option<pb::Job> {
         let classes = vec![pb::JobClass::Light.into(), pb::JobClass::Pictures.into()];
-        let request = pb::TakeJobRequest { classes, worker: "w".into() };
+        let request = pb::TakeJobRequest { classes, worker: "w".into(), maker, index_format };
         self.client.take_job(request).await.unwrap().into_inner().job
     }
 

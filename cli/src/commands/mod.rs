@@ -1,5 +1,6 @@
 //! One module a command.
 
+mod admin;
 mod completions;
 mod download;
 mod list;
@@ -41,6 +42,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Download(args) => Box::pin(download::run(context, args)).await,
         Command::Watch(args) => Box::pin(watch::run(context, args)).await,
         Command::Play(args) => play::run(context, &args.id).await,
+        Command::Admin(args) => admin::run(context, args.command).await,
         Command::Completions(args) => completions::run(args.shell),
     }
 }

@@ -13,10 +13,24 @@ async fn run(arguments: &[&str]) -> Ran {
 #[tokio::test]
 async fn help_is_written_with_care() {
     let mut text = run(&["--help"]).await.stdout;
-    let commands =
-        ["upload", "list", "get", "update", "rm", "restore", "retry", "download", "watch", "play", "completions"];
+    let commands = [
+        "upload",
+        "list",
+        "get",
+        "update",
+        "rm",
+        "restore",
+        "retry",
+        "download",
+        "watch",
+        "play",
+        "admin",
+        "admin gc",
+        "completions",
+    ];
     for command in commands {
-        let ran = run(&[command, "-h"]).await;
+        let words: Vec<&str> = command.split(' ').chain(["-h"]).collect();
+        let ran = run(&words).await;
         assert_eq!(ran.code, 0);
         text.extend(["\n$ vidctl ", command, " -h\n", &ran.stdout]);
     }
@@ -46,6 +60,7 @@ async fn mistakes_end_with_2_in_words() {
         &["upload", "a.mp4", "--wait=never"],
         &["download", ID],
         &["--server", "https://example.org", "list"],
+        &["admin"],
         &["completions", "tcsh-like"],
     ];
     let mut text = String::new();
@@ -80,6 +95,7 @@ async fn a_server_that_is_not_there_ends_with_4() {
         &["watch"],
         &["watch", ID],
         &["play", ID],
+        &["admin", "gc", "--dry-run"],
         &["upload", "a.mp4", "missing.mp4"],
     ];
     for line in lines {

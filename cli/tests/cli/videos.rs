@@ -53,6 +53,25 @@ async fn a_table_in_a_pipe_is_plain() {
 }
 
 #[tokio::test]
+async fn garbage_is_told_as_it_is_found() {
+    let (_fake, machine) = place().await;
+    let ran = machine.run(&["admin", "gc"]).await;
+    assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));
+    let lines: Vec<&str> = ran.stdout.lines().collect();
+    assert_eq!(lines[0], "   3.0 MiB   90 min old  superseded    sources/a/poster/1/poster.jpg");
+    assert_eq!(lines[1], "     100 B   90 min old  no source     sources/b/ [2J", "nothing moves the cursor");
+    let total = "removed 2 of 12 objects, 3.0 MiB; 1 more may be garbage, but it is too early to tell";
+    assert_eq!(lines[2..], [total]);
+    let ran = machine.run(&["admin", "gc", "--dry-run"]).await;
+    assert!(ran.stdout.contains("would remove 2 of 12 objects"), "{}", ran.stdout);
+    let ran = machine.run(&["--output", "json", "admin", "gc", "--dry-run"]).await;
+    let events = json_lines(&ran.stdout);
+    assert_eq!(events[0]["found"]["reason"], "GARBAGE_REASON_SUPERSEDED");
+    assert_eq!(events[0]["found"]["size"], "3145728");
+    assert_eq!((&events[2]["total"]["garbage"], &events[2]["total"]["removed"]), (&"2".into(), &false.into()));
+}
+
+#[tokio::test]
 async fn all_ids_are_tried_and_the_highest_code_wins() {
     let (fake, machine) = place().await;
     let (first, last) = (fake.add("a", b"x"), fake.add("b", b"y"));

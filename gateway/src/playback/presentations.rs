@@ -3,10 +3,26 @@
 use super::cache::{Generation, name, saturated, unreadable};
 use moka::future::Cache;
 use std::sync::Arc;
+use std::time::Duration;
 use vidstream_backends::objects::ObjectStore;
 use vidstream_media::index::MediaIndex;
 use vidstream_media::presentation::Presentation;
+use vidstream_media::stored::StoredIndexError;
 use vidstream_proto::error::{Problem, Reason};
+
+/// When to ask again for what waits until its index is made anew.
+const REBUILD_DELAY: Duration = Duration::from_secs(5);
+
+fn undecoded(error: StoredIndexError) -> Problem {
+    match error {
+        // The sweep has it made anew; the new one has a generation of its own.
+        StoredIndexError::Version(_) => {
+            let words = "its index is of another version of this program and is being made anew";
+            Problem::new(Reason::NotReady, words).retry_after(REBUILD_DELAY)
+        }
+        error => Problem::new(Reason::Internal, format!("the stored index can't be read: {error}")),
+    }
+}
 
 /// Largest stored index that is opened. A day of ordinary video takes a tenth.
 const LARGEST_INDEX: u64 = 256 << 20;
@@ -47,8 +63,7 @@ impl Presentations {
         let stored = self.objects.read(&name(object)?, LARGEST_INDEX).await.map_err(unreadable)?;
         // A long film takes some milliseconds to plan.
         let opened = tokio::task::spawn_blocking(move || {
-            let index = MediaIndex::decode(&stored)
-                .map_err(|error| Problem::new(Reason::Internal, format!("the stored index can't be read: {error}")))?;
+            let index = MediaIndex::decode(&stored).map_err(undecoded)?;
             let presentation = Presentation::new(index);
             let segments: usize = presentation.renditions().map(|r| r.plan.segments().len()).sum();
             let weight = saturated(stored.len() + segments * size_of::<vidstream_media::plan::Segment>());

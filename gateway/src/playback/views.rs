@@ -102,7 +102,12 @@ impl Views {
     /// A video changed: it is asked for before it is shown again, and not shown at all once it is removed.
     pub fn changed(&self, entry: &Entry) {
         let removed = entry.video.state() == VideoState::Removed;
-        self.doubt(entry.id, |held| held.filter(|_| !removed).map(|held| Held { doubtful: true, ..held }));
+        self.doubt(entry.id, |held| {
+            let held = held.filter(|_| !removed)?;
+            // What changed without raising the revision, its views, is nothing that is played.
+            let changed = held.known.as_ref().is_none_or(|view| view.entry.video.revision < entry.video.revision);
+            Some(Held { doubtful: held.doubtful || changed, ..held })
+        });
     }
 
     /// A video is gone for good.

@@ -14,6 +14,7 @@ use vidstream_proto::pb;
 use vidstream_proto::pb::catalog_service_server::CatalogService;
 use vidstream_proto::upload::CreateUpload;
 use vidstream_proto::video::{ListVideos, RemoveVideo, RestoreVideo, RetryVideo, UpdateVideo};
+use vidstream_proto::watched::ReportWatched;
 use vidstream_source::extents::{Extent, ExtentMap, Insertion, PageNumber, RecordPage};
 
 type Answer<T> = Result<Response<T>, Status>;
@@ -197,6 +198,7 @@ impl Held {
 impl CatalogService for Catalog {
     type WatchSourceStream = Answers<pb::WatchSourceResponse>;
     type WatchEntriesStream = Answers<pb::WatchEntriesResponse>;
+    type CollectObjectsStream = Answers<pb::CollectObjectsResponse>;
 
     async fn create_source(&self, request: Request<pb::CreateSourceRequest>) -> Answer<pb::CreateSourceResponse> {
         let source = Some(self.create(request.into_inner())?);
@@ -355,6 +357,23 @@ impl CatalogService for Catalog {
 
     async fn list_jobs(&self, _: Request<pb::ListJobsRequest>) -> Answer<pb::ListJobsResponse> {
         Err(no_jobs())
+    }
+
+    async fn add_watched(&self, request: Request<pb::AddWatchedRequest>) -> Answer<pb::AddWatchedResponse> {
+        let watched = ReportWatched::try_from(request.into_inner())?;
+        self.of_video(&watched.video_id.to_string(), |held| held.video.views += 1)?;
+        Ok(Response::new(pb::AddWatchedResponse {}))
+    }
+
+    async fn collect_objects(&self, request: Request<pb::CollectObjectsRequest>) -> Answer<Self::CollectObjectsStream> {
+        use pb::collect_objects_response::Event;
+        drop(self.enter()?);
+        let found = pb::Garbage { name: "sources/x".into(), size: 7, ..Default::default() };
+        let removed = !request.into_inner().dry_run;
+        let total = pb::GarbageTotal { seen: 9, garbage: 1, garbage_bytes: 7, removed, ..Default::default() };
+        let events = [Event::Found(found), Event::Total(total)];
+        let told = events.map(|event| Ok(pb::CollectObjectsResponse { event: Some(event) }));
+        Ok(Response::new(stream::iter(told).boxed()))
     }
 }
 

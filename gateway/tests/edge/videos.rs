@@ -1,10 +1,12 @@
 //! Videos, live updates and playback addresses.
 
 use crate::world::{World, pattern};
+use tokio_stream::StreamExt;
 use tonic::{Code, Status, Streaming};
 use vidstream_proto::error::{Problem, Reason};
-use vidstream_proto::ids::{RequestId, VideoId};
+use vidstream_proto::ids::{RequestId, VideoId, ViewerId};
 use vidstream_proto::pb;
+use vidstream_proto::pb::collect_garbage_response::Event as Garbage;
 use vidstream_proto::pb::watch_entries_response::Event as Change;
 use vidstream_proto::pb::watch_videos_response::Event;
 
@@ -45,6 +47,34 @@ async fn videos_are_listed_changed_hidden_and_shown() {
     client.retry_video(retry).await.expect("harmless");
     let found = client.get_video(pb::GetVideoRequest { video_id }).await.expect("found").into_inner().video;
     assert_eq!(found.expect("a video").title, "Sea");
+}
+
+#[tokio::test]
+async fn what_was_watched_and_garbage_go_through() {
+    let world = World::new().await;
+    let upload = world.create(&pattern(5)).await;
+    let mut client = world.videos();
+    let at = |seconds| Some(prost_types::Duration { seconds, nanos: 0 });
+    let report = pb::ReportWatchedRequest {
+        video_id: upload.video_id.clone(),
+        viewer_id: ViewerId::generate().to_string(),
+        intervals: vec![pb::WatchedInterval { start: at(0), end: at(1) }],
+    };
+    client.report_watched(report.clone()).await.expect("taken");
+    let found = client.get_video(pb::GetVideoRequest { video_id: upload.video_id }).await.expect("found").into_inner();
+    assert_eq!(found.video.expect("a video").views, 1);
+    let nobody = pb::ReportWatchedRequest { viewer_id: "me".into(), ..report.clone() };
+    let refused = Problem::from(client.report_watched(nobody).await.expect_err("no id"));
+    assert_eq!(refused.fields[0].field, "viewer_id");
+    let nothing = pb::ReportWatchedRequest { video_id: VideoId::generate().to_string(), ..report };
+    assert_eq!(client.report_watched(nothing).await.expect_err("no video").code(), Code::NotFound);
+
+    for dry_run in [true, false] {
+        let told = client.collect_garbage(pb::CollectGarbageRequest { dry_run }).await.expect("a stream").into_inner();
+        let told: Vec<_> = told.map(|message| message.expect("told").event.expect("something")).collect().await;
+        assert!(matches!(&told[0], Garbage::Found(found) if found.name == "sources/x"), "{told:?}");
+        assert!(matches!(&told[1..], [Garbage::Total(total)] if total.removed != dry_run), "{told:?}");
+    }
 }
 
 #[tokio::test]

@@ -306,3 +306,45 @@ async fn bytes_that_are_gone_are_a_problem_and_no_broken_body() {
     let answer = world.get("source").await;
     assert_eq!((answer.status, answer.reason().as_str()), (StatusCode::NOT_FOUND, "NOT_FOUND"));
 }
+
+#[tokio::test]
+async fn an_index_of_another_version_is_waited_for_and_never_mixed_up() {
+    let content = clip(4).await;
+    let world = World::indexed("clip.mp4", &content).await;
+    let (old, new) = (names::media_index(world.source, Fence(1)), names::media_index(world.source, Fence(2)));
+    let stored = world.objects.read(&old, 1 << 20).await.unwrap();
+    let mut other = stored.to_vec();
+    // Behind the four bytes of its name.
+    other[4] = 0xfe;
+    world.put(&old, other.into()).await;
+    let segment = |generation: &str| format!("g/{generation}-{PACKAGER_VERSION}/v1/1.m4s");
+    for rest in ["master.m3u8", "manifest.mpd", &segment(GENERATION)] {
+        let answer = world.get(rest).await;
+        assert_eq!((answer.status, answer.reason().as_str()), (StatusCode::SERVICE_UNAVAILABLE, "NOT_READY"), "{rest}");
+        assert_eq!(answer.field("retry-after"), "5");
+        assert!(answer.text().contains("made anew"), "{}", answer.text());
+        assert!(!answer.field("cache-control").contains("max-age"), "{rest}");
+    }
+    assert_eq!(world.get("source").await.status, StatusCode::OK, "the original needs no index");
+
+    // It is being made.
+    world.catalog.change(|_, source| source.index = Some(part(pb::PartState::Running, "")));
+    world.changed();
+    assert_eq!(world.get("master.m3u8").await.reason(), "NOT_READY");
+    // It is there, under a name and a generation of its own.
+    world.put(&new, stored).await;
+    world.catalog.change(|_, source| {
+        source.index = Some(part(pb::PartState::Ready, ""));
+        let index = source.index_result.as_mut().unwrap();
+        (index.object, index.generation) = (new.to_string(), "beef".into());
+    });
+    world.changed();
+    let master = world.get("master.m3u8").await;
+    assert!(master.status == StatusCode::OK && master.text().contains("g/beef-"), "{}", master.text());
+    assert_eq!(world.get(&segment("beef")).await.status, StatusCode::OK);
+    assert_eq!(
+        world.get(&segment(GENERATION)).await.status,
+        StatusCode::NOT_FOUND,
+        "nothing else is under the old address"
+    );
+}

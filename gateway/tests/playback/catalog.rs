@@ -71,7 +71,14 @@ impl Catalog {
     pub fn change(&self, change: impl FnOnce(&mut pb::Video, &mut pb::Source)) {
         let mut video = self.video();
         let Video { entry, source, .. } = &mut *video;
-        change(entry.as_mut().unwrap().video.as_mut().unwrap(), source);
+        let shown = entry.as_mut().unwrap().video.as_mut().unwrap();
+        let without_views = |video: &pb::Video| pb::Video { views: 0, ..video.clone() };
+        let before = (without_views(shown), source.clone());
+        change(shown, source);
+        // Views change without raising the revision; nothing else does.
+        if (without_views(shown), source.clone()) != before {
+            shown.revision += 1;
+        }
     }
 
     /// Forgets the video, as once its purge time is over.
@@ -170,6 +177,7 @@ macro_rules! service {
         impl CatalogService for Catalog {
             type WatchSourceStream = Answers<pb::WatchSourceResponse>;
             type WatchEntriesStream = Answers<pb::WatchEntriesResponse>;
+            type CollectObjectsStream = Answers<pb::CollectObjectsResponse>;
 
             $($used)*
 
@@ -208,6 +216,10 @@ service! {
         async fn watch_source(&self, _: Request<pb::WatchSourceRequest>) -> Answer<Self::WatchSourceStream> {
             Err(Status::unimplemented("playback does not call this"))
         }
+
+        async fn collect_objects(&self, _: Request<pb::CollectObjectsRequest>) -> Answer<Self::CollectObjectsStream> {
+            Err(Status::unimplemented("playback does not call this"))
+        }
     }
     create_source: CreateSourceRequest -> CreateSourceResponse;
     record_extents: RecordExtentsRequest -> RecordExtentsResponse;
@@ -223,4 +235,5 @@ service! {
     finish_job: FinishJobRequest -> FinishJobResponse;
     fail_job: FailJobRequest -> FailJobResponse;
     list_jobs: ListJobsRequest -> ListJobsResponse;
+    add_watched: AddWatchedRequest -> AddWatchedResponse;
 }

@@ -67,6 +67,21 @@ async fn without_a_feed_a_view_is_believed_for_five_seconds() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn views_cost_no_question() {
+    let world = world().await;
+    world.catalog.until_watched(1).await;
+    settle().await;
+    assert_eq!(status(&world).await, StatusCode::OK);
+    let questions = world.catalog.questions();
+    for _ in 0..10 {
+        world.catalog.change(|video, _| video.views += 1);
+        world.catalog.tell_change("1");
+        settle().await;
+        assert_eq!((status(&world).await, world.catalog.questions()), (StatusCode::OK, questions));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_feed_that_is_heard_spares_the_questions() {
     let world = world().await;
     world.catalog.until_watched(1).await;

@@ -71,6 +71,29 @@ fn a_person_uploads_watches_scrubs_and_deletes() {
 }
 
 #[test]
+fn playing_counts_a_view_and_seeking_pausing_and_looping_do_not() {
+    let server = Server::start();
+    let person = Person::of(&server);
+    let file = clips::made("watched.mp4", "-f lavfi -i testsrc2=size=320x180:rate=25:duration=24 H");
+    let video = person.upload(&file, "--wait=all");
+    assert_eq!(video["views"], "0");
+    // A view is 3.6 s of it.
+    let input = json!({ "address": server.address, "id": id(&video), "less": 1.0, "times": 5, "enough": 4.2 });
+    let seen = browser::run("views", &input);
+    assert_eq!(seen["problems"], json!([]), "{seen:#}");
+    assert_eq!(seen["repeated"], json!([200, 200, 200, 200, 200]), "{seen:#}");
+    assert!(seen["reports"].as_u64() > Some(1), "{seen:#}");
+    let after = person.get(id(&video));
+    assert_eq!((&after["views"], &after["revision"]), (&json!("3"), &video["revision"]));
+    assert_eq!(person.json(&["list"])[0]["views"], "3");
+    let (_, sheet, _) = person.run(&["get", id(&video)]);
+    assert!(sheet.contains("views         3"), "{sheet}");
+    // What was counted is there after a power cut.
+    let server = server.kill_and_restart(&[]);
+    assert_eq!(Person::of(&server).get(id(&video))["views"], "3");
+}
+
+#[test]
 fn a_player_of_another_site_plays_and_its_page_can_do_nothing_else() {
     let server = Server::start();
     let person = Person::of(&server);

@@ -107,7 +107,11 @@ impl From<NoStoryboard> for Failure {
 
 impl From<StoredIndexError> for Failure {
     fn from(error: StoredIndexError) -> Self {
-        Self::ours(&error)
+        match error {
+            // It is being made anew, and this job with it.
+            StoredIndexError::Version(_) => Self::infrastructure(&error),
+            StoredIndexError::NotAnIndex | StoredIndexError::Damaged(_) => Self::ours(&error),
+        }
     }
 }
 

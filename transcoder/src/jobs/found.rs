@@ -6,6 +6,7 @@ use vidstream_media::index::{Container, MediaIndex};
 use vidstream_media::picture::display_size;
 use vidstream_media::playable::{Offer, Playability, Support, Warning, Way, is_packaged, support};
 use vidstream_media::presentation::Presentation;
+use vidstream_media::stored;
 use vidstream_media::storyboard::Storyboard;
 use vidstream_media::track::{Rotation, Track, TrackKind};
 use vidstream_proto::pb;
@@ -21,6 +22,7 @@ pub(super) fn result(presentation: &Presentation) -> pb::IndexResult {
         warnings: playability.warnings.iter().map(warning).collect(),
         segmented: playability.offer == Offer::Packaged,
         generation: String::new(),
+        format: stored::VERSION.into(),
         no_pictures_reason: Storyboard::plan(index).err().map(|why| why.to_string()).unwrap_or_default(),
     }
 }

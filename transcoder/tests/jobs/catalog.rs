@@ -69,6 +69,7 @@ impl Catalog {
             poster: Part::waiting(),
             poster_result: None,
             shown_revision: 1,
+            tried_by: 0,
         };
         let state = State {
             source,
@@ -200,6 +201,7 @@ macro_rules! unused {
         impl CatalogService for Catalog {
             type WatchSourceStream = BoxStream<'static, Result<pb::WatchSourceResponse, Status>>;
             type WatchEntriesStream = BoxStream<'static, Result<pb::WatchEntriesResponse, Status>>;
+            type CollectObjectsStream = BoxStream<'static, Result<pb::CollectObjectsResponse, Status>>;
 
             $(async fn $name(&self, _: Request<pb::$request>) -> Answer<pb::$response> {
                 unreachable!(concat!(stringify!($name), " is not the transcoder's to call"))
@@ -207,6 +209,10 @@ macro_rules! unused {
 
             async fn watch_entries(&self, _: Request<pb::WatchEntriesRequest>) -> Answer<Self::WatchEntriesStream> {
                 unreachable!("watch_entries is not the transcoder's to call")
+            }
+
+            async fn collect_objects(&self, _: Request<pb::CollectObjectsRequest>) -> Answer<Self::CollectObjectsStream> {
+                unreachable!("collect_objects is not the transcoder's to call")
             }
 
             async fn get_source(&self, _: Request<pb::GetSourceRequest>) -> Answer<pb::GetSourceResponse> {
@@ -351,6 +357,7 @@ unused! {
     complete_source(CompleteSourceRequest) -> CompleteSourceResponse,
     list_entries(ListEntriesRequest) -> ListEntriesResponse,
     get_entry(GetEntryRequest) -> GetEntryResponse,
+    add_watched(AddWatchedRequest) -> AddWatchedResponse,
     update_entry(UpdateEntryRequest) -> UpdateEntryResponse,
     remove_entry(RemoveEntryRequest) -> RemoveEntryResponse,
     restore_entry(RestoreEntryRequest) -> RestoreEntryResponse,

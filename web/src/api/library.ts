@@ -27,10 +27,10 @@ function publish(connection: Library["connection"]) {
 
 const created = (video: Video) => Number(video.createTime?.seconds ?? 0n) * 1e3 + (video.createTime?.nanos ?? 0) / 1e6;
 
-/** Takes a video as the server has it, unless a newer one is known. */
+/** Takes a video as the server has it, unless a newer one is known. Views rise without a new revision. */
 export function learn(video: Video) {
   const known = videos.get(video.id);
-  if (known && known.revision > video.revision) return;
+  if (known && (known.revision > video.revision || (known.revision === video.revision && known.views > video.views))) return;
   videos.set(video.id, video);
   publish(snapshot.connection);
 }

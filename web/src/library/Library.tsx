@@ -4,7 +4,7 @@ import type { Progress, Video } from "../gen/vidstream/v1/video_pb";
 import { PartState, Stage, VideoState } from "../gen/vidstream/v1/video_pb";
 import { Upload } from "../upload/Upload";
 import { Link } from "../ui/route";
-import { length } from "../ui/text";
+import { length, views } from "../ui/text";
 
 const STAGES: Partial<Record<Stage, string>> = {
   [Stage.UPLOAD]: "Uploading",
@@ -22,7 +22,8 @@ function status(video: Video, progress?: Progress): string {
   if (progress && progress.state === PartState.RUNNING && pending(video)) {
     return `${STAGES[progress.stage] ?? "Working"}, ${Math.floor(progress.percent)} %`;
   }
-  return video.state === VideoState.PROCESSING ? "Processing" : "";
+  if (video.state === VideoState.PROCESSING) return "Processing";
+  return video.views > 0n ? views(video.views) : "";
 }
 
 const pending = (video: Video) =>

@@ -8,3 +8,6 @@ export function length(duration: Duration): string {
   const shown = parts[0] ? parts : parts.slice(1);
   return shown.map((part, i) => (i ? String(part).padStart(2, "0") : part)).join(":");
 }
+
+/** `1 view`, `2 views`. */
+export const views = (count: bigint) => (count === 1n ? "1 view" : `${count} views`);

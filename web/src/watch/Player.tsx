@@ -14,6 +14,7 @@ import {
   MediaVolumeRange,
 } from "media-chrome/react";
 import { useEffect, useRef } from "react";
+import { reportWatched } from "./report";
 
 export interface Playable {
   id: string;
@@ -25,6 +26,11 @@ export interface Playable {
 export function Player({ video, onError }: { video: Playable; onError: (sentence: string) => void }) {
   const element = useRef<HTMLVideoElement>(null);
   const base = `/videos/${video.id}`;
+
+  // Before the one that takes the player its bytes away: on the way out they are called in this order.
+  useEffect(() => {
+    if (element.current) return reportWatched(element.current, video.id);
+  }, [video.id]);
 
   useEffect(() => {
     const player = element.current;

@@ -5,7 +5,7 @@ import { learn, useLibrary } from "../api/library";
 import type { Video } from "../gen/vidstream/v1/video_pb";
 import { PartState, VideoState } from "../gen/vidstream/v1/video_pb";
 import { go, Link } from "../ui/route";
-import { length } from "../ui/text";
+import { length, views } from "../ui/text";
 import { Player } from "./Player";
 
 const ready = (part?: { state: PartState }) => part?.state === PartState.READY;
@@ -15,6 +15,7 @@ function facts(video: Video): string[] {
   const tracks = video.media?.tracks ?? [];
   return [
     ...(video.media?.duration ? [length(video.media.duration)] : []),
+    ...(video.state === VideoState.READY ? [views(video.views)] : []),
     ...tracks.map((track) => (track.width ? `${track.width} × ${track.height} ${track.codec}` : `${track.codec} ${track.language}`.trim())),
   ];
 }

@@ -38,7 +38,7 @@ fn job(kind: JobKind, priority: i32, created: u64) -> JobRow {
         not_before: None,
         queue_position: 0,
     };
-    JobRow { job, revision: 1, lost: 0, result: None, unapplied: false }
+    JobRow { job, revision: 1, lost: 0, result: None, unapplied: false, maker: 0 }
 }
 
 async fn insert(store: &dyn Store, row: JobRow) -> JobRow {
@@ -66,7 +66,7 @@ async fn rows_are_compared_and_set(store: &dyn Store) {
 }
 
 async fn lease(store: &dyn Store, classes: &[JobClass], now: SystemTime) -> Option<JobId> {
-    ok(store.lease_job(classes, "w", now).await).map(|row| row.job.id)
+    ok(store.lease_job(classes, "w", 1, now).await).map(|row| row.job.id)
 }
 
 async fn the_best_job_is_leased(store: &dyn Store) {
@@ -115,8 +115,9 @@ async fn a_lease_starts_afresh(store: &dyn Store) {
     row.job.progress.percent = 50.0;
     row.job.not_before = Some(at(1));
     let row = insert(store, row).await;
-    let leased = ok(store.lease_job(&[JobClass::Light], "me", at(3)).await).expect("it is due");
+    let leased = ok(store.lease_job(&[JobClass::Light], "me", 7, at(3)).await).expect("it is due");
     assert_eq!(Some(&leased), ok(store.job(&row.job.id).await).as_ref());
+    assert_eq!(leased.maker, 7);
     let job = leased.job;
     assert_eq!((job.state, job.fence, job.worker.as_str()), (JobState::Leased, Fence(5), "me"));
     assert_eq!((job.beat, job.progress, job.not_before), (0, JobProgress::default(), None));

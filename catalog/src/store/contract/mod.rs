@@ -17,6 +17,7 @@ mod records;
 mod requests;
 mod sources;
 mod videos;
+mod views;
 
 /// A store that is being opened.
 pub type Opened = BoxFuture<'static, Arc<dyn Store>>;
@@ -31,6 +32,7 @@ pub async fn store_contract(open: Arc<dyn Fn() -> Opened + Send + Sync>) {
     lists::check(&store).await;
     requests::check(&*store).await;
     videos::check(&store).await;
+    views::check(&store).await;
     feed::check(&store).await;
     sources::check(&*store).await;
     records::check(&store).await;
@@ -103,5 +105,6 @@ fn source() -> Source {
         poster: Part::waiting(),
         poster_result: None,
         shown_revision: 0,
+        tried_by: 0,
     }
 }

@@ -1,9 +1,10 @@
 //! Rows of sources.
 
-use super::super::Store;
+use super::super::{Maker, Store};
 use super::{ok, source};
 use vidstream_proto::ids::{SourceId, UploadId};
-use vidstream_proto::source::{Source, SourceLife, UploadState};
+use vidstream_proto::pb;
+use vidstream_proto::source::{Part, Source, SourceLife, UploadState};
 
 pub(super) async fn check(store: &dyn Store) {
     let first = source();
@@ -22,6 +23,7 @@ pub(super) async fn check(store: &dyn Store) {
 
     what_is_shown_is_noted(store, &second).await;
     lives_are_found(store, &second).await;
+    what_is_outdated_is_found(store).await;
     ok(store.remove_source(id).await);
     ok(store.remove_source(id).await);
     assert_eq!(ok(store.source(id).await), None);
@@ -64,5 +66,36 @@ async fn lives_are_found(store: &dyn Store, known: &Source) {
     assert_eq!(found, [gone.id, dying.id]);
     for source in [open, complete, dying, gone] {
         ok(store.remove_source(source.id).await);
+    }
+}
+
+async fn what_is_outdated_is_found(store: &dyn Store) {
+    let failed = Source { storyboard: Part::failed("odd"), tried_by: 3, ..source() };
+    let index_result = Some(pb::IndexResult { format: 2, ..Default::default() });
+    let indexed = Source { index: Part::ready(""), index_result, ..source() };
+    let first = Source { index_result: Some(pb::IndexResult::default()), ..indexed.clone() };
+    let first = Source { id: SourceId::generate(), upload_id: UploadId::generate(), ..first };
+    let dying = Source { life: SourceLife::Dying, poster: Part::failed("odd"), ..source() };
+    for source in [&failed, &indexed, &first, &dying, &source()] {
+        assert!(ok(store.insert_source(source.clone()).await));
+    }
+    let found = async |version, index_format, limit| -> Vec<SourceId> {
+        let outdated = store.outdated_sources(Maker { version, index_format }, limit).await;
+        ok(outdated).iter().map(|source| source.id).collect()
+    };
+    assert!(found(3, 1, 10).await.is_empty());
+    assert_eq!(found(4, 0, 10).await, [failed.id]);
+    assert_eq!(found(0, 2, 10).await, [first.id], "the first results did not say their form");
+    let mut both = [failed.id, indexed.id, first.id];
+    both.sort_unstable();
+    assert_eq!(found(4, 3, 10).await, both);
+    assert_eq!(found(4, 3, 2).await.len(), 2);
+    let tried = Source { tried_by: 4, revision: 2, ..failed.clone() };
+    assert!(ok(store.replace_source(tried, 1).await));
+    let again = Source { index: Part::waiting(), revision: 2, ..indexed.clone() };
+    assert!(ok(store.replace_source(again, 1).await));
+    assert_eq!(found(4, 3, 10).await, [first.id]);
+    for id in both.into_iter().chain([dying.id]) {
+        ok(store.remove_source(id).await);
     }
 }

@@ -49,9 +49,9 @@ pub(super) fn changes(
     let mut rows = changes.query(params![number, limit(count), video])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        let position: i64 = row.get(6)?;
-        let change = if row.get(8)? {
-            Change::Purged { id: VideoId::from_uuid(uuid(row.get(0)?)), revision: row.get(7)? }
+        let position: i64 = row.get(7)?;
+        let change = if row.get(9)? {
+            Change::Purged { id: VideoId::from_uuid(uuid(row.get(0)?)), revision: row.get(8)? }
         } else {
             Change::Changed(Box::new(videos::raw(row)?.decode()?.entry))
         };

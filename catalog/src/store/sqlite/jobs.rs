@@ -10,7 +10,7 @@ use vidstream_proto::ids::SourceId;
 use vidstream_proto::job::{Fence, Job, JobClass, JobId, JobProgress, JobState};
 use vidstream_proto::pb;
 
-const COLUMNS: &str = "row, revision, lost, result, unapplied";
+const COLUMNS: &str = "row, revision, lost, result, unapplied, maker";
 /// States below this one are unfinished.
 const DONE: i32 = JobState::Done as i32;
 
@@ -20,10 +20,18 @@ struct Raw {
     lost: u32,
     result: Option<Vec<u8>>,
     unapplied: bool,
+    maker: u32,
 }
 
 fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
-    Ok(Raw { row: row.get(0)?, revision: row.get(1)?, lost: row.get(2)?, result: row.get(3)?, unapplied: row.get(4)? })
+    Ok(Raw {
+        row: row.get(0)?,
+        revision: row.get(1)?,
+        lost: row.get(2)?,
+        result: row.get(3)?,
+        unapplied: row.get(4)?,
+        maker: row.get(5)?,
+    })
 }
 
 impl Raw {
@@ -32,7 +40,8 @@ impl Raw {
         let job = Job::try_from(message).map_err(|error| corrupt("job", error))?;
         let result = self.result.map(|bytes| pb::FinishJobRequest::decode(bytes.as_slice())).transpose();
         let result = result.map_err(|error| corrupt("job", error))?.and_then(|finish| finish.result);
-        Ok(JobRow { job, revision: self.revision, lost: self.lost, result, unapplied: self.unapplied })
+        let Self { revision, lost, unapplied, maker, .. } = self;
+        Ok(JobRow { job, revision, lost, result, unapplied, maker })
     }
 }
 
@@ -61,21 +70,22 @@ pub(super) fn unapplied(c: &Connection, count: usize) -> Result<Vec<JobRow>> {
 
 pub(super) fn insert(c: &Connection, row: JobRow) -> Result<bool> {
     let sql = "INSERT OR IGNORE INTO job
-        (id, source, class, state, priority, created, updated, not_before, revision, lost, unapplied, row, result)
+        (id, source, class, state, priority, created, updated, not_before, revision, lost, unapplied, maker, row, result,
+            orphan)
         VALUES (:id, :source, :class, :state, :priority, :created, :updated, :not_before, :revision, :lost, :unapplied,
-            :row, :result)";
+            :maker, :row, :result, NOT EXISTS (SELECT 1 FROM source WHERE source.id = :source))";
     write(c, row, sql, None)
 }
 
 pub(super) fn replace(c: &Connection, row: JobRow, expected: i64) -> Result<bool> {
     let sql = "UPDATE job SET source = :source, class = :class, state = :state, priority = :priority,
         created = :created, updated = :updated, not_before = :not_before, revision = :revision, lost = :lost,
-        unapplied = :unapplied, row = :row, result = :result WHERE id = :id AND revision = :expected";
+        unapplied = :unapplied, maker = :maker, row = :row, result = :result WHERE id = :id AND revision = :expected";
     write(c, row, sql, Some(expected))
 }
 
 fn write(c: &Connection, row: JobRow, sql: &str, expected: Option<i64>) -> Result<bool> {
-    let JobRow { job, revision, lost, result, unapplied } = row;
+    let JobRow { job, revision, lost, result, unapplied, maker } = row;
     let mut write = c.prepare_cached(sql)?;
     let (id, source) = (job.id.to_string(), job.source_id.as_uuid().into_bytes());
     let (class, state) = (i32::from(job.class()), i32::from(job.state));
@@ -96,6 +106,7 @@ fn write(c: &Connection, row: JobRow, sql: &str, expected: Option<i64>) -> Resul
         ":revision": revision,
         ":lost": lost,
         ":unapplied": unapplied,
+        ":maker": maker,
         ":row": blob,
         ":result": result,
     }
@@ -104,7 +115,13 @@ fn write(c: &Connection, row: JobRow, sql: &str, expected: Option<i64>) -> Resul
     Ok(write.execute(values.as_slice())? == 1)
 }
 
-pub(super) fn lease(c: &Connection, classes: &[JobClass], worker: String, now: SystemTime) -> Result<Option<JobRow>> {
+pub(super) fn lease(
+    c: &Connection,
+    classes: &[JobClass],
+    worker: String,
+    maker: u32,
+    now: SystemTime,
+) -> Result<Option<JobRow>> {
     let mut best: Option<JobRow> = None;
     for class in classes {
         let first = first_of(c, *class, now)?;
@@ -122,7 +139,7 @@ pub(super) fn lease(c: &Connection, classes: &[JobClass], worker: String, now: S
     row.revision += 1;
     row.job.state = JobState::Leased;
     row.job.fence = Fence(row.job.fence.0 + 1);
-    row.job.worker = worker;
+    (row.job.worker, row.maker) = (worker, maker);
     row.job.beat = 0;
     row.job.progress = JobProgress::default();
     row.job.not_before = None;
@@ -182,10 +199,9 @@ pub(super) fn waiting_classes(c: &Connection, now: SystemTime) -> Result<Vec<Job
 }
 
 pub(super) fn forget(c: &Connection, before: SystemTime) -> Result<()> {
-    let mut forget = c.prepare_cached(
-        "DELETE FROM job WHERE state >= ? AND updated < ? AND unapplied = 0
-         AND NOT EXISTS (SELECT 1 FROM source WHERE source.id = job.source)",
-    )?;
+    // Those of sources that are there, which are many, lie outside of the index.
+    let mut forget =
+        c.prepare_cached("DELETE FROM job WHERE orphan = 1 AND state >= ? AND updated < ? AND unapplied = 0")?;
     forget.execute(params![DONE, nanos(before)])?;
     Ok(())
 }

@@ -1,7 +1,8 @@
 //! The embedded store: one `SQLite` file.
 
 use super::{
-    Changes, JobRow, JobsQuery, ListPage, ListQuery, Recorded, RequestRow, Result, Store, StoreError, VideoRow,
+    Changes, Flush, JobRow, JobsQuery, ListPage, ListQuery, Maker, Recorded, RequestRow, Result, Store, StoreError,
+    VideoRow, ViewerRow,
 };
 use crate::feed::Position;
 use async_trait::async_trait;
@@ -10,7 +11,7 @@ use rusqlite::Connection;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use uuid::Uuid;
-use vidstream_proto::ids::{RequestId, SourceId, UploadId, VideoId};
+use vidstream_proto::ids::{RequestId, SourceId, UploadId, VideoId, ViewerId};
 use vidstream_proto::job::{Job, JobClass, JobId};
 use vidstream_proto::source::Source;
 use vidstream_source::extents::{Extent, PageNumber, RecordPage};
@@ -24,6 +25,7 @@ mod requests;
 mod schema;
 mod sources;
 mod videos;
+mod views;
 
 /// Reads at once, at the most.
 const READERS: usize = 4;
@@ -142,6 +144,22 @@ impl Store for Sqlite {
         self.read(move |c| feed::changes(c, after, video, limit)).await
     }
 
+    async fn add_views(&self, id: VideoId, count: u64, flush: Flush) -> Result<bool> {
+        self.write(move |c| views::add(c, id, count, flush)).await
+    }
+
+    async fn viewers(&self, keys: Vec<(VideoId, ViewerId)>) -> Result<Vec<ViewerRow>> {
+        self.read(move |c| views::get(c, &keys)).await
+    }
+
+    async fn save_viewers(&self, rows: Vec<ViewerRow>) -> Result<Vec<bool>> {
+        self.write(move |c| rows.iter().map(|row| views::save(c, row)).collect()).await
+    }
+
+    async fn forget_viewers(&self, before: SystemTime, most: usize) -> Result<bool> {
+        self.write(move |c| views::forget(c, before, most)).await
+    }
+
     async fn position(&self) -> Result<Position> {
         self.read(|c| feed::state(c).map(|state| state.latest)).await
     }
@@ -186,6 +204,10 @@ impl Store for Sqlite {
         self.read(move |c| sources::dying(c, limit)).await
     }
 
+    async fn outdated_sources(&self, maker: Maker, limit: usize) -> Result<Vec<Source>> {
+        self.read(move |c| sources::outdated(c, maker, limit)).await
+    }
+
     async fn record(&self, source: SourceId, extents: Vec<Extent>) -> Result<Option<Recorded>> {
         self.write(move |c| records::record(c, source, extents)).await
     }
@@ -215,9 +237,15 @@ impl Store for Sqlite {
         self.write(move |c| jobs::replace(c, row, expected)).await
     }
 
-    async fn lease_job(&self, classes: &[JobClass], worker: &str, now: SystemTime) -> Result<Option<JobRow>> {
+    async fn lease_job(
+        &self,
+        classes: &[JobClass],
+        worker: &str,
+        maker: u32,
+        now: SystemTime,
+    ) -> Result<Option<JobRow>> {
         let (classes, worker) = (classes.to_vec(), worker.to_owned());
-        self.write(move |c| jobs::lease(c, &classes, worker, now)).await
+        self.write(move |c| jobs::lease(c, &classes, worker, maker, now)).await
     }
 
     async fn jobs(&self, query: JobsQuery) -> Result<Vec<Job>> {

@@ -4,12 +4,24 @@
 //! since 1970, ids 16 bytes.
 
 use super::super::{Result, StoreError};
+use super::sources;
 use rusqlite::Connection;
 use std::path::Path;
 use std::time::Duration;
 
-/// Each brings the tables from the version of its index to the next one. Never change one that was released.
-const MIGRATIONS: [&str; 1] = [include_str!("001_first.sql")];
+/// Brings the tables from one version to the next one.
+struct Migration {
+    sql: &'static str,
+    /// What SQL can't do, because it is in the messages.
+    then: fn(&Connection) -> Result<()>,
+}
+
+/// By the version that they begin with. Never change one that was released.
+const MIGRATIONS: [Migration; 3] = [
+    Migration { sql: include_str!("001_first.sql"), then: |_| Ok(()) },
+    Migration { sql: include_str!("002_views.sql"), then: |_| Ok(()) },
+    Migration { sql: include_str!("003_makers.sql"), then: sources::fill_outdated },
+];
 
 /// Opens a connection with our settings.
 pub(super) fn connect(path: &Path) -> Result<Connection> {
@@ -31,11 +43,36 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<()> {
     if found as usize > known {
         return Err(StoreError::Corrupt(format!("it has version {found}, this program knows up to {known}")));
     }
-    for (version, migration) in (1u32..).zip(MIGRATIONS).skip(found as usize) {
+    for (version, migration) in (1u32..).zip(&MIGRATIONS).skip(found as usize) {
         let transaction = connection.transaction()?;
-        transaction.execute_batch(migration)?;
+        transaction.execute_batch(migration.sql)?;
+        (migration.then)(&transaction)?;
         transaction.pragma_update(None, "user_version", version)?;
         transaction.commit()?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_older_catalog_is_brought_up_to_date() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut connection = connect(&folder.path().join("x.db")).unwrap();
+        connection.execute_batch(MIGRATIONS[0].sql).unwrap();
+        connection.pragma_update(None, "user_version", 1).unwrap();
+        connection
+            .execute_batch(
+                "INSERT INTO video VALUES (1, x'00', x'00', 1, 1, 3, 1, 0, 'a', NULL, NULL, 1, NULL, 0, x'');",
+            )
+            .unwrap();
+        migrate(&mut connection).unwrap();
+        let views: i64 = connection.query_row("SELECT views FROM video", [], |row| row.get(0)).unwrap();
+        assert_eq!(views, 0);
+        migrate(&mut connection).unwrap();
+        connection.pragma_update(None, "user_version", 99).unwrap();
+        assert!(matches!(migrate(&mut connection), Err(StoreError::Corrupt(_))), "a newer one is left alone");
+    }
 }

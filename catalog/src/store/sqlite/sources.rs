@@ -1,11 +1,11 @@
 //! Rows of sources.
 
-use super::super::Result;
+use super::super::{Maker, Result};
 use super::{corrupt, limit};
 use prost::Message;
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, named_params, params};
 use vidstream_proto::ids::{SourceId, UploadId};
-use vidstream_proto::pb::{self, SourceLife, UploadState};
+use vidstream_proto::pb::{self, PartState, SourceLife, UploadState};
 use vidstream_proto::source::Source;
 
 /// The row and the revision that is shown, which a column holds because noting it is no change of the source.
@@ -59,9 +59,10 @@ pub(super) fn dying(c: &Connection, count: usize) -> Result<Vec<Source>> {
 
 pub(super) fn insert(c: &Connection, source: &Source) -> Result<bool> {
     let mut insert = c.prepare_cached(
-        "INSERT OR IGNORE INTO source (id, upload, revision, shown, life, upload_state, row)
-         VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR IGNORE INTO source (id, upload, revision, shown, life, upload_state, tried_by, format, row)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )?;
+    let (tried_by, format) = outdated_below(source);
     let inserted = insert.execute(params![
         source.id.as_uuid().as_bytes(),
         source.upload_id.as_uuid().as_bytes(),
@@ -69,6 +70,8 @@ pub(super) fn insert(c: &Connection, source: &Source) -> Result<bool> {
         source.shown_revision,
         i32::from(source.life),
         i32::from(source.upload_state),
+        tried_by,
+        format,
         encode(source),
     ])?;
     Ok(inserted == 1)
@@ -76,14 +79,17 @@ pub(super) fn insert(c: &Connection, source: &Source) -> Result<bool> {
 
 pub(super) fn replace(c: &Connection, source: &Source, expected: i64) -> Result<bool> {
     let mut replace = c.prepare_cached(
-        "UPDATE source SET revision = :revision, life = :life, upload_state = :upload_state, row = :row
-         WHERE id = :id AND revision = :expected",
+        "UPDATE source SET revision = :revision, life = :life, upload_state = :upload_state, tried_by = :tried_by,
+         format = :format, row = :row WHERE id = :id AND revision = :expected",
     )?;
+    let (tried_by, format) = outdated_below(source);
     let replaced = replace.execute(named_params! {
         ":id": source.id.as_uuid().as_bytes(),
         ":revision": source.revision,
         ":life": i32::from(source.life),
         ":upload_state": i32::from(source.upload_state),
+        ":tried_by": tried_by,
+        ":format": format,
         ":row": encode(source),
         ":expected": expected,
     })?;
@@ -97,7 +103,39 @@ pub(super) fn mark_shown(c: &Connection, id: SourceId, revision: i64) -> Result<
 }
 
 pub(super) fn remove(c: &Connection, id: SourceId) -> Result<()> {
-    c.prepare_cached("DELETE FROM source WHERE id = ?")?.execute([id.as_uuid().as_bytes()])?;
+    let id = id.as_uuid().as_bytes();
+    if c.prepare_cached("DELETE FROM source WHERE id = ?")?.execute([id])? == 1 {
+        c.prepare_cached("UPDATE job SET orphan = 1 WHERE source = ?")?.execute([id])?;
+    }
+    Ok(())
+}
+
+/// The version below which what failed was tried, if something did, and the form of the index, if there is one.
+fn outdated_below(source: &Source) -> (Option<u32>, Option<u32>) {
+    if source.life != SourceLife::Live {
+        return (None, None);
+    }
+    let failed = [&source.index, &source.storyboard, &source.poster].iter().any(|part| part.state == PartState::Failed);
+    let ready = source.index_result.as_ref().filter(|_| source.index.state == PartState::Ready);
+    (failed.then_some(source.tried_by), ready.map(|index| index.format.max(1)))
+}
+
+pub(super) fn outdated(c: &Connection, maker: Maker, count: usize) -> Result<Vec<Source>> {
+    let condition = "id IN (SELECT id FROM source WHERE tried_by < ?1 UNION SELECT id FROM source WHERE format < ?2)
+        ORDER BY id LIMIT ?3";
+    many(c, condition, &[&maker.version, &maker.index_format, &limit(count)])
+}
+
+/// Fills the columns of rows that were written before there were any.
+pub(super) fn fill_outdated(c: &Connection) -> Result<()> {
+    let mut rows = c.prepare("SELECT row, shown FROM source")?;
+    let rows = rows.query_map([], raw)?.collect::<rusqlite::Result<Vec<_>>>()?;
+    let mut fill = c.prepare("UPDATE source SET tried_by = ?, format = ? WHERE id = ?")?;
+    for row in rows {
+        let source = decode(row)?;
+        let (tried_by, format) = outdated_below(&source);
+        fill.execute(params![tried_by, format, source.id.as_uuid().as_bytes()])?;
+    }
     Ok(())
 }
 

@@ -11,7 +11,7 @@ use vidstream_proto::pb::{self, VideoState};
 use vidstream_proto::time::system_time;
 use vidstream_proto::video::Entry;
 
-pub(super) const COLUMNS: &str = "v.id, v.source, v.row, v.shown_source, v.last_request, v.purging";
+pub(super) const COLUMNS: &str = "v.id, v.source, v.row, v.shown_source, v.last_request, v.purging, v.views";
 
 /// A row as its columns hold it; its message is decoded outside of rusqlite's errors.
 pub(super) struct Raw {
@@ -21,6 +21,7 @@ pub(super) struct Raw {
     shown_source: i64,
     last_request: Option<[u8; 16]>,
     purging: bool,
+    views: i64,
 }
 
 pub(super) fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
@@ -31,13 +32,15 @@ pub(super) fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
         shown_source: row.get(3)?,
         last_request: row.get(4)?,
         purging: row.get(5)?,
+        views: row.get(6)?,
     })
 }
 
 impl Raw {
     pub(super) fn decode(self) -> Result<VideoRow> {
         let id = VideoId::from_uuid(uuid(self.id));
-        let video = pb::Video::decode(self.row.as_slice()).map_err(|error| corrupt("video", error))?;
+        let mut video = pb::Video::decode(self.row.as_slice()).map_err(|error| corrupt("video", error))?;
+        video.views = self.views.cast_unsigned();
         Ok(VideoRow {
             entry: Entry { id, source_id: SourceId::from_uuid(uuid(self.source)), video },
             shown_source: self.shown_source,
@@ -97,7 +100,8 @@ fn write(c: &Connection, row: &VideoRow, sql: &str, expected: i64) -> Result<boo
         ":shown_source": row.shown_source,
         ":last_request": row.last_request.as_ref().map(|id| id.as_uuid().as_bytes()),
         ":purging": row.purging,
-        ":row": video.encode_to_vec(),
+        // Views have a column of their own, which is not written here.
+        ":row": pb::Video { views: 0, ..video.clone() }.encode_to_vec(),
         ":expected": expected,
     })?;
     if changed == 1 {
@@ -127,7 +131,7 @@ pub(super) fn bury(c: &Connection, id: VideoId, expected: i64, now: SystemTime) 
     let id = id.as_uuid().as_bytes();
     let mut bury = c.prepare_cached(
         "UPDATE video SET revision = ?2 + 1, position = ?3, state = 0, shown = 0, title = '', purge = NULL, buried = ?4,
-         last_request = NULL, purging = 0, row = NULL WHERE id = ?1 AND revision = ?2 AND buried IS NULL",
+         last_request = NULL, purging = 0, row = NULL, views = 0, flushes = x'' WHERE id = ?1 AND revision = ?2 AND buried IS NULL",
     )?;
     let position = feed::next(c)?;
     if bury.execute(params![id, expected, position, nanos(now)])? == 0 {

@@ -121,6 +121,35 @@ impl GatewayService for Fake {
         let hls = format!("/videos/{id}/master.m3u8");
         Ok(Response::new(pb::GetPlaybackResponse { playback: Some(pb::Playback { hls, ..Default::default() }) }))
     }
+
+    async fn report_watched(
+        &self,
+        _: Request<pb::ReportWatchedRequest>,
+    ) -> Result<Response<pb::ReportWatchedResponse>, Status> {
+        Err(Status::unimplemented("vidctl plays nothing itself"))
+    }
+
+    type CollectGarbageStream = Answers<pb::CollectGarbageResponse>;
+
+    async fn collect_garbage(
+        &self,
+        request: Request<pb::CollectGarbageRequest>,
+    ) -> Result<Response<Self::CollectGarbageStream>, Status> {
+        use pb::collect_garbage_response::Event;
+        let removed = !request.into_inner().dry_run;
+        let found = |name: &str, size, reason: pb::GarbageReason| {
+            let age = Some(prost_types::Duration { seconds: 5400, nanos: 0 });
+            Event::Found(pb::Garbage { name: name.into(), size, age, reason: reason.into() })
+        };
+        let total = pb::GarbageTotal { seen: 12, garbage: 2, garbage_bytes: (3 << 20) + 100, young: 1, removed };
+        let events = [
+            found("sources/a/poster/1/poster.jpg", 3 << 20, pb::GarbageReason::Superseded),
+            found("sources/b/\u{1b}[2J", 100, pb::GarbageReason::NoSource),
+            Event::Total(total),
+        ];
+        let told = events.map(|event| Ok(pb::CollectGarbageResponse { event: Some(event) }));
+        Ok(Response::new(Box::pin(futures::stream::iter(told))))
+    }
 }
 
 struct Follower {

@@ -1,0 +1,231 @@
+//! Garbage: objects that nothing refers to, and that nothing will ever refer to.
+//!
+//! It is judged by rows. What no row refers to yet may be on its way to one, so whatever is younger than a write deadline
+//! and a margin is left alone; and so are the bytes of an open upload, because an extent that was stored and not recorded
+//! is recorded when its bytes are sent again, at any time until the upload ends. Under a lease that can still finish
+//! nothing is garbage either. Sources that are going have a job that deletes all they have.
+
+use crate::Catalog;
+use crate::jobs::can_finish;
+use crate::store::JobRow;
+use futures::future::ready;
+use futures::stream::{self, BoxStream};
+use futures::{Stream, TryStreamExt};
+use std::collections::HashSet;
+use std::time::{Duration, SystemTime};
+use tokio::time::Instant;
+use vidstream_backends::objects::{ObjectError, ObjectInfo, ObjectName};
+use vidstream_proto::error::{Problem, Reason};
+use vidstream_proto::ids::SourceId;
+use vidstream_proto::job::JobState;
+use vidstream_proto::pb::{self, GarbageReason, SourceLife, UploadState, collect_objects_response::Event};
+use vidstream_proto::source::Source;
+use vidstream_proto::time::proto_duration;
+use vidstream_source::extents::{PageNumber, RecordPage};
+use vidstream_source::names::{self, Place};
+
+/// Garbage is this much older than a write deadline: what a slow clock or a slow listing may cost, many times over.
+const MARGIN: Duration = Duration::from_mins(5);
+/// How long rows that were read are believed. Much less than [`MARGIN`].
+const ROWS_KEPT: Duration = Duration::from_secs(5);
+/// After a start, others come first.
+const FIRST_PASS: Duration = Duration::from_mins(5);
+
+/// What an object is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Verdict {
+    Used,
+    Young,
+    Garbage(GarbageReason),
+}
+
+/// The rows by which the objects of one source are judged, as of a moment.
+struct Rows {
+    id: SourceId,
+    read: Instant,
+    source: Option<Source>,
+    jobs: Vec<JobRow>,
+    /// The page of records that was asked for last, and the names of its extents.
+    page: Option<(PageNumber, HashSet<ObjectName>)>,
+}
+
+/// One collection.
+struct Collection {
+    catalog: Catalog,
+    objects: BoxStream<'static, Result<ObjectInfo, ObjectError>>,
+    /// Objects of one source mostly come one after the other.
+    rows: Option<Rows>,
+    dry_run: bool,
+    total: pb::GarbageTotal,
+    ended: bool,
+}
+
+impl Catalog {
+    /// Finds garbage, object by object, and removes it unless it is a dry run; at last tells the total.
+    pub(crate) fn collect_objects(
+        &self,
+        dry_run: bool,
+    ) -> impl Stream<Item = Result<pb::CollectObjectsResponse, Problem>> + Send + use<> {
+        let objects = self.objects.list(&names::sources());
+        let total = pb::GarbageTotal { removed: !dry_run, ..pb::GarbageTotal::default() };
+        let collection = Collection { catalog: self.clone(), objects, rows: None, dry_run, total, ended: false };
+        stream::unfold(collection, |mut collection| async {
+            let event = collection.next().await?;
+            Some((event, collection))
+        })
+    }
+
+    /// Removes garbage at intervals.
+    pub(crate) async fn garbage_loop(&self) {
+        tokio::time::sleep(FIRST_PASS).await;
+        loop {
+            crate::sweep::report("collect garbage", self.collect_all().await);
+            tokio::time::sleep(self.config.garbage_interval).await;
+        }
+    }
+
+    async fn collect_all(&self) -> Result<(), Problem> {
+        let last = self.collect_objects(false).try_fold(None, |_, message| ready(Ok(message.event)));
+        if let Some(Event::Total(total)) = last.await?
+            && total.garbage > 0
+        {
+            tracing::info!(objects = total.garbage, bytes = total.garbage_bytes, "garbage was removed");
+        }
+        Ok(())
+    }
+}
+
+impl Collection {
+    async fn next(&mut self) -> Option<Result<pb::CollectObjectsResponse, Problem>> {
+        if self.ended {
+            return None;
+        }
+        let stopping = self.catalog.lifecycle.stopping().clone();
+        let event = tokio::select! {
+            biased;
+            () = stopping.cancelled() => Err(Problem::new(Reason::Unavailable, "the catalog is stopping")),
+            event = self.event() => event,
+        };
+        self.ended = !matches!(event, Ok(Event::Found(_)));
+        Some(event.map(|event| pb::CollectObjectsResponse { event: Some(event) }))
+    }
+
+    async fn event(&mut self) -> Result<Event, Problem> {
+        while let Some(info) = self.objects.try_next().await.map_err(store_failed)? {
+            let Some((id, place)) = names::place(&info.name) else { continue };
+            self.total.seen += 1;
+            match self.judge(&info, id, place).await? {
+                Verdict::Used => {}
+                Verdict::Young => self.total.young += 1,
+                Verdict::Garbage(reason) => return self.found(info, reason).await.map(Event::Found),
+            }
+        }
+        Ok(Event::Total(self.total))
+    }
+
+    async fn found(&mut self, info: ObjectInfo, reason: GarbageReason) -> Result<pb::Garbage, Problem> {
+        if !self.dry_run {
+            self.catalog.objects.delete(&info.name).await.map_err(store_failed)?;
+        }
+        self.total.garbage += 1;
+        self.total.garbage_bytes += info.size;
+        Ok(pb::Garbage {
+            name: info.name.to_string(),
+            size: info.size,
+            age: Some(proto_duration(info.age)),
+            reason: reason.into(),
+        })
+    }
+
+    /// Rows are read after the object was listed, or a moment before: whatever refers to an old object is in them.
+    async fn judge(&mut self, info: &ObjectInfo, id: SourceId, place: Place) -> Result<Verdict, Problem> {
+        let held = self.rows.take().filter(|rows| rows.id == id && rows.read.elapsed() < ROWS_KEPT);
+        let rows = match held {
+            Some(rows) => rows,
+            None => Rows::read(&self.catalog, id).await?,
+        };
+        let rows = self.rows.insert(rows);
+        let Some(reason) = rows.unused(&self.catalog, &info.name, place).await? else {
+            return Ok(Verdict::Used);
+        };
+        let patience = self.catalog.config.write_deadline + MARGIN;
+        let counted = reason == GarbageReason::Superseded && rows.moved_within(patience, self.catalog.now(), place);
+        Ok(if info.age < patience || counted { Verdict::Young } else { Verdict::Garbage(reason) })
+    }
+}
+
+impl Rows {
+    async fn read(catalog: &Catalog, id: SourceId) -> Result<Self, Problem> {
+        let read = Instant::now();
+        // Jobs first: one whose outcome was brought to the source meanwhile is then seen in the source.
+        let jobs = catalog.store.jobs_of(id).await?;
+        let source = catalog.store.source(id).await?;
+        Ok(Self { id, read, source, jobs, page: None })
+    }
+
+    /// Why nothing refers to the object, if nothing does and nothing can.
+    async fn unused(
+        &mut self,
+        catalog: &Catalog,
+        name: &ObjectName,
+        place: Place,
+    ) -> Result<Option<GarbageReason>, Problem> {
+        let Some(source) = &self.source else {
+            return Ok(Some(GarbageReason::NoSource));
+        };
+        if source.life != SourceLife::Live {
+            return Ok(None);
+        }
+        Ok(match place {
+            Place::Bytes(_) if source.upload_state != UploadState::Complete => None,
+            Place::Bytes(page) => {
+                let recorded = self.recorded(catalog, page).await?.contains(name);
+                (!recorded).then_some(GarbageReason::NotRecorded)
+            }
+            Place::Output(kind, fence) => {
+                let leased = |row: &JobRow| row.job.kind == kind && row.job.fence == fence && can_finish(row);
+                let used = refers(source, name) || self.jobs.iter().any(leased);
+                (!used).then_some(GarbageReason::Superseded)
+            }
+            Place::Unknown => Some(GarbageReason::Unknown),
+        })
+    }
+
+    /// Whether what is superseded may have counted a moment ago, and somebody may be reading it still.
+    fn moved_within(&self, patience: Duration, now: SystemTime, place: Place) -> bool {
+        let Place::Output(kind, _) = place else { return false };
+        let moved = |row: &&JobRow| row.job.kind == kind && row.job.state == JobState::Done;
+        let age = |row: &JobRow| now.duration_since(row.job.update_time).unwrap_or_default();
+        self.jobs.iter().filter(moved).any(|row| age(row) < patience)
+    }
+
+    /// Names of the extents of a page of records.
+    async fn recorded(&mut self, catalog: &Catalog, number: PageNumber) -> Result<&HashSet<ObjectName>, Problem> {
+        let held = self.page.take().filter(|(held, _)| *held == number);
+        let page = if let Some(page) = held {
+            page
+        } else {
+            let mut pages = catalog.store.pages(self.id, number, 1).await?;
+            pages.retain(|page| page.number() == number);
+            let extents = pages.iter().flat_map(RecordPage::extents);
+            (number, extents.map(|extent| names::extent(self.id, extent)).collect())
+        };
+        Ok(&self.page.insert(page).1)
+    }
+}
+
+/// Whether a result of the source names the object.
+fn refers(source: &Source, name: &ObjectName) -> bool {
+    let index = source.index_result.iter().map(|index| &index.object);
+    let sheets = source.storyboard_result.iter().flat_map(|storyboard| &storyboard.sheets);
+    let poster = source.poster_result.iter().map(|poster| &poster.object);
+    index.chain(sheets).chain(poster).any(|object| object == name.as_str())
+}
+
+fn store_failed(error: ObjectError) -> Problem {
+    let mut words = error.to_string();
+    if let Some(cause) = std::error::Error::source(&error) {
+        words = format!("{words}: {cause}");
+    }
+    Problem::new(Reason::Unavailable, words)
+}
