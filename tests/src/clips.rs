@@ -99,6 +99,11 @@ pub fn rotated() -> PathBuf {
     made("rotated.mp4", &format!("-i {} -c copy -metadata:s:v rotate=90", upright.display()))
 }
 
+/// A clip cut out of a longer one by copying, as phones do: it starts between keyframes.
+pub fn cut() -> PathBuf {
+    made("cut.mp4", &format!("-ss 1.31 -i {} -c copy", clip("last.mp4").display()))
+}
+
 /// A file that ffmpeg makes as told by `arguments`, in a folder that is kept between runs.
 pub fn made(name: &str, arguments: &str) -> PathBuf {
     let folder = crate::server::built().join("test-clips");

@@ -11,11 +11,11 @@ use vidstream_tests::judges::{browser, curl, ffmpeg};
 use vidstream_tests::server::Server;
 use vidstream_tests::vidctl::{Person, id};
 
-/// What is played: with B-frames and without, exact, odd and variable rates, each codec, several sounds, QuickTime, turned, and
-/// tracks alone.
+/// What is played: with B-frames and without, exact, odd and variable rates, each codec, several sounds, QuickTime, turned, cut
+/// between keyframes, and tracks alone.
 fn clips() -> Vec<PathBuf> {
     let kinds = clips::KINDS.iter().filter(|kind| kind.in_chromium && kind.name != "first.mp4").chain(clips::PLAYED);
-    kinds.map(|kind| clips::clip(kind.name)).chain([clips::rotated()]).collect()
+    kinds.map(|kind| clips::clip(kind.name)).chain([clips::rotated(), clips::cut()]).collect()
 }
 
 /// A clip on a server.
