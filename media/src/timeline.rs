@@ -149,6 +149,12 @@ impl Timeline {
         self.kept.clone()
     }
 
+    /// Those of them that follow each other as in the file: without pictures that are squeezed.
+    pub fn paced(&self) -> Range<usize> {
+        let first = self.squeeze.as_ref().map_or(self.kept.start, Squeeze::first);
+        first.min(self.kept.end)..self.kept.end
+    }
+
     /// Media time at which the edit in the init segment starts; none where it needs no edit.
     pub fn edit_start(&self) -> Option<u64> {
         u64::try_from(self.edit_start).ok().filter(|s| *s > 0)

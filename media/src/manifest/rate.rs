@@ -12,7 +12,7 @@ pub(super) struct FrameRate {
 impl FrameRate {
     /// Of the pictures of `video`: exact where they are evenly spaced, else the mean. None for less than two pictures.
     pub fn of(video: &Rendition<'_>) -> Option<Self> {
-        let kept = video.plan.timeline.kept();
+        let kept = video.plan.timeline.paced();
         // Up to the start of the last sample, whose duration is often only a guess.
         let pictures = kept.len().checked_sub(1)?;
         let first = video.track.samples.get(kept.start)?.dts;

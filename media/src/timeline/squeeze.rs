@@ -75,6 +75,11 @@ impl Squeeze {
         self.factor
     }
 
+    /// The first sample that is shown, in decode order.
+    pub fn first(&self) -> usize {
+        self.first
+    }
+
     /// Ticks of the finer clock by which everything is shown later.
     pub fn shift(&self) -> i64 {
         i64::try_from(self.hidden.len()).unwrap_or(i64::MAX)
