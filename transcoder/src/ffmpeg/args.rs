@@ -3,8 +3,8 @@
 use super::plan::{Decode, Decoder};
 use vidstream_media::track::Rotation;
 
-/// The largest picture that is decoded: 8192×4320.
-pub const MAX_PIXELS: u32 = 8192 * 4320;
+/// The largest picture that is decoded: 8192×4352.
+pub const MAX_PIXELS: u32 = 8192 * 4352;
 
 /// Arguments for pictures of fed keyframes: fragmented MP4 on stdin, raw planes on stdout.
 pub fn decode(plan: &Decode) -> Vec<String> {

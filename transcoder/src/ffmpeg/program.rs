@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// What one ffmpeg may use, enforced by the kernel.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
-    /// Address space in bytes. A decoder of the largest picture we let in (8192×4320, 10 bits) needs about 2 GiB.
+    /// Address space in bytes. A decoder of the largest picture we let in (8192×4352, 10 bits) needs about 2 GiB.
     pub memory: u64,
     /// Processor time and time on the clock for all that one ffmpeg is asked.
     pub time: Duration,
