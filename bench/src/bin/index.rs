@@ -107,7 +107,7 @@ fn large() -> PathBuf {
     assert!(done.success());
     let small = std::fs::read(&small).expect("the clip");
     let tables = tables();
-    let moov = replaced(&boxes(&small).into_iter().find(|b| &b.kind == b"moov").expect("an index").body, &tables);
+    let moov = replaced(boxes(&small).into_iter().find(|b| &b.kind == b"moov").expect("an index").body, &tables);
     let media = u64::from(SAMPLES) * 1000;
     let file = File::create(&path).expect("a file");
     let mut head = vec![0, 0, 0, 16];
