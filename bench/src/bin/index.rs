@@ -36,7 +36,7 @@ fn compare() {
             all_ours.push(ours());
             all_theirs.push(theirs());
         }
-        row(name, "ours: read, planned and stored", table::middle(&all_ours));
+        row(name, "ours: read and stored", table::middle(&all_ours));
         row(name, "`ffprobe` opens it", table::middle(&all_theirs));
     }
 }
