@@ -4,31 +4,25 @@
 
 use libfuzzer_sys::fuzz_target;
 use vidstream_media::index::MediaIndex;
-use vidstream_media::mp4::{IndexError, Indexer, Limits, Step};
+use vidstream_media::mp4::{Limits, index_bytes_within};
 use vidstream_media::playable::Playability;
 use vidstream_media::presentation::Presentation;
 use vidstream_media::storyboard::{Feed, Storyboard, poster_candidates};
 
 /// Few samples, so that a table of some bytes that stands for millions does not fill the time.
-const LIMITS: Limits =
-    Limits { movie_bytes: 1 << 20, samples: 20_000, tracks: 64, pixels: 8192 * 4352, seconds: 48 * 3600, top_level_boxes: 256, fragment_bytes: 1 << 20, fragment_boxes: 4096 };
-
-fn index(file: &[u8]) -> Result<MediaIndex, IndexError> {
-    let mut indexer = Indexer::new(file.len() as u64, LIMITS);
-    let mut bytes: &[u8] = &[];
-    loop {
-        match indexer.step(bytes)? {
-            Step::Need(range) | Step::Await(range) => {
-                let at = |offset| usize::try_from(offset).unwrap_or(file.len()).min(file.len());
-                bytes = &file[at(range.start)..at(range.end)];
-            }
-            Step::Done(index) => return Ok(*index),
-        }
-    }
-}
+const LIMITS: Limits = Limits {
+    movie_bytes: 1 << 20,
+    samples: 20_000,
+    tracks: 64,
+    pixels: 8192 * 4352,
+    seconds: 48 * 3600,
+    top_level_boxes: 256,
+    fragment_bytes: 1 << 20,
+    fragment_boxes: 4096,
+};
 
 fuzz_target!(|file: &[u8]| {
-    let Ok(index) = index(file) else { return };
+    let Ok(index) = index_bytes_within(file, LIMITS) else { return };
     assert_eq!(MediaIndex::decode(&index.encode()).as_ref(), Ok(&index));
     let presentation = Presentation::new(index);
     let _ = Playability::of(&presentation);

@@ -26,7 +26,12 @@ use crate::index::MediaIndex;
 
 /// Indexes a file whose bytes are all at hand: for tests and small files.
 pub fn index_bytes(file: &[u8]) -> Result<MediaIndex, IndexError> {
-    let mut indexer = Indexer::new(file.len() as u64, Limits::default());
+    index_bytes_within(file, Limits::default())
+}
+
+/// The same within other limits than the usual ones.
+pub fn index_bytes_within(file: &[u8], limits: Limits) -> Result<MediaIndex, IndexError> {
+    let mut indexer = Indexer::new(file.len() as u64, limits);
     let mut bytes: &[u8] = &[];
     loop {
         match indexer.step(bytes)? {

@@ -5,7 +5,7 @@ use crate::clips::{folder, make};
 use crate::judge;
 use std::path::PathBuf;
 use vidstream_media::index::{IgnoredCause, MediaIndex};
-use vidstream_media::mp4::{IndexError, Indexer, Limits, Step, index_bytes};
+use vidstream_media::mp4::{IndexError, Indexer, Limits, Step, index_bytes, index_bytes_within};
 use vidstream_media::track::{Edit, Parts};
 
 const STBL: &str = "trak/mdia/minf/stbl";
@@ -199,19 +199,7 @@ fn more_samples_than_anybody_reads() {
 #[test]
 fn limits() {
     let clip = Clip::new();
-    let index = |limits: Limits| {
-        let mut indexer = Indexer::new(clip.bytes.len() as u64, limits);
-        let mut bytes: &[u8] = &[];
-        loop {
-            match indexer.step(bytes)? {
-                Step::Need(range) | Step::Await(range) => {
-                    let at = |offset| usize::try_from(offset).expect("small");
-                    bytes = &clip.bytes[at(range.start)..at(range.end)];
-                }
-                Step::Done(index) => return Ok::<_, IndexError>(*index),
-            }
-        }
-    };
+    let index = |limits| index_bytes_within(&clip.bytes, limits);
     let usual = Limits::default();
     assert!(index(usual).is_ok());
     for (limits, expected) in [
