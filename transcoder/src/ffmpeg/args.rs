@@ -78,7 +78,7 @@ mod tests {
             line,
             "-hide_banner -v error -nostats -nostdin -copyts -threads 1 -filter_threads 1 -probesize 32 \
              -analyzeduration 0 -protocol_whitelist pipe -format_whitelist mp4 -codec_whitelist h264 \
-             -max_pixels 35389440 -skip_loop_filter all -noautorotate -f mp4 -i pipe:0 -map 0:v:0 \
+             -max_pixels 35651584 -skip_loop_filter all -noautorotate -f mp4 -i pipe:0 -map 0:v:0 \
              -fps_mode passthrough -vf scale=180:320:flags=area:out_color_matrix=bt601:out_range=limited \
              -threads 1 -f rawvideo -pix_fmt yuv420p pipe:1"
         );
