@@ -2,22 +2,26 @@
 
 use super::{Context, video_id};
 use crate::connect::{answer, unary};
-use crate::errors::Failure;
+use crate::errors::{CallError, Failure};
 use crate::printer;
 use crate::settings::Server;
 use std::path::PathBuf;
 use std::process::Stdio;
 use tokio::process::Command;
 use vidstream_proto::error::Exit;
+use vidstream_proto::ids::VideoId;
 use vidstream_proto::pb;
 
 /// Players that take an address, the best first.
 const PLAYERS: [&str; 3] = ["mpv", "ffplay", "vlc"];
 
 pub async fn run(context: &Context, id: &str) -> Result<Exit, Failure> {
-    let request = pb::GetPlaybackRequest { video_id: video_id(id)?.to_string() };
-    let answered = answer(context.gateway.videos.clone().get_playback(unary(request)).await);
-    let playback = answered.map_err(|error| context.gateway.told(error))?.playback.unwrap_or_default();
+    let id = video_id(id)?;
+    let request = pb::GetPlaybackRequest { video_id: id.to_string() };
+    let playback = match answer(context.gateway.videos.clone().get_playback(unary(request)).await) {
+        Ok(answered) => answered.playback.unwrap_or_default(),
+        Err(error) => return Err(untold(context, id, error).await),
+    };
     let playback = with_server(playback, &context.gateway.server);
     let address = match (playback.hls.as_str(), playback.source.as_str()) {
         ("", "") => return Err(Failure::failed("the server offers no address for this video")),
@@ -34,6 +38,18 @@ pub async fn run(context: &Context, id: &str) -> Result<Exit, Failure> {
     };
     start(&player, address).await?;
     Ok(Exit::Done)
+}
+
+/// Why there is no address; a removed video can be brought back, and that is said.
+async fn untold(context: &Context, id: VideoId, error: CallError) -> Failure {
+    let gone = error.is_not_found();
+    let told = context.gateway.told(error);
+    match context.gateway.video(id).await {
+        Ok(video) if gone && video.state() == pb::VideoState::Removed => {
+            told.hint(format!("it was removed; `vidctl restore {id}` brings it back until its purge time"))
+        }
+        _ => told,
+    }
 }
 
 /// The addresses as others can use them: those that the server answered are paths on it.

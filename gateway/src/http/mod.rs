@@ -38,6 +38,9 @@ async fn unrouted(request: Request) -> Response {
         let text = format!("there is no rpc {}", request.uri().path());
         return refusal(&request, Problem::new(Reason::Unimplemented, text));
     }
+    if !matches!(*request.method(), Method::GET | Method::HEAD) && request.uri().path() == "/" {
+        return wrong_method(request).await;
+    }
     let (request, _) = request.into_parts();
     if let Some(file) = web::answer(&request).await {
         return file;

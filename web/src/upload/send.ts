@@ -73,9 +73,12 @@ async function put(uploadId: string, file: File, cell: number, signal: AbortSign
 /** Cells of a file of `size` bytes. */
 const cellsOf = (size: number) => Array.from({ length: Math.ceil(size / CELL) }, (_, cell) => cell);
 
+/** A name with `_` for what names may have here and not everywhere: the server takes no other. */
+const everywhere = (name: string) => name.replace(/[\\\u0000-\u001f\u007f-\u009f]/g, "_");
+
 /** Uploads `file`; `onCreated` hears which video it becomes, `onSent` of bytes that are durable. */
 export async function send(file: File, onCreated: (videoId: string) => void, onSent: (bytes: number) => void, signal: AbortSignal): Promise<Video> {
-  const { upload } = await uploads.createUpload({ requestId: requestId(), fileName: file.name, size: BigInt(file.size) });
+  const { upload } = await uploads.createUpload({ requestId: requestId(), fileName: everywhere(file.name), size: BigInt(file.size) });
   if (!upload) throw new Error("the server made no upload");
   onCreated(upload.videoId);
   const cells = cellsOf(file.size);

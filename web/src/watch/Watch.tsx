@@ -1,4 +1,5 @@
 // One video: play it, see where it plays, delete it.
+import { timestampDate } from "@bufbuild/protobuf/wkt";
 import { useCallback, useEffect, useState } from "react";
 import { gateway, requestId, sentence } from "../api/client";
 import { learn, useLibrary } from "../api/library";
@@ -9,6 +10,12 @@ import { length, views } from "../ui/text";
 import { Player } from "./Player";
 
 const ready = (part?: { state: PartState }) => part?.state === PartState.READY;
+
+const fetchable = ({ state }: Video) => state !== VideoState.UPLOADING && state !== VideoState.REMOVED;
+
+/** When a removed video is gone for good, as the end of a sentence. */
+const until = ({ purgeTime }: Video) =>
+  purgeTime ? `; it can be restored until ${timestampDate(purgeTime).toLocaleString()}` : "";
 
 /** What the file is, in a line. */
 function facts(video: Video): string[] {
@@ -62,12 +69,13 @@ export function Watch({ id }: { id: string }) {
           {video.state === VideoState.FAILED && <p role="alert">{video.failure}</p>}
           {video.state === VideoState.PROCESSING && <p role="status">Processing …</p>}
           {video.state === VideoState.UPLOADING && <p role="status">Uploading …</p>}
+          {video.state === VideoState.REMOVED && <p role="status">This video was removed{until(video)}.</p>}
           {video.warnings.map((warning) => <p key={warning.code} className="warning">{warning.message}</p>)}
           <ul className="facts">{facts(video).map((fact) => <li key={fact}>{fact}</li>)}</ul>
           {video.description && <p>{video.description}</p>}
           <div className="actions">
-            {video.state !== VideoState.UPLOADING && <a href={`/videos/${id}/source?download`}>Download the original</a>}
-            <button className="danger" onClick={() => void remove()}>Delete</button>
+            {fetchable(video) && <a href={`/videos/${id}/source?download`}>Download the original</a>}
+            {video.state !== VideoState.REMOVED && <button className="danger" onClick={() => void remove()}>Delete</button>}
           </div>
         </>
       )}
