@@ -94,6 +94,7 @@ impl Storyboard {
     /// The storyboard of `index`.
     pub fn plan(index: &MediaIndex) -> Result<Self, NoStoryboard> {
         let (track, format) = video(index)?;
+        decode_alone(track)?;
         if track.edit.parts != Parts::One {
             return Err(NoStoryboard::Edits);
         }
@@ -162,10 +163,15 @@ impl Storyboard {
     }
 }
 
-/// Keyframes in which to look for a poster, in the order of their times: a few places spread over the video.
+/// Keyframes in which to look for a poster, in the order of their times: a few places spread over the video. Of those that
+/// do not decode alone the first is one, as nothing is before it.
 pub fn poster_candidates(index: &MediaIndex) -> Result<Vec<Keyframe>, NoStoryboard> {
     let (track, _) = video(index)?;
-    let shown = keyframes(track)?;
+    let mut shown = keyframes(track)?;
+    if let Err(why) = decode_alone(track) {
+        shown.retain(|keyframe| track.samples.sync_samples().next() == Some(keyframe.sample));
+        return if shown.is_empty() { Err(why) } else { Ok(shown) };
+    }
     Ok(nearest(&shown, POSTER_PERCENT.iter().map(|percent| index.duration * *percent / 100)))
 }
 
@@ -207,18 +213,22 @@ impl<'a> Feed<'a> {
     }
 }
 
-/// The video, if its keyframes decode alone.
+/// The video.
 fn video(index: &MediaIndex) -> Result<(&Track, &VideoFormat), NoStoryboard> {
     let pictures = index.tracks.iter().find_map(|track| match &track.kind {
         TrackKind::Video(format) => Some((track, format)),
         TrackKind::Audio(_) => None,
     });
-    let (track, format) = pictures.ok_or(NoStoryboard::NoVideo)?;
+    pictures.ok_or(NoStoryboard::NoVideo)
+}
+
+/// Whether keyframes that are fed one after the other, without what is between them, become pictures.
+fn decode_alone(track: &Track) -> Result<(), NoStoryboard> {
     // An H.264 decoder drops the keyframe of an open GOP when frame numbers wrap between keyframes fed alone.
     if track.open_gop && matches!(track.codec, Codec::H264 { .. }) {
         return Err(NoStoryboard::OpenGop);
     }
-    Ok((track, format))
+    Ok(())
 }
 
 /// All keyframes that are shown, in order of time.

@@ -63,7 +63,10 @@ fn what_has_no_storyboard_says_why() {
     assert_eq!(Storyboard::plan(&index(vec![sound(100)])), Err(NoStoryboard::NoVideo));
     let mut open = video(250, 25);
     open.open_gop = true;
-    assert_eq!(Storyboard::plan(&index(vec![open])), Err(NoStoryboard::OpenGop));
+    assert_eq!(Storyboard::plan(&index(vec![open.clone()])), Err(NoStoryboard::OpenGop));
+    // Nothing is before the first keyframe, so that one can be a poster.
+    let first: Vec<_> = poster_candidates(&index(vec![open])).unwrap().iter().map(|keyframe| keyframe.sample).collect();
+    assert_eq!(first, [0]);
     let mut none = video(250, 25);
     none.samples = SampleTable::from_samples(none.samples.range(1..20).collect());
     assert_eq!(Storyboard::plan(&index(vec![none])), Err(NoStoryboard::NoKeyframe));
