@@ -97,6 +97,11 @@ impl Catalog {
     pub(crate) async fn remove_video(&self, remove: RemoveVideo) -> Result<pb::RemoveEntryResponse, Problem> {
         let request = pb::RemoveEntryRequest::from(remove.clone());
         self.once(remove.request_id, "RemoveEntry", &request, async {
+            // One whose answer was lost is answered again, whatever has begun since.
+            let row = self.video(remove.video_id).await?;
+            if row.purging && row.last_request != Some(remove.request_id) {
+                return Err(is_purged(remove.video_id));
+            }
             let now = self.now();
             let purge = now + remove.purge_after.unwrap_or(self.config.purge_after);
             let change = |row: &mut VideoRow| hide(row, now, purge);
@@ -178,10 +183,14 @@ impl Catalog {
     async fn refuse_purging(&self, id: VideoId) -> Result<VideoRow, Problem> {
         let row = self.video(id).await?;
         if row.purging {
-            return Err(Problem::new(Reason::NotFound, format!("video {id} is being purged")));
+            return Err(is_purged(id));
         }
         Ok(row)
     }
+}
+
+fn is_purged(id: VideoId) -> Problem {
+    Problem::new(Reason::NotFound, format!("video {id} is being purged"))
 }
 
 fn hide(row: &mut VideoRow, now: SystemTime, purge: SystemTime) -> Change {

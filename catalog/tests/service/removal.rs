@@ -122,6 +122,8 @@ async fn removing_again_changes_the_purge_time() {
     assert!(second.purge_time.unwrap().seconds < first.purge_time.unwrap().seconds);
     tokio::time::sleep(2 * HOUR).await;
     assert_eq!(world.source(&source.id).await.life(), pb::SourceLife::Dying);
+    // Its bytes are going: another purge time would be a promise that nobody keeps.
+    assert_eq!(reason(world.remove(video, 24 * HOUR).await), Reason::NotFound);
 }
 
 #[tokio::test(start_paused = true)]
