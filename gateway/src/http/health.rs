@@ -1,8 +1,8 @@
 //! `/healthz`: the process answers. `/readyz`: it can do its work.
 
 use crate::Deps;
+use crate::http::problem::HttpProblem;
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -10,6 +10,7 @@ use serde_json::json;
 use std::time::Duration;
 use tokio::time::timeout;
 use vidstream_backends::objects::{ObjectError, ObjectName};
+use vidstream_proto::error::{Problem, Reason};
 use vidstream_proto::pb;
 
 /// A dependency that does not answer a probe for this long is missing.
@@ -28,8 +29,10 @@ async fn ready(State(deps): State<Deps>) -> Response {
     let (catalog, objects) = tokio::join!(timeout(PROBE, catalog(&deps)), timeout(PROBE, objects(&deps)));
     missing.extend(catalog.unwrap_or_else(|_| Some("the catalog does not answer".to_owned())));
     missing.extend(objects.unwrap_or_else(|_| Some("the object store does not answer".to_owned())));
-    let status = if missing.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(json!({ "ready": missing.is_empty(), "missing": missing }))).into_response()
+    if missing.is_empty() {
+        return Json(json!({ "ready": true })).into_response();
+    }
+    HttpProblem::from(Problem::new(Reason::Unavailable, missing.join("; "))).into_response()
 }
 
 async fn catalog(deps: &Deps) -> Option<String> {

@@ -5,6 +5,7 @@ use super::{chunk, digest};
 use crate::Deps;
 use crate::http::problem::HttpProblem;
 use axum::body::Body;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
@@ -21,9 +22,10 @@ use vidstream_proto::upload::{Chunk, MAX_CHUNK, Piece};
 /// Takes the chunk in the request's body. Everything that can be refused without it is refused before it is read.
 pub async fn bytes(
     State((deps, memory)): State<(Deps, UploadMemory)>,
-    Path(id): Path<String>,
+    id: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Result<Response, HttpProblem> {
+    let Path(id) = id.map_err(|_| Problem::new(Reason::NotFound, "there is nothing at this address"))?;
     let upload_id: UploadId = id.parse().map_err(|_| Problem::not_found("upload", short(&id)))?;
     let (parts, body) = request.into_parts();
     let offset = offset(&parts.uri)?;

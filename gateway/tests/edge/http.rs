@@ -27,22 +27,24 @@ async fn readiness_names_what_is_missing() {
     let world = World::new().await;
     let ready = async || {
         let (response, body) = get(&world, "/readyz").await;
-        (response.status(), serde_json::from_str::<serde_json::Value>(&body).expect("JSON"))
+        let kind = response.headers()[CONTENT_TYPE].to_str().expect("text").to_owned();
+        (response.status(), kind, serde_json::from_str::<serde_json::Value>(&body).expect("JSON"))
     };
-    assert_eq!(ready().await, (StatusCode::OK, serde_json::json!({"ready": true, "missing": []})));
+    assert_eq!(ready().await, (StatusCode::OK, "application/json".into(), serde_json::json!({"ready": true})));
     *world.catalog.failure.lock().expect("not poisoned") = Some(Problem::new(Reason::Unavailable, "the disk is gone"));
-    let (status, body) = ready().await;
-    assert_eq!((status, &body["ready"]), (StatusCode::SERVICE_UNAVAILABLE, &false.into()));
-    assert_eq!(body["missing"][0], "the catalog answers: the disk is gone");
+    let (status, kind, body) = ready().await;
+    assert_eq!((status, kind.as_str()), (StatusCode::SERVICE_UNAVAILABLE, "application/problem+json"));
+    assert_eq!(body["reason"], "UNAVAILABLE");
+    assert_eq!(body["detail"], "the catalog answers: the disk is gone");
     *world.catalog.failure.lock().expect("not poisoned") = None;
     world.deps.lifecycle.stopping().cancel();
-    assert_eq!(ready().await.1["missing"][0], "the server is stopping");
+    assert_eq!(ready().await.2["detail"], "the server is stopping");
 }
 
 #[tokio::test]
 async fn unknown_addresses_are_problems() {
     let world = World::new().await;
-    for path in ["/nothing", "/videos", "/uploads/x", "/assets/none.js", "/healthz/"] {
+    for path in ["/nothing", "/videos", "/uploads/x", "/assets/none.js", "/healthz/", "/videos/%FF/source"] {
         let (response, body) = get(&world, path).await;
         assert_eq!(response.status(), StatusCode::NOT_FOUND, "{path}");
         assert_eq!(response.headers()[CONTENT_TYPE], "application/problem+json");
