@@ -64,6 +64,15 @@ impl Failure {
         self
     }
 
+    /// The same of one file, where several may be under way.
+    #[must_use]
+    pub fn about(mut self, path: &Path) -> Self {
+        if let Self::Told { message, .. } = &mut self {
+            *message = format!("`{}`: {message}", path.display());
+        }
+        self
+    }
+
     /// What the program ends with.
     pub fn exit(&self) -> Exit {
         match self {

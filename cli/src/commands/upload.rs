@@ -134,7 +134,9 @@ async fn ask(
             if !error.is_transient() {
                 slot.clear()?;
             }
-            return Err(context.gateway.told(error));
+            let broken = error.broken;
+            let told = context.gateway.told(error);
+            return Err(if broken { told } else { told.about(&file.path) });
         }
     };
     entry.upload = Some(Made { upload_id: upload.id.clone(), video_id: upload.video_id.clone() });

@@ -51,9 +51,10 @@ impl SourceFile {
         Ok(Self { path, fingerprint, file })
     }
 
-    /// Its name without folders.
+    /// Its name without folders, and with `_` for what a name may have here and not everywhere: the server takes no other.
     pub fn name(&self) -> String {
-        self.path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
+        name.chars().map(|c| if c.is_control() || c == '\\' { '_' } else { c }).collect()
     }
 
     /// Bytes.
