@@ -13,6 +13,7 @@ use vidstream_server::args::Args;
 use vidstream_server::data_dir::DataDir;
 use vidstream_server::settings::{Mistakes, Settings};
 use vidstream_server::wiring;
+use vidstream_transcoder::ProgramError;
 
 /// How long open requests and jobs may take to end.
 const GRACE: Duration = Duration::from_secs(10);
@@ -36,7 +37,8 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
-            ExitCode::FAILURE
+            // Found out by asking it, and a mistake in the settings like any other.
+            if error.is::<ProgramError>() { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
 }

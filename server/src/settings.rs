@@ -1,13 +1,17 @@
 //! Settings: default < file < environment < flag, checked as a whole; every mistake is reported at once.
 
 mod media;
+mod values;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
-use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
+use values::{
+    MEMORY, address, allowed_hosts, count, duration, host, log_format, loopback, not_empty, program, public_url, size,
+    timeout, url,
+};
 use vidstream_gateway::http::hosts::Hosts;
 use vidstream_mesh::serve::Limits;
 use vidstream_mesh::telemetry::LogFormat;
@@ -108,7 +112,8 @@ struct Layers {
 }
 
 impl Settings {
-    /// Resolves settings from a file (its name, and its text or why it can't be read), the environment and the flags.
+    /// Resolves settings from a file (its name, and its text or why it can't be read), the environment and the flags. A
+    /// file's name that is empty is a mistake too: something that should have named one did not.
     pub fn resolve(
         file: Option<(String, Result<String, String>)>,
         environment: impl IntoIterator<Item = (String, String)>,
@@ -117,7 +122,10 @@ impl Settings {
         let mut layers = Layers::default();
         match file {
             Some((name, Ok(text))) => layers.file(&name, &text),
-            Some((name, Err(why))) => layers.mistakes.push(format!("--config {name}: {why}")),
+            Some((name, Err(_))) if name.is_empty() => {
+                layers.mistakes.push("--config, or VIDSTREAM_CONFIG, names no file".to_owned());
+            }
+            Some((name, Err(why))) => layers.mistakes.push(format!("the settings file `{name}` can't be read: {why}")),
             None => {}
         }
         layers.environment(environment);
@@ -132,7 +140,11 @@ impl Layers {
     fn file(&mut self, file: &str, text: &str) {
         let table = match text.parse::<toml::Table>() {
             Ok(table) => table,
-            Err(error) => return self.mistakes.push(format!("{file}: {}", error.message())),
+            Err(error) => {
+                let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+                let line = before.matches('\n').count() + 1;
+                return self.mistakes.push(format!("{file}, line {line}: {}", error.message()));
+            }
         };
         for (key, value) in table {
             let Some(name) = NAMES.iter().find(|name| **name == key) else {
@@ -184,6 +196,13 @@ impl Layers {
         }
     }
 
+    /// The ffmpeg to run. The default is checked like any other: nothing else has to be installed.
+    fn ffmpeg(&mut self) -> String {
+        let usual = || Given { value: "ffmpeg".to_owned(), origin: "--ffmpeg ffmpeg".to_owned() };
+        self.values.entry("ffmpeg").or_insert_with(usual);
+        self.read("ffmpeg", String::new(), program)
+    }
+
     fn settings(mut self) -> Result<Settings, Mistakes> {
         let data_dir: PathBuf = self.read("data-dir", "data".into(), |v| not_empty(v).map(Into::into));
         let in_data = |scheme: &str, name: &str| format!("{scheme}:{}", data_dir.join(name).display());
@@ -217,151 +236,24 @@ impl Layers {
             media: self.media(),
             purge_after: self.read("purge-after", Duration::from_hours(24), duration),
             write_deadline: self.read("write-deadline", Duration::from_mins(1), duration),
-            ffmpeg: self.read("ffmpeg", "ffmpeg".into(), not_empty),
+            ffmpeg: self.ffmpeg(),
             log_format: self.read("log-format", LogFormat::Text, log_format),
             data_dir,
         };
-        if !is_program(&settings.ffmpeg) {
-            self.mistakes.push(format!(
-                "--ffmpeg {}: there is no such program; install ffmpeg 5.1 or newer, or say where it is",
-                settings.ffmpeg
-            ));
-        }
         let insecure_public = self.read("insecure-public", false, |value| match value {
             "true" | "1" => Ok(true),
             "false" | "0" => Ok(false),
             other => Err(format!("`{other}` is neither true nor false")),
         });
         if !settings.listen.ip().is_loopback() && !insecure_public {
+            let origin = self.values.get("listen").map_or("--listen", |given| &given.origin);
             self.mistakes.push(format!(
-                "--listen {}: there are no accounts yet, so everyone who reaches this address may do everything; \
+                "{origin}: there are no accounts yet, so everyone who reaches {} may do everything; \
                  listen on 127.0.0.1, or say --insecure-public if that is meant",
                 settings.listen
             ));
         }
         if self.mistakes.is_empty() { Ok(settings) } else { Err(Mistakes(self.mistakes)) }
-    }
-}
-
-fn not_empty(value: &str) -> Result<String, String> {
-    if value.is_empty() { Err("must not be empty".into()) } else { Ok(value.to_owned()) }
-}
-
-/// Whether `name` is a file, or a name without a slash is one in `PATH`. Whether it works is found out when it is first
-/// started: asking it would cost more than all else that starts.
-fn is_program(name: &str) -> bool {
-    if name.contains('/') {
-        return std::path::Path::new(name).is_file();
-    }
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|folder| folder.join(name).is_file())
-}
-
-fn address(value: &str) -> Result<SocketAddr, String> {
-    let value = value.strip_prefix("localhost:").map_or_else(|| value.to_owned(), |port| format!("127.0.0.1:{port}"));
-    value.parse().map_err(|_| format!("`{value}` is not an address such as 127.0.0.1:8080 or [::1]:8080"))
-}
-
-fn loopback(address: SocketAddr) -> Result<SocketAddr, String> {
-    if address.ip().is_loopback() {
-        return Ok(address);
-    }
-    Err(format!("{address} is not loopback; the mesh listener has no authentication yet, so only loopback is allowed"))
-}
-
-/// A backend's URL; only its embedded scheme is known.
-fn url(value: &str, scheme: &str, with_path: bool) -> Result<String, String> {
-    let known = if with_path { format!("{scheme}:PATH") } else { format!("{scheme}:") };
-    let (given, path) = value.split_once(':').unwrap_or((value, ""));
-    if given != scheme {
-        return Err(format!("`{given}` is not a known scheme; known is {known}"));
-    }
-    if path.is_empty() == with_path {
-        return Err(format!("`{value}` should look like {known}"));
-    }
-    Ok(value.to_owned())
-}
-
-fn public_url(value: &str) -> Result<String, String> {
-    let wrong = || format!("`{value}` is not an address such as https://videos.example.org");
-    let uri: http::Uri = value.parse().map_err(|_| wrong())?;
-    let web = matches!(uri.scheme_str(), Some("http" | "https"));
-    if !web || uri.authority().is_none() || uri.query().is_some() || !matches!(uri.path(), "" | "/") {
-        return Err(wrong());
-    }
-    Ok(value.trim_end_matches('/').to_owned())
-}
-
-fn host(url: &str) -> Option<String> {
-    url.parse::<http::Uri>().ok()?.host().map(ToOwned::to_owned)
-}
-
-/// Names after commas; the file's list and the repeated flag come as such, too.
-fn allowed_hosts(value: &str) -> Result<Hosts, String> {
-    value.split(',').map(str::trim).filter(|name| !name.is_empty()).try_fold(Hosts::loopback(), |hosts, name| {
-        let wrong =
-            || format!("`{name}` is no name or address such as videos.example.org or 192.0.2.1; ports don't count");
-        hosts.with(name).ok_or_else(wrong)
-    })
-}
-
-fn count(value: &str) -> Result<usize, String> {
-    let wrong = || format!("`{value}` is not a number from 1 to 1000000");
-    value.parse().ok().filter(|number| (1..=1_000_000).contains(number)).ok_or_else(wrong)
-}
-
-/// What uploads can work with, bytes: at the least a chunk and a stream at once.
-const MEMORY: RangeInclusive<u64> = 16 << 20..=1 << 40;
-
-/// `64MiB`, `1GiB`: powers of 1024, the unit's first letter is enough.
-fn size(value: &str, range: RangeInclusive<u64>) -> Result<u64, String> {
-    let wrong = || format!("`{value}` is not a size such as 64MiB or 1GiB");
-    let digits = value.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = value.split_at(digits);
-    let shift = match unit.trim_start().to_ascii_lowercase().as_str() {
-        "" | "b" => 0,
-        "k" | "kib" => 10,
-        "m" | "mib" => 20,
-        "g" | "gib" => 30,
-        _ => return Err(wrong()),
-    };
-    let number: u64 = number.parse().map_err(|_| wrong())?;
-    let bytes = number.checked_mul(1 << shift).filter(|bytes| range.contains(bytes));
-    bytes.ok_or_else(|| format!("`{value}` is not between {}MiB and {}GiB", range.start() >> 20, range.end() >> 30))
-}
-
-/// A duration that something can be done in.
-fn timeout(value: &str) -> Result<Duration, String> {
-    match duration(value)? {
-        Duration::ZERO => Err("must be at least 1s".into()),
-        duration => Ok(duration),
-    }
-}
-
-/// `90s`, `10m`, `24h`, `7d`.
-fn duration(value: &str) -> Result<Duration, String> {
-    let wrong = || format!("`{value}` is not a duration such as 0s, 10m, 24h or 7d");
-    let unit = value.chars().last().ok_or_else(wrong)?;
-    let number: u64 = value[..value.len() - unit.len_utf8()].parse().map_err(|_| wrong())?;
-    let seconds = match unit {
-        's' => 1,
-        'm' => 60,
-        'h' => 3600,
-        'd' => 24 * 3600,
-        _ => return Err(wrong()),
-    };
-    number
-        .checked_mul(seconds)
-        .filter(|s| *s <= 90 * 24 * 3600)
-        .map(Duration::from_secs)
-        .ok_or_else(|| format!("`{value}` is longer than 90 days"))
-}
-
-fn log_format(value: &str) -> Result<LogFormat, String> {
-    match value {
-        "text" => Ok(LogFormat::Text),
-        "json" => Ok(LogFormat::Json),
-        other => Err(format!("`{other}` is neither text nor json")),
     }
 }
 
@@ -461,6 +353,23 @@ mod tests {
         assert_eq!(resolved(&[("upload-expiry", "0s")]).expect_err("never").0.len(), 1);
         let default = Settings::resolve(None, [], vec![]).expect("valid");
         assert_eq!((default.upload_memory, default.upload_expiry), (256 << 20, Duration::from_hours(7 * 24)));
+    }
+
+    #[test]
+    fn mistakes_say_where_they_are() {
+        let mistakes = |file: Result<&str, &str>, environment: &[(&str, &str)]| {
+            let file = Some(("f.toml".to_owned(), file.map(str::to_owned).map_err(str::to_owned)));
+            Settings::resolve(file, variables(environment), vec![]).expect_err("wrong").0.join("\n")
+        };
+        let public = mistakes(Ok(""), &[("VIDSTREAM_LISTEN", "0.0.0.0:80")]);
+        assert!(public.starts_with("VIDSTREAM_LISTEN: there are no accounts yet"), "{public}");
+        let public = mistakes(Ok("listen = \"0.0.0.0:80\""), &[]);
+        assert!(public.starts_with("`listen` in f.toml: there are no accounts yet"), "{public}");
+        let missing = mistakes(Ok(""), &[("VIDSTREAM_FFMPEG", "no-such-ffmpeg")]);
+        assert!(missing.starts_with("VIDSTREAM_FFMPEG: there is no program `no-such-ffmpeg`"), "{missing}");
+        let broken = mistakes(Ok("listen = \"127.0.0.1:1\"\n\ndata-dir = /srv\n"), &[]);
+        assert!(broken.starts_with("f.toml, line 3: "), "{broken}");
+        assert_eq!(mistakes(Err("is a directory"), &[]), "the settings file `f.toml` can't be read: is a directory");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use anyhow::Context;
 use axum::Router;
 use axum::middleware::from_fn;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tonic::service::Routes;
@@ -18,7 +19,7 @@ use vidstream_mesh::serve::{Limits, serve};
 use vidstream_mesh::{caller, in_process};
 use vidstream_proto::pb::catalog_service_client::CatalogServiceClient;
 use vidstream_proto::pb::transcoder_service_client::TranscoderServiceClient;
-use vidstream_transcoder::Transcoder;
+use vidstream_transcoder::{Program, Transcoder};
 
 /// Largest message between services.
 const LARGEST_MESSAGE: usize = 16 << 20;
@@ -39,8 +40,15 @@ impl Mesh {
     }
 }
 
-/// Starts everything; when this returns, the listeners answer.
+/// Starts everything; when this returns, the listeners answer and there is an ffmpeg to work with.
+///
+/// # Errors
+/// In words. One that holds a [`ProgramError`](vidstream_transcoder::ProgramError) is about the setting `ffmpeg`.
 pub async fn start(settings: &Settings, life: &Lifecycle) -> anyhow::Result<Mesh> {
+    // While it answers, if it must be asked at all, everything else is opened.
+    let (ffmpeg, note) = (PathBuf::from(&settings.ffmpeg), settings.data_dir.join("ffmpeg"));
+    let program =
+        tokio::spawn(async move { Program::recall(&ffmpeg, vidstream_transcoder::Limits::default(), &note).await });
     // Addresses first: they are what most often can't be had.
     let public = bind(settings.listen).await?;
     let behind = match settings.mesh_listen {
@@ -66,7 +74,6 @@ pub async fn start(settings: &Settings, life: &Lifecycle) -> anyhow::Result<Mesh
     let to_catalog = in_process::channel(catalog.service());
     let transcoder = Transcoder::builder(to_catalog.clone(), Arc::clone(&objects), queue, bus)
         .config(vidstream_transcoder::Config {
-            ffmpeg: settings.ffmpeg.clone().into(),
             write_deadline: settings.write_deadline,
             media: settings.media,
             ..Default::default()
@@ -101,7 +108,11 @@ pub async fn start(settings: &Settings, life: &Lifecycle) -> anyhow::Result<Mesh
         listeners.push(introspection);
     }
     life.spawn("catalog", Box::pin(catalog.run()));
-    life.spawn("transcoder", async move { Ok(transcoder.run().await?) });
+    let program = program.await.context("ask ffmpeg")?.context("the ffmpeg that is set can't be used")?;
+    life.spawn("transcoder", async move {
+        transcoder.run(program).await;
+        Ok(())
+    });
     Ok(Mesh { address, listeners })
 }
 

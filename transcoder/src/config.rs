@@ -2,10 +2,8 @@
 
 use crate::catalog::Catalog;
 use crate::ffmpeg::Program;
-use crate::ffmpeg::program::{Limits, ProgramError};
 use crate::service::Service;
 use crate::worker::Worker;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use vidstream_backends::bus::EventBus;
@@ -18,10 +16,6 @@ use vidstream_proto::pb::transcoder_service_server::TranscoderServiceServer;
 /// Settings of a transcoder.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Config {
-    /// Where ffmpeg is; a name without a slash is looked up in `PATH`.
-    pub ffmpeg: PathBuf,
-    /// What one ffmpeg may use.
-    pub limits: Limits,
     /// Limits of what is read of a file.
     pub media: vidstream_media::mp4::Limits,
     /// Light jobs at once: indexes, posters, deletions.
@@ -43,8 +37,6 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            ffmpeg: PathBuf::from("ffmpeg"),
-            limits: Limits::default(),
             media: vidstream_media::mp4::Limits::default(),
             light_places: 4,
             picture_places: std::thread::available_parallelism().map_or(1, usize::from),
@@ -118,11 +110,10 @@ impl Transcoder {
         TranscoderServiceServer::new(service)
     }
 
-    /// Takes jobs and does them until the life's stopping token; then hands back what it holds and returns.
-    pub async fn run(self) -> Result<(), ProgramError> {
+    /// Takes jobs and does them, with this ffmpeg, until the life's stopping token; then hands back what it holds and
+    /// returns.
+    pub async fn run(self, program: Program) {
         let Self { catalog, objects, queue, bus, config, lifecycle } = self;
-        let program = Program::find(&config.ffmpeg, config.limits).await?;
         Worker::new(catalog, objects, queue, bus, config, lifecycle, program).run().await;
-        Ok(())
     }
 }

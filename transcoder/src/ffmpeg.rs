@@ -5,6 +5,7 @@ pub mod args;
 pub mod child;
 pub mod decode;
 mod grip;
+mod known;
 pub mod plan;
 pub mod program;
 

@@ -16,7 +16,7 @@ mod service;
 mod worker;
 
 pub use config::{Builder, Config, Transcoder};
-pub use ffmpeg::program::{Limits, ProgramError};
+pub use ffmpeg::program::{Limits, Program, ProgramError};
 pub use service::Service;
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Limits of what is read of a file, and believed.
 
-use super::{Layers, size};
+use super::Layers;
+use super::values::size;
 use std::ops::RangeInclusive;
 use vidstream_media::mp4::Limits;
 

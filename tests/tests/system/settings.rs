@@ -1,5 +1,7 @@
 //! What `vidstream` says of settings it can't work with, and how it starts and stops.
 
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 use vidstream_tests::clips;
@@ -38,6 +40,31 @@ fn all_mistakes_are_said_at_once() {
         assert!(errors.contains(part), "{part} in {errors}");
     }
     assert!(out.stdout.is_empty());
+}
+
+/// Before the server says that it is ready, and as any other mistake in the settings.
+#[test]
+fn an_ffmpeg_that_can_not_be_used_is_refused_in_words() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let old = folder.path().join("old");
+    std::fs::write(&old, "#!/bin/sh\necho ffmpeg version 4.4.2-0ubuntu0 by nobody\n").expect("written");
+    std::fs::set_permissions(&old, std::fs::Permissions::from_mode(0o755)).expect("allowed");
+    let plain = folder.path().join("plain");
+    std::fs::write(&plain, "x").expect("written");
+    for (ffmpeg, words) in [
+        (Path::new("true"), "true does not answer as ffmpeg does"),
+        (&old, "is ffmpeg 4.4.2-0ubuntu0; 5.1 or newer is needed"),
+        (&plain, "is not executable"),
+        (folder.path(), "there is no file"),
+    ] {
+        let mut command = Command::new(binary("vidstream"));
+        command.args(["--listen", "127.0.0.1:0", "--data-dir"]).arg(folder.path().join("data"));
+        let out = command.arg("--ffmpeg").arg(ffmpeg).output().expect("vidstream runs");
+        let errors = String::from_utf8_lossy(&out.stderr);
+        assert_eq!(out.status.code(), Some(2), "{errors}");
+        assert!(errors.contains(words), "{errors}");
+        assert!(out.stdout.is_empty(), "it said that it is ready");
+    }
 }
 
 #[test]

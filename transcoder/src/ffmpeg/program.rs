@@ -29,6 +29,15 @@ impl Default for Limits {
     }
 }
 
+/// What an ffmpeg that can be used said.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Answer {
+    /// Whether it can be made to end with the thread that starts it.
+    pub leashed: bool,
+    /// Its version.
+    pub version: String,
+}
+
 /// An ffmpeg that answered.
 #[derive(Clone, Debug)]
 pub struct Program {
@@ -69,20 +78,26 @@ pub enum ProgramError {
 impl Program {
     /// Checks the ffmpeg at `path`; a name without a slash is looked up in `PATH`.
     pub async fn find(path: &Path, limits: Limits) -> Result<Self, ProgramError> {
-        // With it an ffmpeg ends with the thread that started it, however that one ends. Without it, it ends when it
-        // notices that its pipes are closed.
-        let leash = ["setpriv", "--pdeathsig", "KILL", "--"].map(OsString::from);
-        let bare = vec![path.as_os_str().to_owned()];
-        let leashed = [leash.as_slice(), &bare].concat();
-        let (command, version) = match version(&leashed, path).await {
-            Ok(version) => (leashed, version),
-            Err(_) => (bare.clone(), version(&bare, path).await?),
+        Ok(Self::answered(path, limits, Self::ask(path).await?))
+    }
+
+    /// Asks the ffmpeg at `path` what it is.
+    pub(super) async fn ask(path: &Path) -> Result<Answer, ProgramError> {
+        let (leashed, version) = match version(&command(path, true), path).await {
+            Ok(version) => (true, version),
+            Err(_) => (false, version(&command(path, false), path).await?),
         };
         if parsed(&version).is_some_and(|found| found < OLDEST) {
             return Err(ProgramError::TooOld { path: path.display().to_string(), version });
         }
-        tracing::info!(path = %path.display(), version, leashed = command.len() > 1, "ffmpeg found");
-        Ok(Self { command, limits, children: TaskTracker::new() })
+        Ok(Answer { leashed, version })
+    }
+
+    /// The ffmpeg at `path`, which has answered.
+    pub(super) fn answered(path: &Path, limits: Limits, answer: Answer) -> Self {
+        let Answer { leashed, version } = answer;
+        tracing::info!(path = %path.display(), version, leashed, "ffmpeg found");
+        Self { command: command(path, leashed), limits, children: TaskTracker::new() }
     }
 
     /// What each child may use.
@@ -105,6 +120,14 @@ impl Program {
         self.children.close();
         self.children.wait().await;
     }
+}
+
+/// How the ffmpeg at `path` is started. On a leash it ends with the thread that started it, however that one ends; without,
+/// it ends when it notices that its pipes are closed.
+fn command(path: &Path, leashed: bool) -> Vec<OsString> {
+    let leash = ["setpriv", "--pdeathsig", "KILL", "--"].map(OsString::from);
+    let leash = if leashed { leash.as_slice() } else { &[] };
+    [leash, &[path.as_os_str().to_owned()]].concat()
 }
 
 async fn version(command: &[OsString], path: &Path) -> Result<String, ProgramError> {

@@ -17,7 +17,7 @@ use vidstream_proto::pb::catalog_service_server::CatalogServiceServer;
 use vidstream_proto::pb::finish_job_request::Result as Outcome;
 use vidstream_proto::pb::transcoder_service_client::TranscoderServiceClient;
 use vidstream_proto::pb::{FailureKind, IndexResult, PosterResult, StoryboardResult};
-use vidstream_transcoder::{Config, Transcoder};
+use vidstream_transcoder::{Config, Limits, Program, Transcoder};
 
 pub struct Mesh {
     pub catalog: Catalog,
@@ -26,6 +26,7 @@ pub struct Mesh {
     pub life: Lifecycle,
     pub content: Bytes,
     transcoder: Transcoder,
+    program: Program,
     ffmpeg: String,
     folder: tempfile::TempDir,
 }
@@ -58,7 +59,7 @@ impl Mesh {
     pub async fn of(content: Vec<u8>, config: Config) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let (ffmpeg, path) = own_ffmpeg(folder.path());
-        let config = Config { ffmpeg: path, ..config };
+        let program = Program::find(&path, Limits::default()).await.expect("ffmpeg is there");
         let objects: Arc<dyn ObjectStore> =
             Arc::new(FileStore::open(&folder.path().join("objects")).await.expect("a store"));
         let catalog = Catalog::new(content.len() as u64);
@@ -70,7 +71,7 @@ impl Mesh {
                 .config(config)
                 .lifecycle(life.clone())
                 .build();
-        Self { catalog, objects, queue, life, content: content.into(), transcoder, ffmpeg, folder }
+        Self { catalog, objects, queue, life, content: content.into(), transcoder, program, ffmpeg, folder }
     }
 
     /// For a file that is all there.
@@ -82,8 +83,7 @@ impl Mesh {
 
     /// Starts the worker.
     pub fn start(&self) -> JoinHandle<()> {
-        let transcoder = self.transcoder.clone();
-        tokio::spawn(async move { transcoder.run().await.expect("ffmpeg is there") })
+        tokio::spawn(self.transcoder.clone().run(self.program.clone()))
     }
 
     /// Makes bytes of the file durable, then records them.

@@ -1,0 +1,100 @@
+//! An ffmpeg that has answered before: asking takes it a tenth of a second and as much processor time (it loads some two
+//! hundred libraries), several times what all else at a start does. So its answer is kept, and holds while the program is
+//! the same file.
+
+use super::program::{Answer, Limits, Program, ProgramError};
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+/// What starts a note that this version understands.
+const FORMAT: &str = "ffmpeg 1";
+
+impl Program {
+    /// The ffmpeg at `path`, a name without a slash being looked up in `PATH`: taken from `note` if it is the file that was
+    /// checked when that was written, else checked, and noted. A note that can't be read or written is none.
+    pub async fn recall(path: &Path, limits: Limits, note: &Path) -> Result<Self, ProgramError> {
+        let identity = located(path).and_then(|found| identity(&found));
+        let noted = std::fs::read_to_string(note).ok();
+        if let Some(answer) = identity.as_deref().zip(noted.as_deref()).and_then(|(same, text)| read(text, same)) {
+            return Ok(Self::answered(path, limits, answer));
+        }
+        let answer = Self::ask(path).await?;
+        if let Some(identity) = identity
+            && let Err(error) = std::fs::write(note, written(&identity, &answer))
+        {
+            tracing::warn!(note = %note.display(), %error, "the check of ffmpeg can't be noted");
+        }
+        Ok(Self::answered(path, limits, answer))
+    }
+}
+
+/// The file that is run when `path` is.
+fn located(path: &Path) -> Option<PathBuf> {
+    let found = if path.components().count() > 1 {
+        path.to_owned()
+    } else {
+        let paths = std::env::var_os("PATH")?;
+        std::env::split_paths(&paths).map(|folder| folder.join(path)).find(|path| path.is_file())?
+    };
+    found.canonicalize().ok()
+}
+
+/// Changes with the file, however it is changed: `ctime` can't be set.
+fn identity(found: &Path) -> Option<String> {
+    let about: Metadata = found.metadata().ok()?;
+    let numbers = [about.dev(), about.ino(), about.size()].map(|number| number.to_string()).join(" ");
+    Some(format!("{numbers} {}.{:09} {}", about.ctime(), about.ctime_nsec(), found.display()))
+}
+
+fn written(identity: &str, answer: &Answer) -> String {
+    let how = if answer.leashed { "leashed" } else { "bare" };
+    format!("{FORMAT}\n{identity}\n{how}\n{}\n", answer.version)
+}
+
+fn read(text: &str, same: &str) -> Option<Answer> {
+    let lines: Vec<&str> = text.lines().collect();
+    let [format, identity, how, version] = lines[..] else { return None };
+    let leashed = match how {
+        "leashed" => true,
+        "bare" => false,
+        _ => return None,
+    };
+    (format == FORMAT && identity == same).then(|| Answer { leashed, version: version.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    /// A program that says it is ffmpeg of this version, and notes each time that it is asked.
+    fn program(folder: &Path, version: &str) -> PathBuf {
+        let path = folder.join("ffmpeg");
+        let asked = folder.join("asked");
+        let script = format!("#!/bin/sh\necho x >> {}\necho ffmpeg version {version} by nobody\n", asked.display());
+        std::fs::write(&path, script).expect("written");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("allowed");
+        path
+    }
+
+    #[tokio::test]
+    async fn it_is_asked_once_and_again_when_it_is_another() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let note = folder.path().join("note");
+        let path = program(folder.path(), "6.1");
+        let asked = || std::fs::read_to_string(folder.path().join("asked")).expect("asked").lines().count();
+        let recall = async || Program::recall(&path, Limits::default(), &note).await;
+        recall().await.expect("checked");
+        let first = asked();
+        recall().await.expect("known");
+        assert_eq!(asked(), first, "it was asked again");
+        std::fs::write(&note, "nonsense").expect("written");
+        recall().await.expect("checked");
+        assert!(asked() > first, "nonsense was believed");
+        program(folder.path(), "4.4");
+        let error = recall().await.expect_err("too old").to_string();
+        assert!(error.ends_with("is ffmpeg 4.4; 5.1 or newer is needed"), "{error}");
+        recall().await.expect_err("and that is not taken for checked");
+    }
+}
