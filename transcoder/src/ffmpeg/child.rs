@@ -48,7 +48,7 @@ pub struct Output(mpsc::Receiver<Bytes>);
 #[derive(Debug)]
 pub struct Process {
     grip: Arc<Grip>,
-    ended: oneshot::Receiver<Result<(), ChildError>>,
+    ended: oneshot::Receiver<Result<String, ChildError>>,
 }
 
 /// Why a child did not end well. The exit status is the truth; what it said only explains it.
@@ -81,7 +81,7 @@ pub enum ChildError {
     Lost(#[source] io::Error),
 }
 
-fn explained(said: &str) -> String {
+pub(super) fn explained(said: &str) -> String {
     if said.is_empty() { String::new() } else { format!(": {said}") }
 }
 
@@ -126,8 +126,9 @@ impl Output {
 }
 
 impl Process {
-    /// Waits until the child is reaped, and says how it ended.
-    pub async fn wait(&mut self) -> Result<(), ChildError> {
+    /// Waits until the child is reaped, and says how it ended. What it said although it ended well is worth nothing but as
+    /// an explanation.
+    pub async fn wait(&mut self) -> Result<String, ChildError> {
         let lost = |_| Err(ChildError::Lost(io::Error::other("its thread is gone")));
         (&mut self.ended).await.unwrap_or_else(lost)
     }
@@ -153,7 +154,7 @@ struct Owner {
 }
 
 impl Owner {
-    fn run(self, input: mpsc::Receiver<Bytes>, written: mpsc::Sender<Bytes>) -> Result<(), ChildError> {
+    fn run(self, input: mpsc::Receiver<Bytes>, written: mpsc::Sender<Bytes>) -> Result<String, ChildError> {
         let limits = self.program.limits();
         // On Linux this is the thread's own; the child inherits it.
         let _ = rustix::process::nice(limits.nice);
@@ -287,9 +288,9 @@ fn without_speaker(line: &str) -> &str {
     line
 }
 
-fn judge(status: ExitStatus, said: String) -> Result<(), ChildError> {
+fn judge(status: ExitStatus, said: String) -> Result<String, ChildError> {
     match (status.code(), status.signal()) {
-        (Some(0), _) => Ok(()),
+        (Some(0), _) => Ok(said),
         (Some(status), _) => Err(ChildError::Failed { status, said }),
         (None, signal) => Err(ChildError::Killed { signal: signal.unwrap_or(0), said }),
     }

@@ -1,7 +1,7 @@
 //! Keyframes to pictures: one ffmpeg that is fed while it is read.
 
 use super::args;
-use super::child::{Child, ChildError, Feed, Output};
+use super::child::{Child, ChildError, Feed, Output, explained};
 use super::plan::Decode;
 use super::program::Program;
 use crate::picture::Picture;
@@ -20,12 +20,14 @@ pub enum DecodeError<E> {
     #[error(transparent)]
     Child(ChildError),
     /// There are not as many pictures as keyframes: which is which can't be told.
-    #[error("{found} pictures came of {wanted} keyframes")]
+    #[error("{found} pictures came of {wanted} keyframes{}", explained(said))]
     Count {
         /// Pictures that came.
         found: usize,
         /// Keyframes that were fed.
         wanted: usize,
+        /// The last of what ffmpeg said.
+        said: String,
     },
 }
 
@@ -62,8 +64,8 @@ impl Pictures<'_> {
             self.program.start(args::decode(&self.plan), self.plan.size.bytes());
         let written = async { write(stdin, feed).await.map_err(DecodeError::Read) };
         let ((), found) = futures::try_join!(written, async { Ok(self.read(output, pictures).await) })?;
-        process.wait().await.map_err(DecodeError::Child)?;
-        if found == self.count { Ok(()) } else { Err(DecodeError::Count { found, wanted: self.count }) }
+        let said = process.wait().await.map_err(DecodeError::Child)?;
+        if found == self.count { Ok(()) } else { Err(DecodeError::Count { found, wanted: self.count, said }) }
     }
 
     async fn read(&self, mut output: Output, pictures: mpsc::Sender<Picture>) -> usize {

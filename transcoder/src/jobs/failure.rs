@@ -132,16 +132,34 @@ impl From<DecodeError<ReadError>> for Failure {
     fn from(error: DecodeError<ReadError>) -> Self {
         match error {
             DecodeError::Read(error) => error.into(),
-            DecodeError::Count { .. } => {
+            DecodeError::Count { ref said, .. } if !is_machines(said) => {
                 Self::not_offered(format!("the video's keyframes can't be decoded alone: {error}"))
             }
-            // It gave up by itself: on these bytes it will again.
-            DecodeError::Child(ChildError::Failed { .. }) => {
-                Self::not_offered(format!("the video's keyframes can't be decoded: {}", in_words(&error)))
+            // It gave up on these bytes: it will again.
+            DecodeError::Child(ChildError::Failed { ref said, .. }) if !said.is_empty() && !is_machines(said) => {
+                Self::input(format!("the video's keyframes can't be decoded: {}", in_words(&error)))
             }
-            DecodeError::Child(_) => Self::ours(&error),
+            DecodeError::Count { .. } | DecodeError::Child(_) => Self::ours(&error),
         }
     }
+}
+
+/// What ffmpeg says when it lacks memory, room, libraries or an option, whatever the file is. It also says something
+/// whenever it gives up on a file: one that ends badly without a word was not at the file at all.
+const MACHINES: [&str; 8] = [
+    "Cannot allocate memory",
+    "Resource temporarily unavailable",
+    "No space left on device",
+    "Too many open files",
+    "error while loading shared libraries",
+    "Unrecognized option",
+    "Option not found",
+    "No such filter",
+];
+
+/// Whether the last words of an ffmpeg are about the machine it runs on, not about the file.
+fn is_machines(said: &str) -> bool {
+    MACHINES.iter().any(|words| said.contains(words))
 }
 
 #[cfg(test)]
@@ -159,7 +177,14 @@ mod tests {
         let away = ReadError::Records(Problem::new(Reason::Unavailable, "away"));
         assert_eq!(Failure::from(away), Failure::new(FailureKind::Infrastructure, "away"));
         assert_eq!(kind(NoStoryboard::OpenGop.into()), FailureKind::NotOffered);
-        assert_eq!(kind(DecodeError::Count { found: 2, wanted: 3 }.into()), FailureKind::NotOffered);
+        let count = |said: &str| DecodeError::Count { found: 2, wanted: 3, said: said.to_owned() };
+        assert_eq!(kind(count("error while decoding MB 3 4").into()), FailureKind::NotOffered);
+        assert_eq!(kind(count("").into()), FailureKind::NotOffered);
+        assert_eq!(kind(count("get_buffer() failed; Cannot allocate memory").into()), FailureKind::Attempt);
+        let gave_up = |said: &str| DecodeError::Child(ChildError::Failed { status: 1, said: said.to_owned() });
+        assert_eq!(kind(gave_up("pipe:0: Invalid data found when processing input").into()), FailureKind::Input);
+        assert_eq!(kind(gave_up("").into()), FailureKind::Attempt, "not a word about the file");
+        assert_eq!(kind(gave_up("Error while opening decoder: Cannot allocate memory").into()), FailureKind::Attempt);
         let killed = ChildError::Killed { signal: 9, said: String::new() };
         assert_eq!(kind(DecodeError::Child(killed).into()), FailureKind::Attempt);
     }
