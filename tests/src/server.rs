@@ -81,8 +81,18 @@ impl Server {
 
     /// Ends it as a power cut would, and starts another on the same data.
     pub fn kill_and_restart(self, flags: &[&str]) -> Self {
+        Self::again(self.ended(), flags)
+    }
+
+    /// Ends it as a power cut would, and gives the folder of its data.
+    pub fn ended(self) -> Arc<TempDir> {
         let data = Arc::clone(&self.data);
         drop(self);
+        data
+    }
+
+    /// A server on the data of one that has ended.
+    pub fn again(data: Arc<TempDir>, flags: &[&str]) -> Self {
         Self::on(data, flags)
     }
 

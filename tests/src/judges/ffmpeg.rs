@@ -1,5 +1,6 @@
 //! What ffprobe and ffmpeg see in a file, or behind an address.
 
+use std::ops::Range;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -28,6 +29,19 @@ pub fn times(input: &str, stream: &str) -> Vec<String> {
         .arg(input));
     // Side data adds lines of other kinds.
     out.lines().filter(|line| line.parse::<f64>().is_ok()).map(ToOwned::to_owned).collect()
+}
+
+/// Where the keyframes of a file's first video stream are, in bytes of the file.
+pub fn keyframe_ranges(file: &Path) -> Vec<Range<usize>> {
+    let out = run(Command::new("ffprobe")
+        .args(["-v", "error", "-select_streams", "v:0", "-show_entries", "packet=size,pos,flags", "-of", "csv=p=0"])
+        .arg(file));
+    let range = |line: &str| {
+        let fields: Vec<_> = line.split(',').collect();
+        let number = |at: usize| fields[at].parse::<usize>().expect("a number");
+        fields[2].contains('K').then(|| number(1)..number(1) + number(0))
+    };
+    out.lines().filter_map(range).collect()
 }
 
 /// The decoded frames of `stream`.

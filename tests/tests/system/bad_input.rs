@@ -77,6 +77,67 @@ fn a_recording_that_was_cut_off_plays_with_a_warning() {
     assert!(found[..found.len() - 1] == expected[..found.len() - 1]);
 }
 
+/// Pictures before an open GOP's keyframe need the GOP before it, so there is none to seek to: the file itself plays, and
+/// previews of it would be wrong.
+#[test]
+fn open_gops_play_as_a_plain_file_without_a_storyboard() {
+    let clip = clips::made(
+        "open-gop.mp4",
+        "-f lavfi -i testsrc2=size=320x180:rate=25:duration=8 -c:v libx264 -preset veryfast -pix_fmt yuv420p \
+         -x264-params open-gop=1:keyint=25:min-keyint=25:bframes=3:scenecut=0",
+    );
+    let server = Server::start();
+    let video = Person::of(&server).upload(&clip, "--wait=all");
+    assert_eq!(video["state"], "VIDEO_STATE_READY", "{video:#}");
+    let codes: Vec<_> = video["warnings"].as_array().into_iter().flatten().map(|warning| &warning["code"]).collect();
+    assert_eq!(codes, ["OPEN_GOP", "NO_STORYBOARD"], "{video:#}");
+    let base = format!("{}/videos/{}", server.address, id(&video));
+    for (name, status) in [("master.m3u8", 404), ("storyboard.vtt", 404), ("storyboard.json", 404), ("source", 200)] {
+        assert_eq!(curl::get(&format!("{base}/{name}")).status, status, "{name}");
+    }
+}
+
+/// A keyframe that does not decode gives no picture, and nobody can tell which tile is missing.
+#[test]
+fn a_damaged_keyframe_takes_the_storyboard_with_it_and_nothing_else() {
+    let server = Server::start();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let clip = clips::clip("first.mp4");
+    let mut bytes = std::fs::read(&clip).expect("the clip");
+    let keyframes = ffmpeg::keyframe_ranges(&clip);
+    bytes[keyframes[1].clone()].fill(0);
+    let damaged = folder.path().join("damaged.mp4");
+    std::fs::write(&damaged, &bytes).expect("written");
+    let video = Person::of(&server).upload(&damaged, "--wait=all");
+    assert_eq!(video["state"], "VIDEO_STATE_READY", "{video:#}");
+    assert_eq!(video["warnings"][0]["code"], "NO_STORYBOARD", "{video:#}");
+    assert_eq!(video["poster"]["state"], "PART_STATE_READY", "another keyframe is sound: {video:#}");
+    let base = format!("{}/videos/{}", server.address, id(&video));
+    assert_eq!(curl::get(&format!("{base}/storyboard.vtt")).status, 404);
+    assert_eq!(curl::get(&format!("{base}/master.m3u8")).status, 200);
+}
+
+#[test]
+fn names_are_kept_where_every_system_has_them() {
+    let server = Server::start();
+    let person = Person::of(&server);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let odd = folder.path().join("a\\b\tc\u{1b}d é.mp4");
+    std::fs::copy(clips::clip("first.mp4"), &odd).expect("copied");
+    let video = person.upload(&odd, "--wait");
+    assert_eq!(video["title"], "a_b_c_d é", "{video:#}");
+    let source = curl::get(&format!("{}/videos/{}/source?download", server.address, id(&video)));
+    let name = source.header("content-disposition");
+    assert!(name.contains("filename*=UTF-8''a_b_c_d%20%C3%A9.mp4"), "{name}");
+    // What the server refuses is told with the file it is about.
+    let long = folder.path().join(format!("{}.mp4", "é".repeat(120)));
+    std::fs::copy(clips::clip("first.mp4"), &long).expect("copied");
+    let title = "x".repeat(201);
+    let (code, _, errors) = person.run(&["upload", "--title", &title, long.to_str().expect("text")]);
+    assert_eq!(code, 1, "{errors}");
+    assert!(errors.contains("ééé.mp4`: ") && errors.contains("title"), "{errors}");
+}
+
 #[test]
 fn an_empty_file_is_refused_at_once() {
     let server = Server::start();
