@@ -284,7 +284,7 @@ mod tests {
         es.extend(decoder);
         let mut body = vec![0, 0, 0, 0, 3, u8::try_from(es.len()).unwrap()];
         body.extend(es);
-        let config = DecoderConfig::read(&Node { path: "esds".into(), offset: 0, body: &body }).unwrap();
+        let config = DecoderConfig::read(&Node { path: "esds".into(), offset: 0, body: &body, sieved: None }).unwrap();
         assert_eq!((config.object_type, config.specific), (0x40, &[0x12u8, 0x10][..]));
     }
 }

@@ -1,6 +1,8 @@
 //! Boxes (ISO/IEC 14496-12 §4.2; `QuickTime` calls them atoms): headers, children, fields, with errors that say where.
 
+use super::columns::Column;
 use super::error::IndexError;
+use super::sieve::Sieved;
 use std::borrow::Cow;
 use std::fmt;
 
@@ -82,22 +84,46 @@ impl BoxHeader {
 pub(crate) struct Node<'a> {
     /// Where it is in the tree of boxes.
     pub path: String,
-    /// Offset of `body` in the file.
+    /// Offset of `body` in the file, or in what was kept of it.
     pub offset: u64,
     /// The bytes after the header.
     pub body: &'a [u8],
+    /// What was kept of a `moov`, and where it begins in the file; none where all of it is here.
+    pub sieved: Option<(&'a Sieved, u64)>,
 }
 
 impl<'a> Node<'a> {
     /// An error about the byte `at` of this box's body.
     pub fn malformed(&self, at: usize, problem: impl Into<Cow<'static, str>>) -> IndexError {
-        let offset = self.offset.saturating_add(at as u64);
+        let offset = self.in_file(self.offset.saturating_add(at as u64));
         IndexError::Malformed { path: self.path.clone(), offset, problem: problem.into() }
+    }
+
+    /// An error about a row of this table, whose rows begin `fields` bytes from the beginning of its body, `at` bytes before
+    /// the row.
+    pub fn malformed_row(&self, fields: usize, at: usize, problem: impl Into<Cow<'static, str>>) -> IndexError {
+        let offset = self.in_file(self.offset).saturating_add((fields + at) as u64);
+        IndexError::Malformed { path: self.path.clone(), offset, problem: problem.into() }
+    }
+
+    fn in_file(&self, offset: u64) -> u64 {
+        let Some((sieved, start)) = self.sieved else { return offset };
+        start.saturating_add(offset).saturating_add(sieved.left_out(offset))
+    }
+
+    /// The rows of this sample table, of which it counts `count`, `fields` bytes from the beginning of its body.
+    pub fn table(&self, fields: usize, count: u64) -> Result<&'a Column, IndexError> {
+        let table = self.sieved.and_then(|(sieved, _)| sieved.table(self.offset));
+        let table = table.ok_or_else(|| self.malformed(fields, "the box is too short"))?;
+        if count > table.room {
+            return Err(self.malformed(fields, format!("claims {count} entries and has room for {}", table.room)));
+        }
+        Ok(&table.column)
     }
 
     /// An error about more `unit` than `limit`.
     pub fn over_limit(&self, found: u64, limit: u64, unit: &'static str) -> IndexError {
-        IndexError::OverLimit { path: self.path.clone(), offset: self.offset, found, limit, unit }
+        IndexError::OverLimit { path: self.path.clone(), offset: self.in_file(self.offset), found, limit, unit }
     }
 
     /// The children that begin at byte `start` of the body.
@@ -161,7 +187,8 @@ impl<'a> Child<'a> {
     /// The same with a name of its own in paths, such as `trak[2]`.
     pub fn open_as(self, parent: &Node<'a>, name: &str) -> Node<'a> {
         let path = format!("{}/{name}", parent.path);
-        Node { path, offset: parent.offset.saturating_add(self.start as u64), body: self.body }
+        let offset = parent.offset.saturating_add(self.start as u64);
+        Node { path, offset, body: self.body, sieved: parent.sieved }
     }
 }
 
@@ -280,7 +307,7 @@ mod tests {
     use super::*;
 
     fn node(body: &[u8]) -> Node<'_> {
-        Node { path: "moov".into(), offset: 100, body }
+        Node { path: "moov".into(), offset: 100, body, sieved: None }
     }
 
     #[test]

@@ -157,7 +157,7 @@ mod tests {
             body.extend(rate.to_be_bytes());
         }
         let (movie, media) = (Timescale::new(SCALES.0).unwrap(), Timescale::new(SCALES.1).unwrap());
-        read(&Node { path: "elst".into(), offset: 0, body: &body }, Scales { movie, media })
+        read(&Node { path: "elst".into(), offset: 0, body: &body, sieved: None }, Scales { movie, media })
     }
 
     fn one(delay: i64, start: i64, end: Option<i64>) -> Edit {
@@ -198,8 +198,9 @@ mod tests {
         body.extend(0i64.to_be_bytes());
         body.extend(PLAIN.to_be_bytes());
         let (movie, media) = (Timescale::new(1).unwrap(), Timescale::new(u32::MAX).unwrap());
-        let refused =
-            |body: &[u8]| read(&Node { path: "elst".into(), offset: 0, body }, Scales { movie, media }).is_err();
+        let refused = |body: &[u8]| {
+            read(&Node { path: "elst".into(), offset: 0, body, sieved: None }, Scales { movie, media }).is_err()
+        };
         assert!(refused(&body));
         body[8..16].copy_from_slice(&(1u64 << 57).to_be_bytes());
         body[16..24].copy_from_slice(&(-1i64).to_be_bytes());

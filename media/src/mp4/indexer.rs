@@ -3,6 +3,7 @@
 use super::boxes::{BoxHeader, FourCc, HeaderRead, Node};
 use super::error::IndexError;
 use super::fragments::Fragments;
+use super::sieve::{Sieve, Sieved};
 use super::{movie, sniff};
 use crate::index::{Container, MediaIndex};
 use std::ops::Range;
@@ -12,6 +13,12 @@ const HEAD_BYTES: u64 = 4096;
 
 /// The longest box header: size, type, large size.
 const LONGEST_HEADER: u64 = 16;
+
+/// Bytes of `moov` that are read at once.
+const PIECE_BYTES: u64 = 4 << 20;
+
+/// Bytes of `moov` beside its sample tables, and beside large boxes that nobody reads, that are believed.
+const MOST_KEPT: u64 = 16 << 20;
 
 /// Fragments that begin closer to each other than this are read together with what lies between them.
 const NEAR: u64 = 64 << 10;
@@ -25,7 +32,7 @@ const NAMED_BOXES: usize = 8;
 /// How much of a file is read, and believed, at most.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
-    /// Bytes of `moov`, which is held in memory as a whole while it is read.
+    /// Bytes of `moov`. While it is read, its tables are held in memory as what they hold, a fraction of that.
     pub movie_bytes: u64,
     /// Samples of all tracks that are taken, together.
     pub samples: u64,
@@ -71,7 +78,7 @@ pub enum Step {
 }
 
 /// Reads the media index of an MP4 or MOV file, asking for the byte ranges it needs one after the other: box headers,
-/// then `moov`, then every `moof` if the movie has fragments. Media data is passed over, so an index at the file's end
+/// then `moov` in pieces, then every `moof` if the movie has fragments. Media data is passed over, so an index at the file's end
 /// costs one more small read.
 ///
 /// ```
@@ -106,8 +113,8 @@ pub struct Indexer {
 #[derive(Debug)]
 struct Fragmented {
     movie: Place,
-    /// The whole `moov`.
-    bytes: Vec<u8>,
+    /// What was kept of the `moov`.
+    sieved: Sieved,
     fragments: Fragments,
     /// Where the last `moof` began, and whether the next one was near.
     last: u64,
@@ -119,8 +126,8 @@ enum State {
     Start,
     /// Bytes of the range were asked for, which begins with a box header.
     Headers(Range<u64>),
-    /// The whole `moov` was asked for.
-    Movie(Place),
+    /// A piece of `moov` was asked for, the next one that the sieve takes.
+    Movie(Place, Box<Sieve>),
 }
 
 /// Where a box is.
@@ -135,7 +142,12 @@ impl Place {
     /// The box, of which `bytes` are all.
     fn node<'b>(self, name: &str, bytes: &'b [u8]) -> Node<'b> {
         let body = usize::try_from(self.header).ok().and_then(|header| bytes.get(header..)).unwrap_or_default();
-        Node { path: name.to_owned(), offset: self.start + self.header, body }
+        Node { path: name.to_owned(), offset: self.start + self.header, body, sieved: None }
+    }
+
+    /// The `moov` of which `sieved` was kept.
+    fn movie(self, sieved: &Sieved) -> Node<'_> {
+        Node { offset: self.header, sieved: Some((sieved, self.start)), ..self.node("moov", sieved.bytes()) }
     }
 }
 
@@ -193,9 +205,9 @@ impl Indexer {
                     Ok(step) => Ok(step),
                 }
             }
-            State::Movie(movie) => {
-                let window = self.exactly(&(movie.start..movie.end), bytes)?;
-                self.read_movie(movie, window)
+            State::Movie(movie, sieve) => {
+                let piece = self.exactly(&piece(movie, &sieve), bytes)?;
+                self.take_movie(movie, sieve, piece)
             }
         }
     }
@@ -313,13 +325,26 @@ impl Indexer {
         IndexError::NoMovie { found }
     }
 
-    /// Reads the `moov` at `place`, of which `rest` is the beginning, or asks for all of it.
+    /// Reads the `moov` at `place`, of which `rest` is the beginning, or asks for more of it.
     fn found_movie(&mut self, place: Place, rest: &[u8]) -> Result<Step, IndexError> {
-        if let Some(whole) = self.whole("moov", place, self.limits.movie_bytes, rest)? {
-            return self.read_movie(place, whole);
+        let here = self.whole("moov", place, self.limits.movie_bytes, rest)?.unwrap_or(rest);
+        self.take_movie(place, Box::new(Sieve::new(place.end - place.start, place.header)), here)
+    }
+
+    /// Takes the next bytes of `moov`, and reads it or asks for more.
+    fn take_movie(&mut self, movie: Place, mut sieve: Box<Sieve>, bytes: &[u8]) -> Result<Step, IndexError> {
+        sieve.push(bytes);
+        let found = sieve.kept();
+        if found > MOST_KEPT {
+            let (path, unit) = ("moov".to_owned(), "bytes beside its sample tables");
+            return Err(IndexError::OverLimit { path, offset: movie.start, found, limit: MOST_KEPT, unit });
         }
-        self.state = State::Movie(place);
-        Ok(Step::Need(place.start..place.end))
+        if sieve.taken() == movie.end - movie.start {
+            return self.read_movie(movie, sieve.finish());
+        }
+        let next = piece(movie, &sieve);
+        self.state = State::Movie(movie, sieve);
+        Ok(Step::Need(next))
     }
 
     /// Reads the `moof` at `place`, or asks for all of it.
@@ -347,13 +372,13 @@ impl Indexer {
         Ok(usize::try_from(size).ok().and_then(|size| rest.get(..size)))
     }
 
-    fn read_movie(&mut self, movie: Place, bytes: &[u8]) -> Result<Step, IndexError> {
-        let node = movie.node("moov", bytes);
+    fn read_movie(&mut self, movie: Place, sieved: Sieved) -> Result<Step, IndexError> {
+        let node = movie.movie(&sieved);
         let Some(fragments) = movie::fragments(&node, self.file())? else {
             return movie::read(&node, self.file(), None).map(|index| Step::Done(Box::new(index)));
         };
         let last = movie.end;
-        let fragmented = Fragmented { movie, bytes: bytes.to_vec(), fragments, last, near: false };
+        let fragmented = Fragmented { movie, sieved, fragments, last, near: false };
         (self.fragmented, self.boxes) = (Some(Box::new(fragmented)), 0);
         if self.file_size - movie.end < 8 { self.end() } else { Ok(self.ask_headers(movie.end)) }
     }
@@ -361,9 +386,9 @@ impl Indexer {
     /// The index of a fragmented movie, whole or cut off at a place in the file.
     fn finish_fragments(&mut self, cut_off: Option<u64>) -> Result<Step, IndexError> {
         let Some(fragmented) = self.fragmented.take() else { return Err(self.no_movie()) };
-        let Fragmented { movie, bytes, fragments, last, .. } = *fragmented;
+        let Fragmented { movie, sieved, fragments, last, .. } = *fragmented;
         let cut_off = cut_off.or_else(|| fragments.is_cut_off().then_some(last));
-        let mut index = movie::read(&movie.node("moov", &bytes), self.file(), Some(fragments))?;
+        let mut index = movie::read(&movie.movie(&sieved), self.file(), Some(fragments))?;
         index.cut_off = cut_off;
         Ok(Step::Done(Box::new(index)))
     }
@@ -371,6 +396,12 @@ impl Indexer {
     fn file(&self) -> movie::File {
         movie::File { container: self.container, size: self.file_size, limits: self.limits }
     }
+}
+
+/// The piece of `movie` that comes next.
+fn piece(movie: Place, sieve: &Sieve) -> Range<u64> {
+    let start = movie.start + sieve.taken();
+    start..movie.end.min(start + PIECE_BYTES)
 }
 
 /// What the major brand of the `ftyp` that `bytes` begin with says: the container, and whether it is a still picture.

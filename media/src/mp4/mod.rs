@@ -5,6 +5,7 @@
 
 mod audio;
 mod boxes;
+mod columns;
 mod edits;
 mod entry;
 mod error;
@@ -14,6 +15,7 @@ mod indexer;
 mod language;
 mod movie;
 mod names;
+mod sieve;
 mod sniff;
 mod tables;
 mod track;

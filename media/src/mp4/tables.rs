@@ -1,9 +1,10 @@
 //! Sample tables (ISO/IEC 14496-12 §8.6, §8.7): what each sample is, where it lies, when it is decoded and shown.
 //!
-//! The tables are read side by side, one sample at a time, straight from the file's bytes. Nothing is allocated by a
-//! number in the file: a table must be there as bytes, and the count of samples has a limit.
+//! The tables are read side by side, one sample at a time, from the columns that the sieve made of them. Nothing is
+//! allocated by a number in the file: a table must be there as bytes, and the count of samples has a limit.
 
 use super::boxes::Node;
+use super::columns::{Longs, Rows};
 use super::error::IndexError;
 use super::gathering::{Described, Gathering};
 
@@ -19,21 +20,22 @@ pub(super) enum Descriptions {
 /// Which sample descriptions `stsc` in `stbl` names.
 pub(super) fn descriptions(stbl: &Node<'_>) -> Result<Descriptions, IndexError> {
     let node = stbl.require(*b"stsc")?;
-    let mut used = chunk_rows(&node)?.iter().map(|row| u32::from_be_bytes([row[8], row[9], row[10], row[11]]));
+    let mut used = chunk_rows(&node)?.map(|[.., description]| description);
     let first = used.next().unwrap_or(1);
     Ok(if used.any(|other| other != first) { Descriptions::Several } else { Descriptions::One(first) })
 }
 
-fn chunk_rows<'a>(stsc: &Node<'a>) -> Result<&'a [[u8; 12]], IndexError> {
+/// Rows of `stsc`: the first chunk that they are of, samples of each chunk, the description.
+fn chunk_rows<'a>(stsc: &Node<'a>) -> Result<Rows<'a, 3>, IndexError> {
     let (_, _, mut fields) = stsc.full()?;
     let count = fields.u32()?;
-    fields.table(count)
+    Ok(stsc.table(8, count.into())?.rows(count))
 }
 
 /// Gathers the samples that the tables in `stbl` describe; at most `limit`. `all_sync`: every sample is a sync sample,
 /// whatever `stss` says.
 pub(super) fn gather(stbl: &Node<'_>, all_sync: bool, limit: u64) -> Result<Gathering, IndexError> {
-    let sizes = Sizes::read(stbl)?;
+    let mut sizes = Sizes::read(stbl)?;
     if u64::from(sizes.count) > limit {
         return Err(sizes.node.over_limit(sizes.count.into(), limit, "samples"));
     }
@@ -46,7 +48,7 @@ pub(super) fn gather(stbl: &Node<'_>, all_sync: bool, limit: u64) -> Result<Gath
     let mut sync = if all_sync { None } else { stbl.find(*b"stss")?.map(SyncList::read).transpose()? };
     let mut gathering = Gathering::default();
     for index in 0..sizes.count {
-        let size = sizes.get(index);
+        let size = sizes.next();
         let sample = Described {
             offset: chunks.place(size)?,
             size,
@@ -98,10 +100,11 @@ struct Sizes<'a> {
 
 enum SizeForm<'a> {
     Constant(u32),
-    Wide(&'a [[u8; 4]]),
-    Halves(&'a [[u8; 2]]),
-    Bytes(&'a [[u8; 1]]),
-    Nibbles(&'a [[u8; 1]]),
+    Wide(Rows<'a, 1>),
+    Bytes(std::slice::Iter<'a, u8>),
+    Halves(std::slice::Iter<'a, [u8; 2]>),
+    /// And the lower half of the last byte, if that comes next.
+    Nibbles(std::slice::Iter<'a, u8>, Option<u8>),
 }
 
 impl<'a> Sizes<'a> {
@@ -110,7 +113,7 @@ impl<'a> Sizes<'a> {
             let (_, _, mut fields) = node.full()?;
             let (constant, count) = (fields.u32()?, fields.u32()?);
             let form = match constant {
-                0 => SizeForm::Wide(fields.table(count)?),
+                0 => SizeForm::Wide(node.table(12, count.into())?.rows(count)),
                 size => SizeForm::Constant(size),
             };
             return Ok(Self { node, count, form });
@@ -120,34 +123,40 @@ impl<'a> Sizes<'a> {
         };
         let (_, _, mut fields) = node.full()?;
         let (bits, count) = (fields.u32()? & 0xff, fields.u32()?);
+        let bytes = || Ok(node.table(12, (u64::from(count) * u64::from(bits)).div_ceil(8))?.as_bytes());
         let form = match bits {
-            4 => SizeForm::Nibbles(fields.table(count.div_ceil(2))?),
-            8 => SizeForm::Bytes(fields.table(count)?),
-            16 => SizeForm::Halves(fields.table(count)?),
+            4 => SizeForm::Nibbles(bytes()?.iter(), None),
+            8 => SizeForm::Bytes(bytes()?.iter()),
+            16 => SizeForm::Halves(bytes()?.as_chunks().0.iter()),
             bits => return Err(node.malformed(4, format!("sizes of {bits} bits"))),
         };
         Ok(Self { node, count, form })
     }
 
-    fn get(&self, index: u32) -> u32 {
-        let index = index as usize;
-        match self.form {
-            SizeForm::Constant(size) => size,
-            SizeForm::Wide(table) => u32::from_be_bytes(table[index]),
-            SizeForm::Halves(table) => u16::from_be_bytes(table[index]).into(),
-            SizeForm::Bytes(table) => table[index][0].into(),
-            SizeForm::Nibbles(table) => {
-                let pair = table[index / 2][0];
-                u32::from(if index.is_multiple_of(2) { pair >> 4 } else { pair & 15 })
-            }
-        }
+    /// The size of the next of `count` samples.
+    fn next(&mut self) -> u32 {
+        let next = match &mut self.form {
+            SizeForm::Constant(size) => Some(*size),
+            SizeForm::Wide(rows) => rows.next().map(|[size]| size),
+            SizeForm::Bytes(bytes) => bytes.next().map(|byte| u32::from(*byte)),
+            SizeForm::Halves(halves) => halves.next().map(|half| u32::from(u16::from_be_bytes(*half))),
+            SizeForm::Nibbles(bytes, lower) => match lower.take() {
+                Some(nibble) => Some(nibble.into()),
+                None => bytes.next().map(|byte| {
+                    *lower = Some(byte & 15);
+                    u32::from(byte >> 4)
+                }),
+            },
+        };
+        // As many as are counted are there.
+        next.unwrap_or_default()
     }
 }
 
 /// `stts` or `ctts`: runs of samples with one value.
 struct Runs<'a> {
     node: Node<'a>,
-    rows: std::slice::Iter<'a, [u8; 8]>,
+    rows: Rows<'a, 2>,
     left: u32,
     value: u32,
 }
@@ -156,7 +165,7 @@ impl<'a> Runs<'a> {
     fn read(node: Node<'a>) -> Result<Self, IndexError> {
         let (_, _, mut fields) = node.full()?;
         let count = fields.u32()?;
-        let rows = fields.table(count)?.iter();
+        let rows = node.table(8, count.into())?.rows(count);
         Ok(Self { node, rows, left: 0, value: 0 })
     }
 
@@ -165,9 +174,7 @@ impl<'a> Runs<'a> {
             let Some(row) = self.rows.next() else {
                 return Err(self.node.malformed(4, format!("ends before sample {index}, which the other tables have")));
             };
-            let (words, _) = row.as_chunks::<4>();
-            self.left = u32::from_be_bytes(words[0]);
-            self.value = u32::from_be_bytes(words[1]);
+            [self.left, self.value] = row;
         }
         self.left -= 1;
         Ok(self.value)
@@ -176,26 +183,25 @@ impl<'a> Runs<'a> {
 
 /// `stss`: numbers of sync samples, ascending.
 struct SyncList<'a> {
-    rows: std::iter::Peekable<std::slice::Iter<'a, [u8; 4]>>,
+    rows: std::iter::Peekable<Rows<'a, 1>>,
 }
 
 impl<'a> SyncList<'a> {
     fn read(node: Node<'a>) -> Result<Self, IndexError> {
         let (_, _, mut fields) = node.full()?;
         let count = fields.u32()?;
-        let rows: &[[u8; 4]] = fields.table(count)?;
+        let rows: Rows<'a, 1> = node.table(8, count.into())?.rows(count);
         // Some tools begin the list with a zero, which counts nothing.
-        if let Some(at) = rows.windows(2).position(|pair| pair[0] > pair[1]) {
-            return Err(node.malformed(8 + at * 4, "the numbers of sync samples do not ascend"));
+        if let Some(at) = rows.clone().zip(rows.clone().skip(1)).position(|(one, next)| one > next) {
+            return Err(node.malformed_row(8, at * 4, "the numbers of sync samples do not ascend"));
         }
-        Ok(Self { rows: rows.iter().peekable() })
+        Ok(Self { rows: rows.peekable() })
     }
 
     /// Whether the sample `index`, one above that of the last call, is listed.
     fn contains(&mut self, index: u32) -> bool {
-        let number = (index + 1).to_be_bytes();
-        while self.rows.next_if(|row| **row < number).is_some() {}
-        self.rows.peek().is_some_and(|row| **row == number)
+        while self.rows.next_if(|[number]| *number < index + 1).is_some() {}
+        self.rows.peek() == Some(&[index + 1])
     }
 }
 
@@ -203,12 +209,13 @@ impl<'a> SyncList<'a> {
 struct Chunks<'a> {
     node: Node<'a>,
     offsets_node: Node<'a>,
-    rows: &'a [[u8; 12]],
+    /// Rows after `row`.
+    rows: std::iter::Peekable<Rows<'a, 3>>,
+    /// The row that the current chunk belongs to.
+    row: Option<[u32; 3]>,
     offsets: Offsets<'a>,
-    /// Row of `rows` that the current chunk belongs to.
-    row: usize,
     /// The next chunk, counted from 0.
-    chunk: usize,
+    chunk: u32,
     /// Samples left in the current chunk.
     left: u32,
     /// Where the next sample of the chunk lies.
@@ -216,8 +223,8 @@ struct Chunks<'a> {
 }
 
 enum Offsets<'a> {
-    Narrow(&'a [[u8; 4]]),
-    Wide(&'a [[u8; 8]]),
+    Narrow(Rows<'a, 1>),
+    Wide(Longs<'a>),
 }
 
 impl<'a> Offsets<'a> {
@@ -230,14 +237,15 @@ impl<'a> Offsets<'a> {
         };
         let (_, _, mut fields) = node.full()?;
         let count = fields.u32()?;
-        let table = if is_narrow { Self::Narrow(fields.table(count)?) } else { Self::Wide(fields.table(count)?) };
-        Ok((node, table))
+        let column = node.table(8, count.into())?;
+        let offsets = if is_narrow { Self::Narrow(column.rows(count)) } else { Self::Wide(column.longs(count)) };
+        Ok((node, offsets))
     }
 
-    fn get(&self, chunk: usize) -> Option<u64> {
+    fn next(&mut self) -> Option<u64> {
         match self {
-            Self::Narrow(table) => table.get(chunk).map(|bytes| u32::from_be_bytes(*bytes).into()),
-            Self::Wide(table) => table.get(chunk).map(|bytes| u64::from_be_bytes(*bytes)),
+            Self::Narrow(rows) => rows.next().map(|[offset]| offset.into()),
+            Self::Wide(longs) => longs.next(),
         }
     }
 }
@@ -245,22 +253,16 @@ impl<'a> Offsets<'a> {
 impl<'a> Chunks<'a> {
     fn read(stbl: &Node<'a>) -> Result<Self, IndexError> {
         let node = stbl.require(*b"stsc")?;
-        let rows = chunk_rows(&node)?;
+        let mut rows = chunk_rows(&node)?;
         let (offsets_node, offsets) = Offsets::read(stbl)?;
-        let chunks = Self { node, offsets_node, rows, offsets, row: 0, chunk: 0, left: 0, at: 0 };
-        chunks.check_rows()?;
-        Ok(chunks)
-    }
-
-    fn check_rows(&self) -> Result<(), IndexError> {
-        let first = |row: &[u8; 12]| u32::from_be_bytes([row[0], row[1], row[2], row[3]]);
-        if self.rows.first().is_some_and(|row| first(row) != 1) {
-            return Err(self.node.malformed(8, "does not begin with the first chunk"));
+        if rows.clone().next().is_some_and(|[first, ..]| first != 1) {
+            return Err(node.malformed(8, "does not begin with the first chunk"));
         }
-        match self.rows.windows(2).position(|pair| first(&pair[0]) >= first(&pair[1])) {
-            Some(at) => Err(self.node.malformed(8 + at * 12, "the numbers of chunks do not ascend")),
-            None => Ok(()),
+        if let Some(at) = rows.clone().zip(rows.clone().skip(1)).position(|(one, next)| one[0] >= next[0]) {
+            return Err(node.malformed_row(8, at * 12, "the numbers of chunks do not ascend"));
         }
+        let row = rows.next();
+        Ok(Self { node, offsets_node, rows: rows.peekable(), row, offsets, chunk: 0, left: 0, at: 0 })
     }
 
     /// Where the next sample, of `size` bytes, lies.
@@ -282,19 +284,17 @@ impl<'a> Chunks<'a> {
     /// Goes to the next chunk that has samples, if none is left in this one.
     fn go_on(&mut self) -> Result<(), IndexError> {
         while self.left == 0 {
-            let Some(offset) = self.offsets.get(self.chunk) else {
+            let Some(offset) = self.offsets.next() else {
                 return Err(self.offsets_node.malformed(4, "there are fewer chunks than the samples need"));
             };
             self.chunk += 1;
-            let begins = |row: &[u8; 12]| u32::from_be_bytes([row[0], row[1], row[2], row[3]]) as usize;
-            if self.rows.get(self.row + 1).is_some_and(|next| begins(next) == self.chunk) {
-                self.row += 1;
+            if let Some(next) = self.rows.next_if(|[first, ..]| *first == self.chunk) {
+                self.row = Some(next);
             }
-            let Some(row) = self.rows.get(self.row) else {
+            let Some([_, samples, _]) = self.row else {
                 return Err(self.node.malformed(4, "is empty, though there are samples"));
             };
-            self.left = u32::from_be_bytes([row[4], row[5], row[6], row[7]]);
-            self.at = offset;
+            (self.left, self.at) = (samples, offset);
         }
         Ok(())
     }
