@@ -357,9 +357,9 @@ mod tests {
     use crate::mp4::boxes::Node;
     use proptest::prelude::*;
 
-    fn boxed(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
+    fn boxed(kind: [u8; 4], body: &[u8]) -> Vec<u8> {
         let size = u32::try_from(body.len() + 8).expect("small");
-        [&size.to_be_bytes()[..], kind, body].concat()
+        [&size.to_be_bytes()[..], &kind, body].concat()
     }
 
     fn words(numbers: &[u32]) -> Vec<u8> {
@@ -368,11 +368,11 @@ mod tests {
 
     /// A `moov` whose tables have other boxes on all sides.
     fn movie() -> Vec<u8> {
-        let stsz = boxed(b"stsz", &words(&[0, 0, 3, 70_000, 5, 1 << 31]));
-        let stts = boxed(b"stts", &words(&[0, 1, 3, 512, 9, 9]));
-        let stbl = boxed(b"stbl", &[boxed(b"stsd", b"0123456789"), stsz, stts, boxed(b"sdtp", b"abc")].concat());
-        let media = boxed(b"mdia", &[boxed(b"mdhd", b"xyz"), boxed(b"minf", &stbl)].concat());
-        boxed(b"moov", &[boxed(b"mvhd", b"mv"), boxed(b"trak", &media), boxed(b"udta", b"data")].concat())
+        let stsz = boxed(*b"stsz", &words(&[0, 0, 3, 70_000, 5, 1 << 31]));
+        let stts = boxed(*b"stts", &words(&[0, 1, 3, 512, 9, 9]));
+        let stbl = boxed(*b"stbl", &[boxed(*b"stsd", b"0123456789"), stsz, stts, boxed(*b"sdtp", b"abc")].concat());
+        let media = boxed(*b"mdia", &[boxed(*b"mdhd", b"xyz"), boxed(*b"minf", &stbl)].concat());
+        boxed(*b"moov", &[boxed(*b"mvhd", b"mv"), boxed(*b"trak", &media), boxed(*b"udta", b"data")].concat())
     }
 
     fn sieved(bytes: &[u8], piece: usize) -> Sieved {
@@ -466,7 +466,7 @@ mod tests {
     #[test]
     fn what_nobody_reads_is_dropped() {
         let large = vec![7; 3 << 20];
-        let movie = boxed(b"moov", &[boxed(b"meta", &large), boxed(b"mvhd", b"mv")].concat());
+        let movie = boxed(*b"moov", &[boxed(*b"meta", &large), boxed(*b"mvhd", b"mv")].concat());
         let sieved = sieved(&movie, 4096);
         assert_eq!(sieved.bytes().len(), 8 + 8 + 10);
         let moov = node(&sieved);
