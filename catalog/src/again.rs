@@ -6,6 +6,7 @@ use crate::jobs::retry_failed;
 use crate::store::Maker;
 use crate::sweep::each;
 use std::sync::{Mutex, PoisonError};
+use tokio::sync::Notify;
 use vidstream_proto::error::Problem;
 use vidstream_proto::pb::SourceLife;
 use vidstream_proto::source::{Part, PartState, Source};
@@ -17,14 +18,24 @@ const PAGE: usize = 200;
 #[derive(Debug, Default)]
 pub(crate) struct Makers {
     newest: Mutex<Maker>,
+    newer: Notify,
 }
 
 impl Makers {
-    /// Notes a worker.
+    /// Notes a worker. One that is newer than all before is news for the sweep: people wait for what only it can make.
     pub(crate) fn note(&self, maker: Maker) {
         let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = *newest;
         newest.version = newest.version.max(maker.version);
         newest.index_format = newest.index_format.max(maker.index_format);
+        if *newest != before {
+            self.newer.notify_one();
+        }
+    }
+
+    /// Waits until a worker is newer than all before.
+    pub(crate) async fn newer(&self) {
+        self.newer.notified().await;
     }
 
     fn newest(&self) -> Maker {

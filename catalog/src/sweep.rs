@@ -56,7 +56,8 @@ impl Catalog {
                 report("forget what is old", self.forget().await);
                 forget_at = Instant::now() + FORGET_INTERVAL;
             }
-            tokio::time::sleep(self.config.sweep_interval).await;
+            // Early for a newer worker: what an older version left unreadable is made anew at once.
+            let _ = tokio::time::timeout(self.config.sweep_interval, self.makers.newer()).await;
         }
     }
 

@@ -14,6 +14,7 @@ mod garbage;
 mod http;
 mod kill;
 mod meshes;
+mod outdated;
 mod playback;
 mod players;
 mod playlists;
