@@ -6,6 +6,7 @@
 
 pub mod cmaf;
 pub mod codec;
+mod fill;
 pub mod index;
 #[cfg(test)]
 mod made;
@@ -17,6 +18,7 @@ pub mod playable;
 pub mod presentation;
 mod samples;
 mod silence;
+mod still;
 pub mod stored;
 pub mod storyboard;
 pub mod time;

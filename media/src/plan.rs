@@ -6,8 +6,8 @@
 mod cut;
 
 use crate::cmaf::segment::{Entry, SegmentLayout};
+use crate::fill::Fill;
 use crate::index::MediaIndex;
-use crate::silence::Silence;
 use crate::time::Timescale;
 use crate::timeline::Timeline;
 use crate::track::{Track, TrackKind};
@@ -15,7 +15,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 /// Changes whenever the same index would be planned or packaged to other bytes, and with it every derived address.
-pub const PACKAGER_VERSION: u32 = 2;
+pub const PACKAGER_VERSION: u32 = 3;
 
 /// Duration that segments aim at.
 pub const TARGET: Duration = Duration::from_secs(4);
@@ -32,7 +32,7 @@ pub struct TrackPlan {
     pub timeline: Timeline,
     /// Ticks per second of the times below.
     pub timescale: Timescale,
-    silence: Option<Silence>,
+    fill: Option<Fill>,
     segments: Vec<Segment>,
     /// Decode time at the end of the last sample.
     end: i64,
@@ -41,7 +41,7 @@ pub struct TrackPlan {
 /// One segment of a track, without its samples.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Segment {
-    /// Place of its first sample in decode order: the sample's index, and as much more as frames of silence come before.
+    /// Place of its first sample in decode order: the sample's index, and as much more as others fill the wait before.
     first: usize,
     /// Decode time at which it starts, as written in its `tfdt`.
     pub time: i64,
@@ -87,20 +87,21 @@ impl Plan {
 impl TrackPlan {
     fn of_video(track: &Track) -> Self {
         let timeline = Timeline::of(track);
-        let segments = cut::video(track, &timeline);
-        Self::new(track, timeline, None, segments)
+        let fill = Fill::before(track, &timeline);
+        let segments = cut::video(track, &timeline, fill);
+        Self::new(track, timeline, fill, segments)
     }
 
     fn of_audio(track: &Track, video: Option<&Self>) -> Self {
         let timeline = Timeline::shifted(track, video.and_then(|video| video.timeline.shift()));
-        let silence = Silence::before(track, &timeline);
-        let segments = cut::audio(track, &timeline, silence, video);
-        Self::new(track, timeline, silence, segments)
+        let fill = Fill::before(track, &timeline);
+        let segments = cut::audio(track, &timeline, fill, video);
+        Self::new(track, timeline, fill, segments)
     }
 
-    fn new(track: &Track, timeline: Timeline, silence: Option<Silence>, segments: Vec<Segment>) -> Self {
+    fn new(track: &Track, timeline: Timeline, fill: Option<Fill>, segments: Vec<Segment>) -> Self {
         let end = track_end(track, &timeline);
-        Self { timescale: timeline.timescale(), timeline, silence, segments, end }
+        Self { timescale: timeline.timescale(), timeline, fill, segments, end }
     }
 
     /// The segments, in order.
@@ -122,9 +123,9 @@ impl TrackPlan {
         self.start(position + 1) - self.start(position)
     }
 
-    /// Ticks of media in segment `position`, without the wait of a track that starts late.
+    /// Ticks of media in segment `position`, without the wait of a track that starts late and that nothing fills.
     pub fn media_ticks(&self, position: usize) -> i64 {
-        let wait = if position == 0 && self.silence.is_none() { self.timeline.lateness() } else { 0 };
+        let wait = if position == 0 && self.fill.is_none() { self.timeline.lateness() } else { 0 };
         self.ticks(position) - wait
     }
 
@@ -137,35 +138,33 @@ impl TrackPlan {
     pub fn layout(&self, track: &Track, number: u32) -> Option<SegmentLayout> {
         let position = usize::try_from(number).ok()?.checked_sub(1)?;
         let first = self.segments.get(position)?.first;
-        let end = places(&self.timeline, self.silence).end;
+        let end = places(&self.timeline, self.fill).end;
         let next = self.segments.get(position + 1).map_or(end, |s| s.first);
-        let entries: Vec<_> =
-            entries(track, &self.timeline, self.silence, first..next).map(|(_, entry)| entry).collect();
+        let entries: Vec<_> = entries(track, &self.timeline, self.fill, first..next).map(|(_, entry)| entry).collect();
         Some(SegmentLayout::new(number, &entries))
     }
 }
 
-/// The places of all that is packaged: silence first, then the samples kept.
-fn places(timeline: &Timeline, silence: Option<Silence>) -> Range<usize> {
+/// The places of all that is packaged: what fills the wait first, then the samples kept.
+fn places(timeline: &Timeline, fill: Option<Fill>) -> Range<usize> {
     let kept = timeline.kept();
-    kept.start..kept.end + silence.map_or(0, |silence| silence.frames)
+    kept.start..kept.end + fill.map_or(0, Fill::len)
 }
 
 /// What is at the places of `range` as fragments describe it.
 fn entries<'a>(
     track: &'a Track,
     timeline: &'a Timeline,
-    silence: Option<Silence>,
+    fill: Option<Fill>,
     range: Range<usize>,
 ) -> impl Iterator<Item = (usize, Entry)> + 'a {
     let first = timeline.kept().start;
-    let before = silence.map_or(0, |silence| silence.frames);
-    let silent = range.start..range.end.min(first + before);
-    let silent =
-        silence.into_iter().flat_map(move |s| silent.clone().map(move |place| (place, s.entry(place - first))));
+    let before = fill.map_or(0, Fill::len);
+    let filled = range.start..range.end.min(first + before);
+    let filled = fill.into_iter().flat_map(move |f| filled.clone().map(move |place| (place, f.entry(place - first))));
     let kept = range.start.max(first + before) - before..range.end.max(first + before) - before;
     let samples = kept.clone().zip(track.samples.range(kept));
-    silent.chain(
+    filled.chain(
         samples.map(move |(i, sample)| {
             (i + before, Entry { sample, written: timeline.written(i, sample), silence: None })
         }),

@@ -1,7 +1,6 @@
 //! Silence before sound that starts late.
 //!
-//! A player of MSE shows nothing while one of its tracks has no data, so where sound starts seconds after the pictures it
-//! begins there or never. What is missing is computed: frames of silence, a few bytes each.
+//! What is missing is computed: frames of silence, a few bytes each.
 
 use crate::cmaf::segment::Entry;
 use crate::codec::Codec;

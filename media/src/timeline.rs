@@ -4,10 +4,12 @@
 //! With D the track's delay, M the media time of its edit, both counted from the first sample kept, and
 //! `neg = min(0, smallest composition offset)`, a fragment carries `cts − neg` (never negative), and the init segment an
 //! edit that starts at `s = M − D − neg`. This is the layout on which ffmpeg and hls.js agree to the tick: signed offsets
-//! without an edit, and a constant shift, are each shown late by one of them.
+//! without an edit, and a constant shift, are each shown late by one of them. Where a [`Still`] fills the wait before
+//! pictures, all of that is as if they were not late, and decode times are later by the wait.
 
 mod squeeze;
 
+use crate::still::Still;
 use crate::time::Timescale;
 use crate::track::{Sample, Track, TrackKind};
 use squeeze::Squeeze;
@@ -55,8 +57,11 @@ enum Late {
     No,
     /// All decode times move: sound.
     Decode(i64),
-    /// The first sample is stretched: pictures, whose first decode time must be 0 because hls.js takes it for the start
-    /// of the playlist. Moving composition offsets instead left a hole at the start of the buffer.
+    /// All decode times move, and copies of the first picture take the time before: pictures, whose first decode time must
+    /// be 0 because hls.js takes it for the start of the playlist.
+    Still(Still),
+    /// The first sample is stretched: pictures of which there can be no still. Moving composition offsets instead left a
+    /// hole at the start of the buffer.
     First(u32),
 }
 
@@ -115,6 +120,11 @@ impl Timeline {
     fn settle_edit(&mut self, track: &Track, start: i64, delay: i64) {
         let first = track.samples.get(self.kept.start).map(|sample| self.on_clock(self.kept.start, sample));
         self.base = first.map_or(0, |s| s.dts);
+        if let Some(still) = first.and_then(|first| self.still_before(track, first)) {
+            self.edit_start = still.edit_start();
+            self.late = Late::Still(still);
+            return;
+        }
         let shift = start - self.base - delay - self.neg;
         self.edit_start = shift.max(0);
         self.late = match (&track.kind, first) {
@@ -122,6 +132,19 @@ impl Timeline {
             (TrackKind::Video(_), Some(first)) => late_picture(-shift, first, self.neg),
             _ => Late::Decode(-shift),
         };
+    }
+
+    /// The still before the pictures of `track`, where they start late and `first` can be shown on its own: a keyframe
+    /// which no picture of its GOP is shown before. Where pictures are hidden it is one of those.
+    fn still_before(&self, track: &Track, first: Sample) -> Option<Still> {
+        let wait = self.shown(self.kept.start, first);
+        if !matches!(track.kind, TrackKind::Video(_)) || self.hides_pictures || wait <= 0 || !first.sync {
+            return None;
+        }
+        let later = track.samples.range(self.kept.start + 1..self.kept.end).take_while(|s| !s.sync);
+        let composition = u32::try_from(i64::from(first.cts) - self.neg + self.clamp).ok()?;
+        let still = Still::before(first, composition, wait, self.timescale)?;
+        later.into_iter().all(|s| media_time(s) > media_time(first)).then_some(still)
     }
 
     /// The sample at `index` on the clock of the fragments.
@@ -175,11 +198,20 @@ impl Timeline {
         self.hides_pictures && self.squeeze.is_none()
     }
 
+    /// What is shown before the first picture, where it starts late.
+    pub(crate) fn still(&self) -> Option<Still> {
+        match self.late {
+            Late::Still(still) => Some(still),
+            _ => None,
+        }
+    }
+
     /// Ticks from zero until this track's first sample, where it starts late.
     pub fn lateness(&self) -> i64 {
         match self.late {
             Late::No => 0,
             Late::Decode(ticks) => ticks,
+            Late::Still(still) => still.duration(),
             Late::First(ticks) => i64::from(ticks),
         }
     }
@@ -195,6 +227,7 @@ impl Timeline {
         let (moved, stretched) = match self.late {
             Late::No => (0, 0),
             Late::Decode(ticks) => (ticks, 0),
+            Late::Still(still) => (still.duration(), 0),
             Late::First(ticks) if first => (0, i64::from(ticks)),
             Late::First(ticks) => (i64::from(ticks), 0),
         };

@@ -135,7 +135,7 @@ function numberOf(picture) {
 
 // Plays, and seeks to each of `seeks`; tells the media time and the barcode of each picture that was shown, first while it
 // played, then after each seek.
-window.barcodes = async ({ player, base, seeks }) => {
+window.barcodes = async ({ player, base, seeks, start }) => {
   const { video, errors, screen, own } = await open(player, base);
   // A picture and its own time are taken at one stroke: the one that is shown may have changed since the callback's was.
   const look = (mediaTime) => {
@@ -165,7 +165,9 @@ window.barcodes = async ({ player, base, seeks }) => {
     let count, since;
     await until(() => {
       if (count !== seen.length) [count, since] = [seen.length, performance.now()];
-      return performance.now() - since > 300 && Math.abs(seen.at(-1).mediaTime - target) < 0.5;
+      // Before pictures that start late the first of them stays for seconds.
+      const near = Math.abs(seen.at(-1).mediaTime - target) < 0.5 || (target < start && seen.at(-1).mediaTime < start);
+      return performance.now() - since > 300 && near;
     });
     sought.push({ target, ...seen.at(-1) });
   }

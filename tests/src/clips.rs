@@ -58,6 +58,12 @@ pub const PLAYED: &[Clip] = &[
 /// Tracks that start later than others, and end with them. The name ends in by how many tenths of a second.
 pub const LATE: &[Clip] = &[
     clip!("video-late-1.mp4", true, "-itsoffset 0.1 -t 11.9 P S H A -fps_mode vfr"),
+    clip!("video-late-30.mp4", true, "-itsoffset 3 -t 9 P S H A -fps_mode vfr"),
+    clip!(
+        "video-late-300.mp4",
+        true,
+        "-itsoffset 30 -t 6 P -f lavfi -i sine=frequency=440:beep_factor=4:sample_rate=48000:duration=36 H A -fps_mode vfr"
+    ),
     clip!("sound-late-1.mp4", true, "P -itsoffset 0.1 -t 11.9 S H A"),
     clip!("sound-late-30.mp4", true, "P -itsoffset 3 -t 9 S H A"),
     clip!(

@@ -70,8 +70,8 @@ impl Fragments {
     }
 
     /// Most samples that may still come.
-    pub fn samples_left(&self) -> u64 {
-        self.samples_left
+    pub fn samples_left(&mut self) -> &mut u64 {
+        &mut self.samples_left
     }
 
     /// Whether no sample came of any track.

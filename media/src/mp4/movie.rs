@@ -101,14 +101,15 @@ struct Choice {
 }
 
 impl Choice {
-    fn new(file: File, movie: Option<Timescale>, fragments: Option<Fragments>) -> Self {
+    fn new(file: File, movie: Option<Timescale>, mut fragments: Option<Fragments>) -> Self {
+        let samples_left = fragments.as_mut().map_or(file.limits.samples, |fragments| *fragments.samples_left());
         Self {
             file,
             movie,
             chapters: HashSet::new(),
             flags_used: false,
             taken_ids: HashSet::new(),
-            samples_left: file.limits.samples,
+            samples_left,
             fragments,
             video: None,
             audio: Vec::new(),
@@ -142,7 +143,7 @@ impl Choice {
         let is_video = heading.kind == Kind::Video;
         let id = heading.header.id;
         let stream = self.fragments.as_mut().and_then(|fragments| fragments.take(id));
-        match track::read(trak, heading, self.movie, stream, self.samples_left) {
+        match track::read(trak, heading, self.movie, stream, &mut self.samples_left) {
             Ok(read) if read.bytes_end > self.file.size => {
                 Err(IndexError::Truncated { have: self.file.size, need: read.bytes_end })
             }
@@ -150,7 +151,6 @@ impl Choice {
                 if let Some(error) = self.too_large(&read.track, trak) {
                     return Err(error);
                 }
-                self.samples_left = self.samples_left.saturating_sub(read.track.samples.len() as u64);
                 self.taken_ids.insert(id);
                 if is_video {
                     self.video = Some(read);

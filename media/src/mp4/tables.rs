@@ -32,13 +32,12 @@ fn chunk_rows<'a>(stsc: &Node<'a>) -> Result<Rows<'a, 3>, IndexError> {
     Ok(stsc.table(8, count.into())?.rows(count))
 }
 
-/// Gathers the samples that the tables in `stbl` describe; at most `limit`. `all_sync`: every sample is a sync sample,
-/// whatever `stss` says.
-pub(super) fn gather(stbl: &Node<'_>, all_sync: bool, limit: u64) -> Result<Gathering, IndexError> {
+/// Gathers the samples that the tables in `stbl` describe, and takes them off those that are `left`: whatever becomes of
+/// the track, they cost as much. `all_sync`: every sample is a sync sample, whatever `stss` says.
+pub(super) fn gather(stbl: &Node<'_>, all_sync: bool, left: &mut u64) -> Result<Gathering, IndexError> {
     let mut sizes = Sizes::read(stbl)?;
-    if u64::from(sizes.count) > limit {
-        return Err(sizes.node.over_limit(sizes.count.into(), limit, "samples"));
-    }
+    let count = u64::from(sizes.count);
+    *left = left.checked_sub(count).ok_or_else(|| sizes.node.over_limit(count, *left, "samples"))?;
     if sizes.count == 0 {
         return Ok(Gathering::default());
     }
@@ -62,25 +61,22 @@ pub(super) fn gather(stbl: &Node<'_>, all_sync: bool, limit: u64) -> Result<Gath
     Ok(gathering)
 }
 
-/// Gathers uncompressed sound, whose samples are alike: each chunk as one, at most `limit`. A frame has `frame_bytes`,
-/// which `stsz` gets wrong in old `QuickTime` files.
-pub(super) fn gather_runs(stbl: &Node<'_>, frame_bytes: u32, limit: u64) -> Result<Gathering, IndexError> {
-    let mut left = Sizes::read(stbl)?.count;
+/// Gathers uncompressed sound, whose samples are alike: each chunk as one that is taken off those `left`. A frame has
+/// `frame_bytes`, which `stsz` gets wrong in old `QuickTime` files.
+pub(super) fn gather_runs(stbl: &Node<'_>, frame_bytes: u32, left: &mut u64) -> Result<Gathering, IndexError> {
+    let mut frames_left = Sizes::read(stbl)?.count;
     let mut gathering = Gathering::default();
-    if left == 0 {
+    if frames_left == 0 {
         return Ok(gathering);
     }
     let mut chunks = Chunks::read(stbl)?;
     let durations = stbl.require(*b"stts")?;
     let each = Runs::read(durations.clone())?.next(0)?;
-    let mut runs = 0;
-    while left > 0 {
-        let (offset, frames) = chunks.take(left)?;
-        left -= frames;
-        runs += 1;
-        if runs > limit {
-            return Err(chunks.offsets_node.over_limit(runs, limit, "chunks"));
-        }
+    let limit = *left;
+    while frames_left > 0 {
+        let (offset, frames) = chunks.take(frames_left)?;
+        frames_left -= frames;
+        *left = left.checked_sub(1).ok_or_else(|| chunks.offsets_node.over_limit(limit + 1, limit, "chunks"))?;
         let (size, duration) = (frames.checked_mul(frame_bytes), frames.checked_mul(each));
         let (Some(size), Some(duration)) = (size, duration) else {
             return Err(chunks.node.malformed(4, format!("a chunk has {frames} frames of sound")));

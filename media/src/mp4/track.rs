@@ -155,13 +155,13 @@ pub(super) fn tables<'a>(trak: &Node<'a>) -> Result<Node<'a>, IndexError> {
     trak.require(*b"mdia")?.require(*b"minf")?.require(*b"stbl")
 }
 
-/// Reads the rest of a video or audio track; at most `limit` samples, or those of its fragments.
+/// Reads the rest of a video or audio track, with the samples of its fragments or as many of its own as are `left`.
 pub(super) fn read(
     trak: &Node<'_>,
     heading: Heading,
     movie: Option<Timescale>,
     fragmented: Option<Stream>,
-    limit: u64,
+    left: &mut u64,
 ) -> Result<ReadTrack, TrackError> {
     let what = heading.entry.unwrap_or(heading.handler);
     let wrap = |error| TrackError::Index { what, error };
@@ -185,8 +185,8 @@ pub(super) fn read(
     let samples = match fragmented {
         Some(stream) => stream.samples,
         None => match frame_bytes(&codec, &kind) {
-            Some(bytes) => tables::gather_runs(&stbl, bytes, limit).map_err(wrap)?,
-            None => tables::gather(&stbl, heading.kind == Kind::Audio, limit).map_err(wrap)?,
+            Some(bytes) => tables::gather_runs(&stbl, bytes, left).map_err(wrap)?,
+            None => tables::gather(&stbl, heading.kind == Kind::Audio, left).map_err(wrap)?,
         },
     };
     let samples = samples.finish();

@@ -2,7 +2,7 @@
 
 use super::{Segment, TARGET, TrackPlan, entries, places, track_end};
 use crate::cmaf::segment::{Entry, Run};
-use crate::silence::Silence;
+use crate::fill::Fill;
 use crate::time::Timescale;
 use crate::timeline::Timeline;
 use crate::track::Track;
@@ -38,8 +38,8 @@ impl Part {
 }
 
 /// The video's segments: cut at the sync samples nearest to the target after each other. Samples before the first sync
-/// sample, if any, count as a GOP.
-pub(super) fn video(track: &Track, timeline: &Timeline) -> Vec<Segment> {
+/// sample, if any, count as a GOP, and so does each picture of a still.
+pub(super) fn video(track: &Track, timeline: &Timeline, fill: Option<Fill>) -> Vec<Segment> {
     let end = track_end(track, timeline);
     let mut cutter = VideoCutter {
         segments: Vec::new(),
@@ -48,7 +48,7 @@ pub(super) fn video(track: &Track, timeline: &Timeline) -> Vec<Segment> {
         last_cut: end.saturating_sub(ticks(timeline.timescale(), SHORTEST_END)),
     };
     let mut gop: Option<Part> = None;
-    for (i, entry) in entries(track, timeline, None, timeline.kept()) {
+    for (i, entry) in entries(track, timeline, fill, places(timeline, fill)) {
         match &mut gop {
             Some(gop) if !entry.sample.sync => gop.run.push(&entry),
             _ => {
@@ -94,17 +94,12 @@ fn cuts(current: &Part, gop: &Part, next: i64, target: i64, last_cut: i64) -> bo
 
 /// A sound track's segments: cut at or after each cut of the video, and on a grid of its own where the video has none
 /// for long.
-pub(super) fn audio(
-    track: &Track,
-    timeline: &Timeline,
-    silence: Option<Silence>,
-    video: Option<&TrackPlan>,
-) -> Vec<Segment> {
+pub(super) fn audio(track: &Track, timeline: &Timeline, fill: Option<Fill>, video: Option<&TrackPlan>) -> Vec<Segment> {
     let mut boundaries = Boundaries::new(track.timescale, video);
     let last_cut = track_end(track, timeline).saturating_sub(ticks(timeline.timescale(), SHORTEST_END));
     let mut segments = Vec::new();
     let mut current: Option<Part> = None;
-    for (i, entry) in entries(track, timeline, silence, places(timeline, silence)) {
+    for (i, entry) in entries(track, timeline, fill, places(timeline, fill)) {
         let reached = boundaries.reach(entry.written.time);
         match &mut current {
             Some(current) if !reached || entry.written.time > last_cut => current.run.push(&entry),

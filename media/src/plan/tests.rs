@@ -67,15 +67,26 @@ fn a_late_track_keeps_its_place() {
 }
 
 #[test]
-fn a_late_picture_starts_at_decode_time_zero() {
+fn pictures_that_start_late_are_a_still_first() {
     let mut late = video(500, 50);
     late.edit.delay = 3 * i64::from(VIDEO_TICKS);
     let plan = Plan::new(&index(vec![late.clone()]));
     let plan = &plan.tracks()[0];
-    assert_eq!(seconds(plan), [0.0, 5.0, 9.0, 13.0, 17.0, 21.0]);
+    assert_eq!(seconds(plan), [0.0, 3.0, 7.0, 11.0, 15.0, 19.0]);
     assert_eq!(plan.end(), 23 * i64::from(VIDEO_TICKS));
+    let keyframe = late.samples.get(0).unwrap();
+    let bytes = keyframe.offset..keyframe.offset + u64::from(keyframe.size);
+    assert_eq!(plan.layout(&late, 1).unwrap().ranges, std::slice::from_ref(&bytes));
+    assert_eq!(plan.layout(&late, 2).unwrap().ranges[0], bytes, "it is there again at its own time");
     let second = plan.timeline.written(1, late.samples.get(1).unwrap());
     assert_eq!(second.time, 3 * i64::from(VIDEO_TICKS) + 24);
+    // However late: no segment is longer than others, and sound is cut with the pictures.
+    late.edit.delay = 30 * i64::from(VIDEO_TICKS) + 1;
+    let plan = Plan::new(&index(vec![late, sound(2340)]));
+    let [pictures, sound] = plan.tracks() else { panic!("two tracks") };
+    assert!((0..pictures.segments().len()).all(|i| pictures.ticks(i) <= 5 * i64::from(VIDEO_TICKS)));
+    assert!(pictures.segments().iter().all(|segment| segment.sync));
+    assert_eq!(pictures.segments().len(), sound.segments().len());
 }
 
 #[test]
@@ -110,7 +121,7 @@ proptest! {
         let index = index(vec![track, audio]);
         let plan = Plan::new(&index);
         for (track, plan) in index.tracks.iter().zip(plan.tracks()) {
-            let kept = super::places(&plan.timeline, plan.silence);
+            let kept = super::places(&plan.timeline, plan.fill);
             let firsts: Vec<_> = plan.segments().iter().map(|s| s.first).collect();
             prop_assert!(firsts.is_sorted_by(|a, b| a < b));
             prop_assert_eq!(firsts.first().copied(), (!kept.is_empty()).then_some(kept.start));

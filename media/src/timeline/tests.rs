@@ -60,9 +60,38 @@ fn negative_offsets_become_an_edit() {
 }
 
 #[test]
-fn late_pictures_stretch_the_first_sample() {
-    let track = reordered(Edit { start: 48, delay: 1848, end: None, ..Edit::default() }, 0);
-    assert_eq!(first(&track), (None, Written { time: 0, duration: 1824, composition: 1848 }, 1848));
+fn pictures_that_are_a_little_late_stretch_the_first_sample() {
+    let track = reordered(Edit { start: 48, delay: 58, end: None, ..Edit::default() }, 0);
+    assert_eq!(first(&track), (None, Written { time: 0, duration: 34, composition: 58 }, 58));
+    assert_consistent(&track);
+}
+
+#[test]
+fn late_pictures_leave_decode_times_to_a_still() {
+    for (shift, offset) in [(0, 48), (30, 24)] {
+        let track = reordered(Edit { start: 48 - i64::from(shift), delay: 1848, end: None, ..Edit::default() }, shift);
+        let written = Written { time: 1848, duration: 24, composition: offset };
+        assert_eq!(first(&track), (Some(offset.into()), written, 1848));
+        assert_eq!(Timeline::of(&track).still().unwrap().entry(0).written.composition, offset);
+        assert_consistent(&track);
+    }
+    // A first picture that straddles the start of the edit.
+    let mut track = video(20, 10);
+    track.edit = Edit { start: 11, delay: 1800, ..Edit::default() };
+    assert_eq!(first(&track), (Some(11), Written { time: 1800, duration: 24, composition: 11 }, 1800));
+    assert_consistent(&track);
+}
+
+/// The second picture is shown before the first: that is no still, and the first is stretched however late it is.
+#[test]
+fn late_pictures_before_their_keyframe_stretch_it() {
+    let mut track = reordered(Edit { delay: 1848, ..Edit::default() }, 0);
+    let samples = track.samples.range(0..20).enumerate();
+    let samples = samples.map(|(i, sample)| Sample { cts: if i == 0 { 48 } else { sample.cts - 24 }, ..sample });
+    track.samples = SampleTable::from_samples(samples.collect());
+    let timeline = Timeline::of(&track);
+    assert_eq!((timeline.still(), timeline.edit_start()), (None, None));
+    assert_eq!(first(&track).1.time, 0);
     assert_consistent(&track);
 }
 

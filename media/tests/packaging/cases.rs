@@ -7,7 +7,8 @@ use crate::written::{presentation, write};
 use std::collections::HashSet;
 use std::path::Path;
 
-/// Packages `source` and compares what ffmpeg makes of the result with what it makes of the file.
+/// Packages `source` and compares what ffmpeg makes of the result with what it makes of the file. More than that is only
+/// what fills the wait before a track that starts late: silence, or the first picture again and again.
 pub fn assert_same(source: &Path) {
     let folder = folder();
     let presentation = presentation(source);
@@ -25,15 +26,16 @@ pub fn assert_same(source: &Path) {
         for stream in streams {
             let (expected, mut found) = (judge::packets(source, &stream), judge::packets(output, &stream));
             assert!(!expected.is_empty(), "{what}: {stream}");
-            if stream.starts_with('a') {
-                found.drain(..silent(&found, &expected[0]));
-            }
+            let filling =
+                if stream.starts_with('a') { silent(&found, &expected[0]) } else { stills(&found, &expected[0]) };
+            found.drain(..filling);
             assert_eq!(found.len(), expected.len(), "{what}: packets of {stream}");
             for (i, (found, expected)) in found.iter().zip(&expected).enumerate() {
                 assert_eq!(found, expected, "{what}: packet {i} of {stream}");
             }
             let (expected, found) = (judge::frames(source, &stream), judge::frames(output, &stream));
-            let (expected, found) = if stream.starts_with('a') { settled(expected, found) } else { (expected, found) };
+            let (expected, found) =
+                if stream.starts_with('a') { settled(expected, found) } else { shown(expected, found) };
             assert_eq!(found.len(), expected.len(), "{what}: frames of {stream}");
             for (i, (found, expected)) in found.iter().zip(&expected).enumerate() {
                 assert_eq!(found, expected, "{what}: frame {i} of {stream}");
@@ -45,6 +47,22 @@ pub fn assert_same(source: &Path) {
 /// Packets of silence before the first one of the file, which starts late.
 fn silent(found: &[judge::Packet], first: &judge::Packet) -> usize {
     found.iter().position(|packet| packet.time == first.time).unwrap_or(0)
+}
+
+/// Packets before the first one of the file, `first`: where that is seconds late they are its copies, from zero on.
+fn stills(found: &[judge::Packet], first: &judge::Packet) -> usize {
+    let copies = found.iter().position(|packet| packet.time == first.time).expect("the first picture at its time");
+    assert!(found[..copies].iter().all(|copy| (&copy.size, &copy.hash) == (&first.size, &first.hash)));
+    assert_eq!(copies > 0, micros(&first.time) > 100_000, "filled where more than a tenth of a second is missing");
+    assert!(copies == 0 || micros(&found[0].time) == 0, "from zero on");
+    copies
+}
+
+/// Pictures without what is shown before the first one of the file, which must look the same.
+fn shown(expected: Vec<Frame>, mut found: Vec<Frame>) -> (Vec<Frame>, Vec<Frame>) {
+    let copies = found.iter().take_while(|frame| frame.time < expected[0].time).count();
+    assert!(found.drain(..copies).all(|copy| copy.hash == expected[0].hash));
+    (expected, found)
 }
 
 /// Sound from its second frame on: the first is partly or wholly an encoder's priming, which ffmpeg trims in a file but
@@ -221,12 +239,14 @@ fn silence_before_late_sound_is_silent() {
 
 #[test]
 fn pictures_start_a_little_late() {
+    check_late_pictures("0.1");
     check_late_pictures("0.3");
 }
 
 #[test]
 fn pictures_start_seconds_late() {
     check_late_pictures("3");
+    check_late_pictures("30");
 }
 
 /// A clip cut out of `parts` by copying, as phones do: its edit starts within a GOP.

@@ -141,8 +141,8 @@ fn hls_js_plays_in_firefox() {
     assert_play("firefox", &["hls.js"]);
 }
 
-/// Tracks that start late. Where it is the sound, silence before it is computed, and all begin with the pictures; so little
-/// that nobody hears it (a tenth of a second) is left out, and players begin behind it.
+/// Tracks that start late. Before sound silence is computed, before pictures the first of them is shown, and all begin at
+/// zero; so little that nobody notices it (a tenth of a second) is left out, and players begin behind it.
 #[test]
 fn tracks_that_start_late_play() {
     let clips = clips::LATE.iter().map(|clip| {

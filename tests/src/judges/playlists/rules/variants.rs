@@ -105,7 +105,10 @@ pub fn resolution(show: &Show) -> Vec<String> {
 pub fn rate(init: &Init, fragments: &[&Fragment]) -> Option<(u64, bool)> {
     // Pictures before the start of an edit are squeezed into next to no time.
     let lasting = |sample: &&Sample| init.at(sample.duration.into()) > Duration::from_micros(200);
-    let samples: Vec<_> = fragments.iter().flat_map(|fragment| &fragment.samples).filter(lasting).collect();
+    let mut samples: Vec<_> = fragments.iter().flat_map(|fragment| &fragment.samples).filter(lasting).collect();
+    // Before a track that starts late there are copies of its first picture.
+    let copies = |pair: &&[&Sample]| pair[1].sync() && pair[0].bytes.len() == pair[1].bytes.len();
+    samples.drain(..samples.windows(2).take_while(copies).count());
     // The first lasts longer where the track starts late; the last one's duration is often only a guess.
     let spaced = samples.get(1..samples.len().max(2) - 1).filter(|spaced| !spaced.is_empty());
     let spaced = spaced.or_else(|| samples.get(..samples.len().checked_sub(1)?)).filter(|spaced| !spaced.is_empty())?;
