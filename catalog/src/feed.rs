@@ -1,14 +1,16 @@
 //! The change feed: what changed after a position, then what changes.
 
 use crate::Catalog;
+use crate::answers::{self, Answering};
 use crate::store::{Change, Changes};
-use futures::{FutureExt, Stream, StreamExt, stream};
+use futures::{FutureExt, Stream, StreamExt};
 use look::Why;
 use std::collections::VecDeque;
 use std::fmt;
+use std::ops::ControlFlow;
 use std::str::FromStr;
 use vidstream_backends::bus::{Event as Notice, Events};
-use vidstream_proto::error::{Problem, Reason};
+use vidstream_proto::error::Problem;
 use vidstream_proto::ids::VideoId;
 use vidstream_proto::pb;
 use vidstream_proto::pb::watch_entries_response::Event;
@@ -56,7 +58,6 @@ struct Watcher {
     current: bool,
     /// Why it looks next; none while it catches up, alone.
     why: Option<Why>,
-    ended: bool,
 }
 
 impl Catalog {
@@ -74,11 +75,8 @@ impl Catalog {
         };
         let catalog = self.clone();
         let page = VecDeque::new();
-        let watcher = Watcher { catalog, video, position, page, notices, current: false, why: None, ended: false };
-        Ok(stream::unfold(watcher, |mut watcher| async {
-            let event = watcher.next().await?;
-            Some((event, watcher))
-        }))
+        let watcher = Watcher { catalog, video, position, page, notices, current: false, why: None };
+        Ok(answers::stream(watcher, &self.lifecycle))
     }
 }
 
@@ -86,44 +84,33 @@ fn response(position: Position, event: Event) -> pb::WatchEntriesResponse {
     pb::WatchEntriesResponse { position: position.to_string(), event: Some(event) }
 }
 
-impl Watcher {
-    async fn next(&mut self) -> Option<Result<pb::WatchEntriesResponse, Problem>> {
-        if self.ended {
-            return None;
-        }
-        let stopping = self.catalog.lifecycle.stopping().clone();
-        let event = tokio::select! {
-            biased;
-            () = stopping.cancelled() => Err(Problem::new(Reason::Unavailable, "the catalog is stopping")),
-            event = self.event() => event,
-        };
-        self.ended |= event.is_err();
-        Some(event)
-    }
+impl Answering for Watcher {
+    type Answer = pb::WatchEntriesResponse;
 
-    async fn event(&mut self) -> Result<pb::WatchEntriesResponse, Problem> {
+    async fn answer(&mut self) -> Result<ControlFlow<Self::Answer, Self::Answer>, Problem> {
         loop {
             if let Some((position, change)) = self.page.pop_front() {
                 self.position = position;
-                return Ok(response(position, event_of(change)));
+                return Ok(ControlFlow::Continue(response(position, event_of(change))));
             }
             if self.current {
                 self.wait().await;
             }
             let Some(changes) = self.look().await? else {
-                self.ended = true;
                 let latest = self.catalog.store.position().await?;
-                return Ok(response(latest, Event::Reset(pb::FeedReset {})));
+                return Ok(ControlFlow::Break(response(latest, Event::Reset(pb::FeedReset {}))));
             };
             self.current = changes.changes.is_empty();
             self.page = changes.changes.into();
             if self.current {
                 self.position = changes.latest;
-                return Ok(response(self.position, Event::Current(pb::FeedCurrent {})));
+                return Ok(ControlFlow::Continue(response(self.position, Event::Current(pb::FeedCurrent {}))));
             }
         }
     }
+}
 
+impl Watcher {
     async fn look(&mut self) -> Result<Option<Changes>, Problem> {
         let store = &*self.catalog.store;
         Ok(match self.why.filter(|_| self.video.is_none()) {

@@ -6,12 +6,14 @@
 //! nothing is garbage either. Sources that are going have a job that deletes all they have.
 
 use crate::Catalog;
+use crate::answers::{self, Answering};
 use crate::jobs::can_finish;
 use crate::store::JobRow;
 use futures::future::ready;
-use futures::stream::{self, BoxStream};
+use futures::stream::BoxStream;
 use futures::{Stream, TryStreamExt};
 use std::collections::HashSet;
+use std::ops::ControlFlow;
 use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 use vidstream_backends::objects::{ObjectError, ObjectInfo, ObjectName};
@@ -57,7 +59,6 @@ struct Collection {
     rows: Option<Rows>,
     dry_run: bool,
     total: pb::GarbageTotal,
-    ended: bool,
 }
 
 impl Catalog {
@@ -68,11 +69,8 @@ impl Catalog {
     ) -> impl Stream<Item = Result<pb::CollectObjectsResponse, Problem>> + Send + use<> {
         let objects = self.objects.list(&names::sources());
         let total = pb::GarbageTotal { removed: !dry_run, ..pb::GarbageTotal::default() };
-        let collection = Collection { catalog: self.clone(), objects, rows: None, dry_run, total, ended: false };
-        stream::unfold(collection, |mut collection| async {
-            let event = collection.next().await?;
-            Some((event, collection))
-        })
+        let collection = Collection { catalog: self.clone(), objects, rows: None, dry_run, total };
+        answers::stream(collection, &self.lifecycle)
     }
 
     /// Removes garbage at intervals.
@@ -95,34 +93,28 @@ impl Catalog {
     }
 }
 
-impl Collection {
-    async fn next(&mut self) -> Option<Result<pb::CollectObjectsResponse, Problem>> {
-        if self.ended {
-            return None;
-        }
-        let stopping = self.catalog.lifecycle.stopping().clone();
-        let event = tokio::select! {
-            biased;
-            () = stopping.cancelled() => Err(Problem::new(Reason::Unavailable, "the catalog is stopping")),
-            event = self.event() => event,
-        };
-        self.ended = !matches!(event, Ok(Event::Found(_)));
-        Some(event.map(|event| pb::CollectObjectsResponse { event: Some(event) }))
-    }
+impl Answering for Collection {
+    type Answer = pb::CollectObjectsResponse;
 
-    async fn event(&mut self) -> Result<Event, Problem> {
+    async fn answer(&mut self) -> Result<ControlFlow<Self::Answer, Self::Answer>, Problem> {
+        let response = |event| pb::CollectObjectsResponse { event: Some(event) };
         while let Some(info) = self.objects.try_next().await.map_err(store_failed)? {
             let Some((id, place)) = names::place(&info.name) else { continue };
             self.total.seen += 1;
             match self.judge(&info, id, place).await? {
                 Verdict::Used => {}
                 Verdict::Young => self.total.young += 1,
-                Verdict::Garbage(reason) => return self.found(info, reason).await.map(Event::Found),
+                Verdict::Garbage(reason) => {
+                    let found = self.found(info, reason).await?;
+                    return Ok(ControlFlow::Continue(response(Event::Found(found))));
+                }
             }
         }
-        Ok(Event::Total(self.total))
+        Ok(ControlFlow::Break(response(Event::Total(self.total))))
     }
+}
 
+impl Collection {
     async fn found(&mut self, info: ObjectInfo, reason: GarbageReason) -> Result<pb::Garbage, Problem> {
         if !self.dry_run {
             self.catalog.objects.delete(&info.name).await.map_err(store_failed)?;

@@ -5,6 +5,7 @@
 //! between. So nothing needs a transaction, and anything may be killed at any moment.
 
 mod again;
+mod answers;
 mod apply;
 mod catalog;
 mod config;

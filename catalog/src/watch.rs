@@ -1,9 +1,11 @@
 //! One source's records, wants and state as they change.
 
 use crate::Catalog;
+use crate::answers::{self, Answering};
 use crate::sources::is_going;
 use futures::{Stream, StreamExt, stream};
 use prost::Message;
+use std::ops::ControlFlow;
 use std::time::Duration;
 use tokio::time::Instant;
 use vidstream_backends::bus::{Event, Events};
@@ -27,7 +29,6 @@ struct Watcher {
     revision: i64,
     next_row: Instant,
     started: bool,
-    ended: bool,
 }
 
 impl Catalog {
@@ -47,37 +48,23 @@ impl Catalog {
             revision: 0,
             next_row: Instant::now(),
             started: false,
-            ended: false,
         };
-        Ok(stream::unfold(watcher, |mut watcher| async {
-            let message = watcher.next().await?;
-            Some((message, watcher))
-        }))
+        Ok(answers::stream(watcher, &self.lifecycle))
+    }
+}
+
+impl Answering for Watcher {
+    type Answer = pb::WatchSourceResponse;
+
+    async fn answer(&mut self) -> Result<ControlFlow<Self::Answer, Self::Answer>, Problem> {
+        let message = self.message().await?;
+        self.wants.clone_from(&message.wants);
+        self.revision = self.revision.max(message.revision);
+        Ok(if message.dying { ControlFlow::Break(message) } else { ControlFlow::Continue(message) })
     }
 }
 
 impl Watcher {
-    async fn next(&mut self) -> Option<Result<pb::WatchSourceResponse, Problem>> {
-        if self.ended {
-            return None;
-        }
-        let stopping = self.catalog.lifecycle.stopping().clone();
-        let message = tokio::select! {
-            biased;
-            () = stopping.cancelled() => Err(Problem::new(Reason::Unavailable, "the catalog is stopping")),
-            message = self.message() => message,
-        };
-        match &message {
-            Ok(message) => {
-                self.wants.clone_from(&message.wants);
-                self.revision = self.revision.max(message.revision);
-                self.ended = message.dying;
-            }
-            Err(_) => self.ended = true,
-        }
-        Some(message)
-    }
-
     async fn message(&mut self) -> Result<pb::WatchSourceResponse, Problem> {
         if !self.started {
             self.started = true;

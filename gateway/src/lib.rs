@@ -12,6 +12,7 @@ pub mod upload;
 pub mod web;
 
 use axum::middleware;
+use live::Live;
 use playback::Playback;
 use std::future::Future;
 use std::sync::Arc;
@@ -110,10 +111,11 @@ impl Gateway {
     fn grpc_routes(&self, playback: &Playback) -> axum::Router {
         // Without tonic's own fallback: two routers with one can't be merged.
         let routes = Routes::from(axum::Router::new());
-        let videos = service::Videos::new(self.deps.clone(), playback.clone());
+        let live = Live::new(self.deps.clone());
+        let videos = service::Videos::new(self.deps.clone(), playback.clone(), live.clone());
         let uploads = Uploads::new(self.deps.clone(), self.memory.clone());
         let routes = routes.add_service(GatewayServiceServer::new(videos)).into_axum_router();
-        let routes = routes.merge(uploads.rpcs()).layer(GrpcWebLayer::new());
+        let routes = routes.merge(live::rpcs(live)).merge(uploads.rpcs()).layer(GrpcWebLayer::new());
         let routes = routes.layer(middleware::from_fn_with_state(self.memory.clone(), upload::reserve));
         routes.layer(middleware::from_fn(http::only_calls))
     }

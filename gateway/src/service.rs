@@ -1,9 +1,9 @@
 //! The public service of videos: what the catalog knows, without what is nobody's business.
 
 use crate::Deps;
-use crate::live;
+use crate::live::{self, Live};
 use crate::playback::{Playback, addresses};
-use futures::stream::BoxStream;
+use futures::stream::{BoxStream, StreamExt};
 use tonic::{Request, Response, Status};
 use vidstream_proto::error::{Problem, Reason};
 use vidstream_proto::ids::VideoId;
@@ -17,12 +17,13 @@ use vidstream_proto::{field, pb};
 pub struct Videos {
     deps: Deps,
     playback: Playback,
+    live: Live,
 }
 
 impl Videos {
-    /// The service over `deps`, which tells `playback` of what it changes.
-    pub fn new(deps: Deps, playback: Playback) -> Self {
-        Self { deps, playback }
+    /// The service over `deps`, which tells `playback` of what it changes. Those who watch share `live`.
+    pub fn new(deps: Deps, playback: Playback, live: Live) -> Self {
+        Self { deps, playback, live }
     }
 
     /// A video that was changed. Playback hears of it before the client does: what is removed is gone at once.
@@ -111,7 +112,9 @@ impl GatewayService for Videos {
         &self,
         request: Request<pb::WatchVideosRequest>,
     ) -> Result<Response<Self::WatchVideosStream>, Status> {
-        Ok(Response::new(live::videos(&self.deps, request.into_inner()).await?))
+        // The public port answers this call by `live::rpcs`, without decoding.
+        let told = self.live.videos(request.into_inner()).await?;
+        Ok(Response::new(told.map(|told| told?.message()).boxed()))
     }
 
     async fn watch_progress(
@@ -119,7 +122,7 @@ impl GatewayService for Videos {
         request: Request<pb::WatchProgressRequest>,
     ) -> Result<Response<Self::WatchProgressStream>, Status> {
         let id = field::id("video_id", &request.into_inner().video_id)?;
-        Ok(Response::new(live::progress(&self.deps, id).await?))
+        Ok(Response::new(live::progress::of_video(&self.deps, id).await?))
     }
 
     async fn get_playback(
