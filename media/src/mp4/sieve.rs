@@ -1,5 +1,5 @@
-//! `moov` as it comes, piece by piece: boxes are kept, the rows of sample tables go into columns, and what nobody reads is
-//! dropped. So an index of hundreds of megabytes is read in a fraction of that.
+//! `moov` as it comes, piece by piece: boxes are kept, the rows of sample tables go into columns, and of large boxes that
+//! nobody reads the beginning is kept. So an index of hundreds of megabytes is read in a fraction of that.
 //!
 //! What is kept is a `moov` again, whose boxes have the sizes that were kept. Where it contradicts itself nothing is mended:
 //! the box is kept as far as it shows the fault, and is met again by who reads it.
@@ -7,8 +7,11 @@
 use super::boxes::{BoxHeader, HeaderRead};
 use super::columns::{Column, Row};
 
-/// The largest box, but for sample tables, that anybody reads: descriptions, names, edit lists.
+/// The largest box, but for sample tables, that is kept whole: descriptions, names, edit lists.
 const LARGEST_KEPT: u64 = 1 << 20;
+
+/// What is kept of a larger one: user data for the most part, which nobody reads. Who needs more of it misses it.
+const LARGE_KEPT: u64 = 64 << 10;
 
 /// A `moov` without the rows of its tables.
 #[derive(Clone, Debug, Default)]
@@ -83,6 +86,8 @@ enum State {
     Header,
     /// So many bytes are kept.
     Keep(u64),
+    /// So many bytes are kept of the box whose header was kept there, and so many behind them are dropped.
+    Begin(usize, u64, u64),
     /// So many bytes are dropped.
     Drop(u64),
     /// The fixed fields of a table.
@@ -180,6 +185,12 @@ impl Sieve {
                     let taken = at_most(left, bytes);
                     self.sieved.bytes.extend_from_slice(taken);
                     self.go_on(left, taken.len(), State::Keep)
+                }
+                State::Begin(kept, left, behind) => {
+                    let taken = at_most(left, bytes);
+                    self.sieved.bytes.extend_from_slice(taken);
+                    self.state = self.begun(kept, left - taken.len() as u64, behind);
+                    taken.len()
                 }
                 State::Drop(left) => {
                     let taken = at_most(left, bytes).len();
@@ -279,13 +290,19 @@ impl Sieve {
         let form = Form::of(header.kind.0).filter(|form| depth == WAY.len() && body >= form.fields);
         match form {
             Some(form) => State::Fields(Fields { form, kept, body }),
-            None if body > LARGEST_KEPT => {
-                self.resize(kept);
-                State::Drop(body)
-            }
+            None if body > LARGEST_KEPT => State::Begin(kept, LARGE_KEPT, body - LARGE_KEPT),
             None if body > 0 => State::Keep(body),
             None => State::Header,
         }
+    }
+
+    /// What follows for a box of which only the beginning is kept.
+    fn begun(&mut self, kept: usize, left: u64, behind: u64) -> State {
+        if left > 0 {
+            return State::Begin(kept, left, behind);
+        }
+        self.resize(kept);
+        State::Drop(behind)
     }
 
     /// Gathers the fields of a table. Gives how many of `bytes` were used.
@@ -464,12 +481,13 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_reads_is_dropped() {
+    fn large_boxes_are_kept_in_part() {
         let large = vec![7; 3 << 20];
         let movie = boxed(*b"moov", &[boxed(*b"meta", &large), boxed(*b"mvhd", b"mv")].concat());
         let sieved = sieved(&movie, 4096);
-        assert_eq!(sieved.bytes().len(), 8 + 8 + 10);
         let moov = node(&sieved);
+        assert_eq!(moov.require(*b"meta").expect("kept").body, &large[..64 << 10]);
+        assert_eq!(sieved.bytes().len(), 8 + 8 + (64 << 10) + 10);
         let found = moov.require(*b"mvhd").expect("kept").malformed(0, "x").to_string();
         assert!(found.contains(&format!(" at byte {}:", 1000 + movie.len() - 2)), "{found}");
     }
