@@ -74,9 +74,12 @@ fn apply_to(source: &mut Source, row: &JobRow) {
 fn indexed(source: &mut Source, index: &IndexResult) {
     source.index = Part::ready("");
     source.index_result = Some(index.clone());
-    if !index.no_pictures_reason.is_empty() {
-        source.storyboard = Part::not_offered(index.no_pictures_reason.clone());
-        source.poster = source.storyboard.clone();
+    let reasons =
+        [(&index.no_storyboard_reason, &mut source.storyboard), (&index.no_poster_reason, &mut source.poster)];
+    for (reason, part) in reasons {
+        if !reason.is_empty() {
+            *part = Part::not_offered(reason.clone());
+        }
     }
 }
 

@@ -20,8 +20,15 @@ pub struct Part {
 impl Part {
     /// Opens or begins the part of `target`.
     pub fn open(target: &Path) -> Result<Self, Failure> {
+        // What a link leads to is written, and the link stays.
+        let target = &target.canonicalize().unwrap_or_else(|_| target.to_owned());
         if target.is_dir() {
             return Err(Failure::failed(format!("`{}` is a folder; name a file", target.display())));
+        }
+        // It would be replaced by the file.
+        if target.exists() && !target.is_file() {
+            let text = format!("`{}` is no plain file; `-o -` writes to stdout", target.display());
+            return Err(Failure::failed(text));
         }
         let (path, etag_path) = (with_ending(target, ".part"), with_ending(target, ".part.etag"));
         let open = File::options().create(true).truncate(false).read(true).write(true).open(&path);

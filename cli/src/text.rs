@@ -4,9 +4,10 @@
 use std::time::Duration;
 use vidstream_proto::pb;
 
-/// `text` on one line, without control characters.
+/// `text` on one line, without control characters and those that turn the order of what follows (Unicode's UAX #9).
 pub fn clean(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    let turns = |c| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.chars().map(|c| if c.is_control() || turns(c) { ' ' } else { c }).collect()
 }
 
 /// A size, such as `1.2 GiB`.

@@ -26,15 +26,18 @@ impl DataDir {
             bail!("{shown} is in use by another vidstream; stop that one, or choose another --data-dir");
         }
         let format = path.join("format");
-        match std::fs::read_to_string(&format) {
-            Ok(text) if text == FORMAT => {}
-            Ok(text) => bail!("{shown} has the format `{}`, this program knows `{}`", text.trim(), FORMAT.trim()),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let mut file = File::create(&format).with_context(|| format!("write {}", format.display()))?;
-                file.write_all(FORMAT.as_bytes()).and_then(|()| file.sync_all()).context("write the format")?;
-                sync_upwards(path, made).with_context(|| format!("sync {shown}"))?;
-            }
+        let written = match std::fs::read_to_string(&format) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
             Err(error) => return Err(error).with_context(|| format!("read {}", format.display())),
+        };
+        // Its beginning, or nothing of it: the disk was full, or the process was killed, when it was written.
+        if written != FORMAT && FORMAT.starts_with(&written) {
+            let mut file = File::create(&format).with_context(|| format!("write {}", format.display()))?;
+            file.write_all(FORMAT.as_bytes()).and_then(|()| file.sync_all()).context("write the format")?;
+            sync_upwards(path, made).with_context(|| format!("sync {shown}"))?;
+        } else if written != FORMAT {
+            bail!("{shown} has the format `{}`, this program knows `{}`", written.trim(), FORMAT.trim());
         }
         Ok(Self { _lock: lock })
     }
@@ -58,6 +61,20 @@ mod tests {
         assert!(DataDir::open(dir.path()).expect_err("locked").to_string().contains("in use"));
         drop(first);
         DataDir::open(dir.path()).expect("free again");
+    }
+
+    #[test]
+    fn what_a_full_disk_left_is_written_again() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let format = dir.path().join("format");
+        for torn in ["", "vidstream da"] {
+            std::fs::write(&format, torn).expect("written");
+            DataDir::open(dir.path()).expect("mended");
+            assert_eq!(std::fs::read_to_string(&format).expect("text"), FORMAT);
+        }
+        std::fs::write(&format, "vidstream data 9\n").expect("written");
+        let error = DataDir::open(dir.path()).expect_err("of a later program").to_string();
+        assert!(error.contains("has the format `vidstream data 9`"), "{error}");
     }
 
     #[test]

@@ -70,7 +70,10 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
     // Before the ready line: who reads it may stop us at once, and in order too.
     let mut signals = StopSignals::listen()?;
     let life = Lifecycle::new();
-    let mesh = wiring::start(&settings, &life).await?;
+    let mesh = tokio::select! {
+        started = wiring::start(&settings, &life) => started?,
+        () = signals.next() => return Ok(()),
+    };
     announce(&mesh.address)?;
     tokio::select! {
         () = signals.next() => {}

@@ -9,10 +9,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tonic::service::Routes;
-use vidstream_backends::{bus, objects, queue};
+use vidstream_backends::bus::{self, EventBus};
+use vidstream_backends::objects::{self, ObjectStore};
+use vidstream_backends::queue::{self, JobQueue};
 use vidstream_catalog::Catalog;
+use vidstream_catalog::store::Store;
 use vidstream_gateway::http::hosts;
 use vidstream_gateway::{Deps, Gateway};
+use vidstream_mesh::channel::Channel;
 use vidstream_mesh::lifecycle::Lifecycle;
 use vidstream_mesh::reflection::Introspection;
 use vidstream_mesh::serve::{Limits, serve};
@@ -55,43 +59,12 @@ pub async fn start(settings: &Settings, life: &Lifecycle) -> anyhow::Result<Mesh
         Some(address) => Some(bind(address).await?),
         None => None,
     };
-    let objects = objects::open(&settings.objects.parse()?).await.context("open the object store")?;
-    let queue = queue::open(&settings.queue.parse()?).await.context("open the job queue")?;
-    let bus = bus::open(&settings.events.parse()?).await.context("open the event bus")?;
-    let store = vidstream_catalog::store::open(&settings.catalog.parse()?).await.context("open the catalog")?;
-
-    let catalog = Catalog::builder(store, Arc::clone(&queue), Arc::clone(&bus), Arc::clone(&objects))
-        .config(vidstream_catalog::Config {
-            purge_after: settings.purge_after,
-            upload_expiry: settings.upload_expiry,
-            write_deadline: settings.write_deadline,
-            // The workers of an earlier run lived in the same process: they are gone.
-            free_leases_at_start: true,
-            ..Default::default()
-        })
-        .lifecycle(life.clone())
-        .build();
+    let backends = Backends::open(settings).await?;
+    let catalog = backends.catalog(settings, life);
     let to_catalog = in_process::channel(catalog.service());
-    let transcoder = Transcoder::builder(to_catalog.clone(), Arc::clone(&objects), queue, bus)
-        .config(vidstream_transcoder::Config {
-            write_deadline: settings.write_deadline,
-            media: settings.media,
-            ..Default::default()
-        })
-        .lifecycle(life.clone())
-        .build();
+    let transcoder = backends.transcoder(settings, life, to_catalog.clone());
     let to_transcoder = in_process::channel(transcoder.service());
-    let gateway = Gateway::new(Deps {
-        catalog: CatalogServiceClient::new(to_catalog).max_decoding_message_size(LARGEST_MESSAGE),
-        transcoder: TranscoderServiceClient::new(to_transcoder),
-        objects,
-        lifecycle: life.clone(),
-        config: Arc::new(vidstream_gateway::Config {
-            public_url: settings.public_url.clone().unwrap_or_default(),
-            upload_memory: settings.upload_memory,
-            ..Default::default()
-        }),
-    });
+    let gateway = backends.gateway(settings, life, to_catalog, to_transcoder);
 
     let mut listeners = Vec::new();
     let address = format!("http://{}", public.local_addr().context("read the public address")?);
@@ -114,6 +87,66 @@ pub async fn start(settings: &Settings, life: &Lifecycle) -> anyhow::Result<Mesh
         Ok(())
     });
     Ok(Mesh { address, listeners })
+}
+
+/// What services keep things in and hear each other by.
+struct Backends {
+    objects: Arc<dyn ObjectStore>,
+    queue: Arc<dyn JobQueue>,
+    bus: Arc<dyn EventBus>,
+    store: Arc<dyn Store>,
+}
+
+impl Backends {
+    async fn open(settings: &Settings) -> anyhow::Result<Self> {
+        Ok(Self {
+            objects: objects::open(&settings.objects.parse()?).await.context("open the object store")?,
+            queue: queue::open(&settings.queue.parse()?).await.context("open the job queue")?,
+            bus: bus::open(&settings.events.parse()?).await.context("open the event bus")?,
+            store: vidstream_catalog::store::open(&settings.catalog.parse()?).await.context("open the catalog")?,
+        })
+    }
+
+    fn catalog(&self, settings: &Settings, life: &Lifecycle) -> Catalog {
+        let (queue, bus, objects) = (Arc::clone(&self.queue), Arc::clone(&self.bus), Arc::clone(&self.objects));
+        Catalog::builder(Arc::clone(&self.store), queue, bus, objects)
+            .config(vidstream_catalog::Config {
+                purge_after: settings.purge_after,
+                upload_expiry: settings.upload_expiry,
+                write_deadline: settings.write_deadline,
+                // The workers of an earlier run lived in the same process: they are gone.
+                free_leases_at_start: true,
+                ..Default::default()
+            })
+            .lifecycle(life.clone())
+            .build()
+    }
+
+    fn transcoder(&self, settings: &Settings, life: &Lifecycle, catalog: Channel) -> Transcoder {
+        let (queue, bus, objects) = (Arc::clone(&self.queue), Arc::clone(&self.bus), Arc::clone(&self.objects));
+        Transcoder::builder(catalog, objects, queue, bus)
+            .config(vidstream_transcoder::Config {
+                write_deadline: settings.write_deadline,
+                media: settings.media,
+                ..Default::default()
+            })
+            .lifecycle(life.clone())
+            .build()
+    }
+
+    fn gateway(&self, settings: &Settings, life: &Lifecycle, catalog: Channel, transcoder: Channel) -> Gateway {
+        Gateway::new(Deps {
+            catalog: CatalogServiceClient::new(catalog).max_decoding_message_size(LARGEST_MESSAGE),
+            transcoder: TranscoderServiceClient::new(transcoder),
+            objects: Arc::clone(&self.objects),
+            lifecycle: life.clone(),
+            config: Arc::new(vidstream_gateway::Config {
+                public_url: settings.public_url.clone().unwrap_or_default(),
+                upload_memory: settings.upload_memory,
+                ..Default::default()
+            }),
+        })
+    }
 }
 
 const GATEWAY: &str = "vidstream.v1.GatewayService";

@@ -32,7 +32,7 @@ fn main() {
     table::head("Starting", &["what", "ours", "to reach"]);
     let answer = "`vidstream` to its first answer (with curl's own start)";
     table::row(&[answer, &table::time(table::median(&answers)), "100 ms"]);
-    let first = "the same on a new data directory, where ffmpeg is asked what it is";
+    let first = "to its ready line on a new data directory, where ffmpeg is asked what it is";
     table::row(&[first, &table::time(table::median(&firsts)), "–"]);
     table::row(&["idle memory after 2 s", &table::megabytes(table::median(&idle)), "40 MB"]);
     let version = table::median(&versions);

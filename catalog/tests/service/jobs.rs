@@ -212,7 +212,8 @@ async fn a_file_without_pictures_gets_none() {
     let index = pb::IndexResult {
         media: Some(pb::Media::default()),
         segmented: true,
-        no_pictures_reason: "it is sound only".into(),
+        no_storyboard_reason: "it is sound only".into(),
+        no_poster_reason: "it is sound only".into(),
         ..Default::default()
     };
     world.finish(&ingest, pb::finish_job_request::Result::Index(index)).await.unwrap();

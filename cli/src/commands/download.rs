@@ -1,6 +1,6 @@
 //! `download`: the original file, verified; the same command after an interruption continues.
 
-use super::{Context, video_id};
+use super::{Context, restorable, video_id};
 use crate::args::Download;
 use crate::errors::{CallError, Failure};
 use crate::http::{self, chunk};
@@ -43,8 +43,11 @@ pub async fn run(context: &Context, args: Download) -> Result<Exit, Failure> {
 /// The upload of a video that can be downloaded.
 fn offered(video: &pb::Video) -> Result<pb::UploadPart, Failure> {
     if video.state() == pb::VideoState::Removed {
-        return Err(Failure::new(Exit::NotFound, format!("`{}` was removed", clean(&video.title)))
-            .hint(format!("`vidctl restore {}` brings it back until its purge time", video.id)));
+        let removed = Failure::new(Exit::NotFound, format!("`{}` was removed", clean(&video.title)));
+        return Err(match restorable(video) {
+            Some(hint) => removed.hint(hint),
+            None => removed,
+        });
     }
     let upload = video.upload.clone().unwrap_or_default();
     if upload.state() != pb::UploadState::Complete {

@@ -15,8 +15,10 @@ use crate::args::{Arguments, Command};
 use crate::connect::Gateway;
 use crate::errors::Failure;
 use crate::printer::{self, Printer};
+use std::time::SystemTime;
 use vidstream_proto::error::Exit;
 use vidstream_proto::ids::VideoId;
+use vidstream_proto::pb;
 
 /// What every command works with.
 #[derive(Clone, Debug)]
@@ -64,6 +66,13 @@ async fn each<T>(
         }
     }
     Ok(worst)
+}
+
+/// How a removed video is brought back, if it can be.
+fn restorable(video: &pb::Video) -> Option<String> {
+    let purge = SystemTime::try_from(video.purge_time?).ok()?;
+    let can_be = purge > SystemTime::now();
+    can_be.then(|| format!("`vidctl restore {}` brings it back until its purge time", video.id))
 }
 
 /// The id of a video as it was typed.

@@ -1,6 +1,6 @@
 //! `play`: where a video plays, and a player for it.
 
-use super::{Context, video_id};
+use super::{Context, restorable, video_id};
 use crate::connect::{answer, unary};
 use crate::errors::{CallError, Failure};
 use crate::printer;
@@ -45,9 +45,10 @@ async fn untold(context: &Context, id: VideoId, error: CallError) -> Failure {
     let gone = error.is_not_found();
     let told = context.gateway.told(error);
     match context.gateway.video(id).await {
-        Ok(video) if gone && video.state() == pb::VideoState::Removed => {
-            told.hint(format!("it was removed; `vidctl restore {id}` brings it back until its purge time"))
-        }
+        Ok(video) if gone && video.state() == pb::VideoState::Removed => match restorable(&video) {
+            Some(hint) => told.hint(hint),
+            None => told,
+        },
         _ => told,
     }
 }

@@ -35,6 +35,28 @@ async fn a_file_comes_whole() {
     assert_eq!(fake.world().heard.ranges, [None]);
 }
 
+/// A pipe or a device would be replaced by a file of its name; a link stays a link.
+#[tokio::test]
+async fn only_plain_files_are_written() {
+    let (_fake, machine, id) = place(&sea()).await;
+    let pipe = machine.path("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo runs");
+    assert!(made.success());
+    let ran = machine.run(&["download", &id, "-o", "pipe"]).await;
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    assert!(ran.stderr.contains("is no plain file; `-o -` writes to stdout"), "{}", ran.stderr);
+    assert_eq!(left(&machine), ["pipe"]);
+    std::fs::remove_file(pipe).expect("a pipe still");
+
+    std::fs::write(machine.path("old.mp4"), "old").expect("written");
+    std::os::unix::fs::symlink("old.mp4", machine.path("link.mp4")).expect("linked");
+    let ran = machine.run(&["download", &id, "-o", "link.mp4"]).await;
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert_eq!(left(&machine), ["link.mp4", "old.mp4"]);
+    assert!(machine.path("link.mp4").is_symlink());
+    assert_eq!(std::fs::read(machine.path("old.mp4")).expect("there"), sea());
+}
+
 #[tokio::test]
 async fn a_lost_connection_is_taken_up() {
     let (fake, machine, id) = place(&sea()).await;

@@ -7,7 +7,7 @@ pub mod problem;
 use crate::{permissions, web};
 use axum::Router;
 use axum::extract::{MatchedPath, Request};
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{ALLOW, CONTENT_TYPE};
 use axum::http::{HeaderValue, Method, StatusCode, Version};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -39,7 +39,7 @@ async fn unrouted(request: Request) -> Response {
         return refusal(&request, Problem::new(Reason::Unimplemented, text));
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) && request.uri().path() == "/" {
-        return wrong_method(request).await;
+        return not_by(request.method(), "GET, HEAD");
     }
     let (request, _) = request.into_parts();
     if let Some(file) = web::answer(&request).await {
@@ -48,16 +48,24 @@ async fn unrouted(request: Request) -> Response {
     HttpProblem::from(Problem::new(Reason::NotFound, "there is nothing at this address")).into_response()
 }
 
-/// The answer of an address that knows other methods.
+/// The answer of an address that knows other methods; the router adds which.
 pub(crate) async fn wrong_method(request: Request) -> Response {
     let text = format!("{} does not work on this address", request.method());
     answer_with(StatusCode::METHOD_NOT_ALLOWED, &Problem::new(Reason::Unimplemented, text))
 }
 
+/// The answer of an address that only knows the methods `allowed` (RFC 9110 §15.5.6).
+fn not_by(method: &Method, allowed: &'static str) -> Response {
+    let text = format!("{method} does not work on this address");
+    let mut response = answer_with(StatusCode::METHOD_NOT_ALLOWED, &Problem::new(Reason::Unimplemented, text));
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+    response
+}
+
 /// Refuses what comes to an rpc's address and is no call, in words: a browser, a tool that sends JSON, gRPC over HTTP/1.1.
 pub(crate) async fn only_calls(request: Request, next: Next) -> Response {
     if request.method() != Method::POST {
-        return wrong_method(request).await;
+        return not_by(request.method(), "POST");
     }
     let is_web = |kind: &HeaderValue| kind.as_bytes().starts_with(b"application/grpc-web");
     let problem = match grpc_kind(&request) {

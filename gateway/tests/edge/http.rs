@@ -2,7 +2,7 @@
 
 use crate::world::World;
 use axum::body::Body;
-use http::header::CONTENT_TYPE;
+use http::header::{ALLOW, CONTENT_TYPE};
 use http::{Request, Response, StatusCode};
 use tower::ServiceExt;
 use vidstream_gateway::http::hosts::{Hosts, only};
@@ -69,6 +69,20 @@ async fn what_is_no_call_is_told_so_at_an_rpcs_address() {
         let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.expect("a body");
         let json: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
         assert!(json["detail"].as_str().is_some_and(|detail| detail.contains(word)), "{json}");
+    }
+}
+
+/// RFC 9110 §15.5.6: the answer says which methods there are.
+#[tokio::test]
+async fn other_methods_are_told_which_there_are() {
+    let world = World::new().await;
+    let rpc = "/vidstream.v1.GatewayService/ListVideos";
+    for (method, path, allowed) in [("DELETE", "/", "GET"), ("POST", "/healthz", "GET"), ("GET", rpc, "POST")] {
+        let request = Request::builder().method(method).uri(path).body(Body::empty()).expect("a request");
+        let response = world.router().oneshot(request).await.expect("infallible");
+        assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED, "{method} {path}");
+        let allow = response.headers()[ALLOW].to_str().expect("text");
+        assert!(allow.split(',').any(|method| method.trim() == allowed), "{method} {path}: {allow}");
     }
 }
 

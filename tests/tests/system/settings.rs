@@ -2,10 +2,10 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use vidstream_tests::clips;
-use vidstream_tests::server::{Server, binary};
+use vidstream_tests::server::{Server, binary, signal};
 use vidstream_tests::vidctl::{Person, id};
 
 #[test]
@@ -65,6 +65,30 @@ fn an_ffmpeg_that_can_not_be_used_is_refused_in_words() {
         assert!(errors.contains(words), "{errors}");
         assert!(out.stdout.is_empty(), "it said that it is ready");
     }
+}
+
+#[test]
+fn it_can_be_stopped_while_ffmpeg_is_asked() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (silent, asked) = (folder.path().join("silent"), folder.path().join("asked"));
+    std::fs::write(&silent, format!("#!/bin/sh\ntouch {}\nexec sleep 60\n", asked.display())).expect("written");
+    std::fs::set_permissions(&silent, std::fs::Permissions::from_mode(0o755)).expect("allowed");
+    let mut command = Command::new(binary("vidstream"));
+    command
+        .args(["--listen", "127.0.0.1:0", "--data-dir"])
+        .arg(folder.path().join("data"))
+        .arg("--ffmpeg")
+        .arg(&silent);
+    let mut server = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("vidstream starts");
+    let began = Instant::now();
+    while !asked.exists() {
+        assert!(began.elapsed() < Duration::from_secs(20), "it asks");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let began = Instant::now();
+    signal(server.id(), "TERM");
+    assert!(server.wait().expect("it ends").success());
+    assert!(began.elapsed() < Duration::from_secs(5));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! the same file.
 
 use super::program::{Answer, Limits, Program, ProgramError};
+use rustix::fs::{Access, access};
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -20,7 +21,8 @@ impl Program {
             return Ok(Self::answered(path, limits, answer));
         }
         let answer = Self::ask(path).await?;
-        if let Some(identity) = identity
+        // Whether there is a leash is seen again until there is one.
+        if let Some(identity) = identity.filter(|_| answer.leashed)
             && let Err(error) = std::fs::write(note, written(&identity, &answer))
         {
             tracing::warn!(note = %note.display(), %error, "the check of ffmpeg can't be noted");
@@ -35,7 +37,9 @@ fn located(path: &Path) -> Option<PathBuf> {
         path.to_owned()
     } else {
         let paths = std::env::var_os("PATH")?;
-        std::env::split_paths(&paths).map(|folder| folder.join(path)).find(|path| path.is_file())?
+        std::env::split_paths(&paths)
+            .map(|folder| folder.join(path))
+            .find(|path| path.is_file() && access(path, Access::EXEC_OK).is_ok())?
     };
     found.canonicalize().ok()
 }
@@ -48,19 +52,13 @@ fn identity(found: &Path) -> Option<String> {
 }
 
 fn written(identity: &str, answer: &Answer) -> String {
-    let how = if answer.leashed { "leashed" } else { "bare" };
-    format!("{FORMAT}\n{identity}\n{how}\n{}\n", answer.version)
+    format!("{FORMAT}\n{identity}\n{}\n", answer.version)
 }
 
 fn read(text: &str, same: &str) -> Option<Answer> {
     let lines: Vec<&str> = text.lines().collect();
-    let [format, identity, how, version] = lines[..] else { return None };
-    let leashed = match how {
-        "leashed" => true,
-        "bare" => false,
-        _ => return None,
-    };
-    (format == FORMAT && identity == same).then(|| Answer { leashed, version: version.to_owned() })
+    let [format, identity, version] = lines[..] else { return None };
+    (format == FORMAT && identity == same).then(|| Answer { leashed: true, version: version.to_owned() })
 }
 
 #[cfg(test)]

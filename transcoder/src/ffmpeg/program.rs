@@ -58,12 +58,18 @@ pub enum ProgramError {
         source: std::io::Error,
     },
     /// It runs, but does not say what an ffmpeg says.
-    #[error("{path} does not answer as ffmpeg does: {answer}")]
+    #[error("{path} does not answer as ffmpeg does; it says: {answer}")]
     NotFfmpeg {
         /// What was tried.
         path: String,
         /// The first of what it said.
         answer: String,
+    },
+    /// It does not say anything.
+    #[error("{path} has not said within {} s what it is", PATIENCE.as_secs())]
+    Silent {
+        /// What was tried.
+        path: String,
     },
     /// It lacks what we need.
     #[error("{path} is ffmpeg {version}; {}.{} or newer is needed", OLDEST.0, OLDEST.1)]
@@ -85,6 +91,8 @@ impl Program {
     pub(super) async fn ask(path: &Path) -> Result<Answer, ProgramError> {
         let (leashed, version) = match version(&command(path, true), path).await {
             Ok(version) => (true, version),
+            // It would be as silent again.
+            Err(error @ ProgramError::Silent { .. }) => return Err(error),
             Err(_) => (false, version(&command(path, false), path).await?),
         };
         if parsed(&version).is_some_and(|found| found < OLDEST) {
@@ -135,17 +143,18 @@ async fn version(command: &[OsString], path: &Path) -> Result<String, ProgramErr
     let mut asked = Command::new(program);
     asked.args(args).arg("-version").stdin(Stdio::null()).kill_on_drop(true);
     let shown = || path.display().to_string();
-    let answered = tokio::time::timeout(PATIENCE, asked.output()).await.map_err(|_| ProgramError::NotFfmpeg {
-        path: shown(),
-        answer: format!("nothing within {} s", PATIENCE.as_secs()),
-    })?;
+    let answered = tokio::time::timeout(PATIENCE, asked.output()).await;
+    let answered = answered.map_err(|_| ProgramError::Silent { path: shown() })?;
     let Output { status, stdout, .. } =
         answered.map_err(|source| ProgramError::NotStarted { path: shown(), source })?;
     let said = String::from_utf8_lossy(&stdout);
     let version = said.strip_prefix("ffmpeg version ").and_then(|rest| rest.split_whitespace().next());
     match version.filter(|_| status.success()) {
         Some(version) => Ok(version.to_owned()),
-        None => Err(ProgramError::NotFfmpeg { path: shown(), answer: said.chars().take(100).collect() }),
+        None => {
+            let answer = if said.is_empty() { "nothing".into() } else { said.chars().take(100).collect() };
+            Err(ProgramError::NotFfmpeg { path: shown(), answer })
+        }
     }
 }
 

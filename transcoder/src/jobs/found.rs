@@ -7,7 +7,7 @@ use vidstream_media::picture::display_size;
 use vidstream_media::playable::{Offer, Playability, Support, Warning, Way, is_packaged, support};
 use vidstream_media::presentation::Presentation;
 use vidstream_media::stored;
-use vidstream_media::storyboard::Storyboard;
+use vidstream_media::storyboard::{Storyboard, poster_candidates};
 use vidstream_media::track::{Rotation, Track, TrackKind};
 use vidstream_proto::pb;
 use vidstream_proto::time::proto_duration;
@@ -23,7 +23,8 @@ pub(super) fn result(presentation: &Presentation) -> pb::IndexResult {
         segmented: playability.offer == Offer::Packaged,
         generation: String::new(),
         format: stored::VERSION.into(),
-        no_pictures_reason: Storyboard::plan(index).err().map(|why| why.to_string()).unwrap_or_default(),
+        no_storyboard_reason: Storyboard::plan(index).err().map(|why| why.to_string()).unwrap_or_default(),
+        no_poster_reason: poster_candidates(index).err().map(|why| why.to_string()).unwrap_or_default(),
     }
 }
 

@@ -24,7 +24,7 @@ async fn a_file_is_described() {
     assert!(result.segmented && result.warnings.is_empty(), "{:?}", result.warnings);
     let players: Vec<_> = media.plays_in.iter().map(|p| Player::try_from(*p).expect("known")).collect();
     assert_eq!(players, [Player::Mse, Player::Progressive, Player::Avplayer]);
-    assert_eq!((result.generation.len(), result.no_pictures_reason.as_str()), (16, ""));
+    assert_eq!((result.generation.len(), result.no_storyboard_reason.as_str()), (16, ""));
     let stored = mesh.read(&result.object).await;
     let index = vidstream_media::index::MediaIndex::decode(&stored).expect("an index");
     assert_eq!(index.encode(), index_bytes(&mesh.content).expect("indexed here").encode());
@@ -35,7 +35,7 @@ async fn sound_has_no_pictures() {
     let mesh = Mesh::with(make("-f lavfi -i sine=d=3 -c:a aac", "mp4")).await;
     mesh.start();
     let result = mesh.index().await;
-    assert_eq!((result.segmented, result.no_pictures_reason.as_str()), (true, "there is no video"));
+    assert_eq!((result.segmented, result.no_storyboard_reason.as_str()), (true, "there is no video"));
 }
 
 /// Only what the index needs is sent, as it is asked for.
