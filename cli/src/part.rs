@@ -17,11 +17,22 @@ pub struct Part {
     file: File,
 }
 
+/// Where a chain of links leads, though nothing may be there yet.
+fn followed(target: &Path) -> PathBuf {
+    let mut path = target.to_owned();
+    // As many as the system follows (path_resolution(7)).
+    for _ in 0..40 {
+        let Ok(next) = fs::read_link(&path) else { break };
+        path = path.parent().map_or_else(|| next.clone(), |folder| folder.join(&next));
+    }
+    path
+}
+
 impl Part {
     /// Opens or begins the part of `target`.
     pub fn open(target: &Path) -> Result<Self, Failure> {
         // What a link leads to is written, and the link stays.
-        let target = &target.canonicalize().unwrap_or_else(|_| target.to_owned());
+        let target = &followed(target);
         if target.is_dir() {
             return Err(Failure::failed(format!("`{}` is a folder; name a file", target.display())));
         }

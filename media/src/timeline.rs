@@ -138,7 +138,8 @@ impl Timeline {
     /// which no picture of its GOP is shown before. Where pictures are hidden it is one of those.
     fn still_before(&self, track: &Track, first: Sample) -> Option<Still> {
         let wait = self.shown(self.kept.start, first);
-        if !matches!(track.kind, TrackKind::Video(_)) || self.hides_pictures || wait <= 0 || !first.sync {
+        let none = self.kept.is_empty() || self.hides_pictures || wait <= 0 || !first.sync;
+        if none || !matches!(track.kind, TrackKind::Video(_)) {
             return None;
         }
         let later = track.samples.range(self.kept.start + 1..self.kept.end).take_while(|s| !s.sync);

@@ -70,9 +70,17 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
     // Before the ready line: who reads it may stop us at once, and in order too.
     let mut signals = StopSignals::listen()?;
     let life = Lifecycle::new();
-    let mesh = tokio::select! {
-        started = wiring::start(&settings, &life) => started?,
-        () = signals.next() => return Ok(()),
+    let started = tokio::select! {
+        started = wiring::start(&settings, &life) => started.map(Some),
+        () = signals.next() => Ok(None),
+    };
+    let mesh = match started {
+        Ok(Some(mesh)) => mesh,
+        // Some of it may run already.
+        ended => {
+            life.stop(GRACE).await;
+            return ended.map(drop);
+        }
     };
     announce(&mesh.address)?;
     tokio::select! {

@@ -50,7 +50,7 @@ impl Mesh {
 /// In words. One that holds a [`ProgramError`](vidstream_transcoder::ProgramError) is about the setting `ffmpeg`.
 pub async fn start(settings: &Settings, life: &Lifecycle) -> anyhow::Result<Mesh> {
     // While it answers, if it must be asked at all, everything else is opened.
-    let (ffmpeg, note) = (PathBuf::from(&settings.ffmpeg), settings.data_dir.join("ffmpeg"));
+    let (ffmpeg, note) = (PathBuf::from(&settings.ffmpeg), settings.data_dir.join("ffmpeg.checked"));
     let program =
         tokio::spawn(async move { Program::recall(&ffmpeg, vidstream_transcoder::Limits::default(), &note).await });
     // Addresses first: they are what most often can't be had.

@@ -55,6 +55,10 @@ async fn only_plain_files_are_written() {
     assert_eq!(left(&machine), ["link.mp4", "old.mp4"]);
     assert!(machine.path("link.mp4").is_symlink());
     assert_eq!(std::fs::read(machine.path("old.mp4")).expect("there"), sea());
+    std::fs::remove_file(machine.path("old.mp4")).expect("there");
+    let ran = machine.run(&["download", &id, "-o", "link.mp4"]).await;
+    assert_eq!((ran.code, left(&machine)), (0, vec!["link.mp4".to_owned(), "old.mp4".to_owned()]), "{}", ran.stderr);
+    assert!(machine.path("link.mp4").is_symlink(), "also one that leads to nothing yet");
 }
 
 #[tokio::test]

@@ -71,6 +71,8 @@ struct State {
     silent: bool,
     /// When watchers last heard that the feed is current.
     confirmed: Option<Instant>,
+    /// Those who wait for the feed to come to their place.
+    seekers: Vec<Waker>,
     ended: Option<Status>,
 }
 
@@ -111,7 +113,9 @@ impl Chair {
         if let Some((_, number)) = place.filter(|_| state.ended.is_none()) {
             return Poll::Ready(*number);
         }
-        state.topic(self.video).wait(self.seat, context.waker());
+        if !state.seekers.iter().any(|seeker| seeker.will_wake(context.waker())) {
+            state.seekers.push(context.waker().clone());
+        }
         Poll::Pending
     }
 }
@@ -132,11 +136,15 @@ impl Log {
         let mut state = self.lock();
         let position: Arc<str> = position.into();
         let silent = std::mem::replace(&mut state.silent, about == About::Current);
-        if about != About::Current || silent || state.must_confirm() {
+        let is_told = about != About::Current || silent || state.must_confirm();
+        if is_told {
             state.push(Event { about, position: Arc::clone(&position), told });
         }
         state.stand_at(position);
-        let woken = state.rouse(about);
+        let mut woken = std::mem::take(&mut state.seekers);
+        if is_told {
+            woken.extend(state.rouse(about));
+        }
         drop(state);
         woken.into_iter().for_each(Waker::wake);
     }
@@ -145,7 +153,8 @@ impl Log {
     pub(super) fn end(&self, status: Status) {
         let mut state = self.lock();
         state.ended.get_or_insert(status);
-        let woken = state.rouse(About::Last);
+        let mut woken = std::mem::take(&mut state.seekers);
+        woken.extend(state.rouse(About::Last));
         drop(state);
         woken.into_iter().for_each(Waker::wake);
     }
@@ -174,7 +183,8 @@ impl State {
             }
         } else {
             self.confirmed = Some(Instant::now());
-            self.videos.values_mut().for_each(|topic| topic.push(self.head, event.clone()));
+            let repeats = |before: &Event| before.about == About::Current && event.about == About::Current;
+            self.videos.values_mut().for_each(|topic| topic.push_over(self.head, event.clone(), repeats));
         }
         self.all.push(self.head, event);
     }

@@ -85,6 +85,14 @@ impl<E> Topic<E> {
     }
 }
 
+impl<E> Topic<E> {
+    /// The same, and forgets the latest event if it is one that this `repeats`: it says no more.
+    pub(super) fn push_over(&mut self, number: u64, event: E, repeats: impl Fn(&E) -> bool) {
+        self.events.pop_back_if(|(_, latest)| repeats(latest));
+        self.push(number, event);
+    }
+}
+
 impl<E: Clone> Topic<E> {
     /// What follows for one who has seen all up to `number`.
     pub(super) fn next(&self, number: u64) -> Option<Next<E>> {

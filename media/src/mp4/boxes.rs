@@ -116,7 +116,8 @@ impl<'a> Node<'a> {
         let table = self.sieved.and_then(|(sieved, _)| sieved.table(self.offset));
         let table = table.ok_or_else(|| self.malformed(fields, "the box is too short"))?;
         if count > table.room {
-            return Err(self.malformed(fields, format!("claims {count} entries and has room for {}", table.room)));
+            let problem = format!("claims {count} entries and has room for {}", table.room);
+            return Err(self.malformed_row(fields, 0, problem));
         }
         Ok(&table.column)
     }

@@ -424,6 +424,7 @@ mod tests {
             assert_eq!(stts.table(8, 1).expect("there").rows::<2>(1).collect::<Vec<_>>(), [[3, 512]]);
             let error = stts.table(8, 3).expect_err("two fit").to_string();
             assert!(error.ends_with("claims 3 entries and has room for 2"), "{error}");
+            assert!(error.contains(&format!(" at byte {}:", place(b"stts") + 8)), "{error}");
             for (kind, found) in [(b"stsz", &stsz), (b"stts", &stts), (b"udta", &moov.require(*b"udta").expect("kept"))]
             {
                 let error = found.malformed(0, "x").to_string();

@@ -252,7 +252,7 @@ impl<'a> Chunks<'a> {
         let mut rows = chunk_rows(&node)?;
         let (offsets_node, offsets) = Offsets::read(stbl)?;
         if rows.clone().next().is_some_and(|[first, ..]| first != 1) {
-            return Err(node.malformed(8, "does not begin with the first chunk"));
+            return Err(node.malformed_row(8, 0, "does not begin with the first chunk"));
         }
         if let Some(at) = rows.clone().zip(rows.clone().skip(1)).position(|(one, next)| one[0] >= next[0]) {
             return Err(node.malformed_row(8, at * 12, "the numbers of chunks do not ascend"));

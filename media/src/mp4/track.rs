@@ -5,6 +5,7 @@ use super::edits::{self, Scales};
 use super::entry::{self, Entry, EntryError, Picture, RawEntry};
 use super::error::IndexError;
 use super::fragments::Stream;
+use super::gathering::Samples;
 use super::tables::{self, Descriptions};
 use super::{language, names};
 use crate::codec::Codec;
@@ -190,17 +191,8 @@ pub(super) fn read(
         },
     };
     let samples = samples.finish();
-    if samples.table.is_empty() {
-        return Err(ignored(IgnoredCause::Empty, "it has no samples"));
-    }
-    if samples.table.sync_samples().next().is_none() {
-        return Err(ignored(IgnoredCause::Damaged, "it marks no sample as one where decoding can begin"));
-    }
-    if heading.kind == Kind::Video
-        && samples.reordered
-        && samples.table.sync_samples().nth(samples.table.len() - 1).is_some()
-    {
-        return Err(ignored(IgnoredCause::Damaged, "it shows pictures out of order and calls all of them keyframes"));
+    if let Some((cause, reason)) = useless(&samples, heading.kind) {
+        return Err(ignored(cause, reason));
     }
     let edit = match edit.parts {
         Parts::One => Edit { end: edit.end.filter(|&end| end < samples.end), ..edit },
@@ -221,6 +213,19 @@ pub(super) fn read(
         open_gop: samples.open_gop,
     };
     Ok(ReadTrack { track: read, bytes_end: samples.bytes_end, late })
+}
+
+/// Why samples can't be played.
+fn useless(samples: &Samples, kind: Kind) -> Option<(IgnoredCause, &'static str)> {
+    if samples.table.is_empty() {
+        return Some((IgnoredCause::Empty, "it has no samples"));
+    }
+    if samples.table.sync_samples().next().is_none() {
+        return Some((IgnoredCause::Damaged, "it marks no sample as one where decoding can begin"));
+    }
+    let all_sync = || samples.table.sync_samples().nth(samples.table.len() - 1).is_some();
+    let contradicts = kind == Kind::Video && samples.reordered && all_sync();
+    contradicts.then_some((IgnoredCause::Damaged, "it shows pictures out of order and calls all of them keyframes"))
 }
 
 /// Bytes of a frame, one value of each channel, of uncompressed sound.

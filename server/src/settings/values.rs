@@ -8,6 +8,7 @@ use std::time::Duration;
 use vidstream_gateway::http::hosts::Hosts;
 use vidstream_mesh::telemetry::LogFormat;
 
+/// Any text but none.
 pub(super) fn not_empty(value: &str) -> Result<String, String> {
     if value.is_empty() { Err("must not be empty".into()) } else { Ok(value.to_owned()) }
 }
@@ -31,11 +32,13 @@ pub(super) fn program(name: &str) -> Result<String, String> {
     Err(format!("there is no program `{name}`; install ffmpeg 5.1 or newer, or say where it is"))
 }
 
+/// An address with its port; `localhost` is that of IPv4.
 pub(super) fn address(value: &str) -> Result<SocketAddr, String> {
     let value = value.strip_prefix("localhost:").map_or_else(|| value.to_owned(), |port| format!("127.0.0.1:{port}"));
     value.parse().map_err(|_| format!("`{value}` is not an address such as 127.0.0.1:8080 or [::1]:8080"))
 }
 
+/// One that only this machine reaches.
 pub(super) fn loopback(address: SocketAddr) -> Result<SocketAddr, String> {
     if address.ip().is_loopback() {
         return Ok(address);
@@ -56,6 +59,7 @@ pub(super) fn url(value: &str, scheme: &str, with_path: bool) -> Result<String, 
     Ok(value.to_owned())
 }
 
+/// Scheme and host of a web address, without a slash at its end.
 pub(super) fn public_url(value: &str) -> Result<String, String> {
     let wrong = || format!("`{value}` is not an address such as https://videos.example.org");
     let uri: http::Uri = value.parse().map_err(|_| wrong())?;
@@ -66,6 +70,7 @@ pub(super) fn public_url(value: &str) -> Result<String, String> {
     Ok(value.trim_end_matches('/').to_owned())
 }
 
+/// The host of a web address.
 pub(super) fn host(url: &str) -> Option<String> {
     url.parse::<http::Uri>().ok()?.host().map(ToOwned::to_owned)
 }
@@ -79,6 +84,7 @@ pub(super) fn allowed_hosts(value: &str) -> Result<Hosts, String> {
     })
 }
 
+/// How many of something there may be.
 pub(super) fn count(value: &str) -> Result<usize, String> {
     let wrong = || format!("`{value}` is not a number from 1 to 1000000");
     value.parse().ok().filter(|number| (1..=1_000_000).contains(number)).ok_or_else(wrong)
@@ -131,6 +137,7 @@ pub(super) fn duration(value: &str) -> Result<Duration, String> {
         .ok_or_else(|| format!("`{value}` is longer than 90 days"))
 }
 
+/// `text` or `json`.
 pub(super) fn log_format(value: &str) -> Result<LogFormat, String> {
     match value {
         "text" => Ok(LogFormat::Text),

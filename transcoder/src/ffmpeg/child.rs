@@ -81,6 +81,7 @@ pub enum ChildError {
     Lost(#[source] io::Error),
 }
 
+/// What was said, as the end of a sentence.
 pub(super) fn explained(said: &str) -> String {
     if said.is_empty() { String::new() } else { format!(": {said}") }
 }

@@ -2,7 +2,7 @@
 //! hundred libraries), several times what all else at a start does. So its answer is kept, and holds while the program is
 //! the same file.
 
-use super::program::{Answer, Limits, Program, ProgramError};
+use super::program::{Answer, LEASH, Limits, Program, ProgramError};
 use rustix::fs::{Access, access};
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
@@ -15,20 +15,29 @@ impl Program {
     /// The ffmpeg at `path`, a name without a slash being looked up in `PATH`: taken from `note` if it is the file that was
     /// checked when that was written, else checked, and noted. A note that can't be read or written is none.
     pub async fn recall(path: &Path, limits: Limits, note: &Path) -> Result<Self, ProgramError> {
-        let identity = located(path).and_then(|found| identity(&found));
+        // With the leash it was checked on: without that one it is asked again.
+        let identity = [path, Path::new(LEASH)].map(|path| located(path).and_then(|found| identity(&found)));
+        let identity =
+            if let [Some(ffmpeg), Some(leash)] = identity { Some(format!("{ffmpeg}; {leash}")) } else { None };
         let noted = std::fs::read_to_string(note).ok();
         if let Some(answer) = identity.as_deref().zip(noted.as_deref()).and_then(|(same, text)| read(text, same)) {
             return Ok(Self::answered(path, limits, answer));
         }
         let answer = Self::ask(path).await?;
-        // Whether there is a leash is seen again until there is one.
         if let Some(identity) = identity.filter(|_| answer.leashed)
-            && let Err(error) = std::fs::write(note, written(&identity, &answer))
+            && let Err(error) = write(note, &written(&identity, &answer))
         {
             tracing::warn!(note = %note.display(), %error, "the check of ffmpeg can't be noted");
         }
         Ok(Self::answered(path, limits, answer))
     }
+}
+
+/// Beside it first: whatever has the note's name, a link to something else say, is replaced and not written.
+fn write(note: &Path, text: &str) -> std::io::Result<()> {
+    let fresh = note.with_extension("new");
+    std::fs::write(&fresh, text)?;
+    std::fs::rename(fresh, note)
 }
 
 /// The file that is run when `path` is.
@@ -79,7 +88,7 @@ mod tests {
     #[tokio::test]
     async fn it_is_asked_once_and_again_when_it_is_another() {
         let folder = tempfile::tempdir().expect("a folder");
-        let note = folder.path().join("note");
+        let note = folder.path().join("note.txt");
         let path = program(folder.path(), "6.1");
         let asked = || std::fs::read_to_string(folder.path().join("asked")).expect("asked").lines().count();
         let recall = async || Program::recall(&path, Limits::default(), &note).await;

@@ -9,6 +9,8 @@ use tokio_util::task::TaskTracker;
 
 /// `-fps_mode` came with it.
 const OLDEST: (u32, u32) = (5, 1);
+/// What lets an ffmpeg end with the thread that started it (util-linux).
+pub(super) const LEASH: &str = "setpriv";
 /// Longer than any ffmpeg takes to say its version.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -133,7 +135,7 @@ impl Program {
 /// How the ffmpeg at `path` is started. On a leash it ends with the thread that started it, however that one ends; without,
 /// it ends when it notices that its pipes are closed.
 fn command(path: &Path, leashed: bool) -> Vec<OsString> {
-    let leash = ["setpriv", "--pdeathsig", "KILL", "--"].map(OsString::from);
+    let leash = [LEASH, "--pdeathsig", "KILL", "--"].map(OsString::from);
     let leash = if leashed { leash.as_slice() } else { &[] };
     [leash, &[path.as_os_str().to_owned()]].concat()
 }
@@ -149,13 +151,11 @@ async fn version(command: &[OsString], path: &Path) -> Result<String, ProgramErr
         answered.map_err(|source| ProgramError::NotStarted { path: shown(), source })?;
     let said = String::from_utf8_lossy(&stdout);
     let version = said.strip_prefix("ffmpeg version ").and_then(|rest| rest.split_whitespace().next());
-    match version.filter(|_| status.success()) {
-        Some(version) => Ok(version.to_owned()),
-        None => {
-            let answer = if said.is_empty() { "nothing".into() } else { said.chars().take(100).collect() };
-            Err(ProgramError::NotFfmpeg { path: shown(), answer })
-        }
+    if let Some(version) = version.filter(|_| status.success()) {
+        return Ok(version.to_owned());
     }
+    let answer = if said.is_empty() { "nothing".into() } else { said.chars().take(100).collect() };
+    Err(ProgramError::NotFfmpeg { path: shown(), answer })
 }
 
 /// Major and minor number; none for builds that are named by a commit, which are taken for new.
