@@ -125,10 +125,18 @@ async fn what_is_not_there_is_said_in_words() {
     let ran = machine.run(&["download", &id, "-o", "out.mp4"]).await;
     assert_eq!(ran.code, 3);
     assert!(ran.stderr.contains("error: there is no such video"), "{}", ran.stderr);
-    fake.change(&id, |video| video.set_state(pb::VideoState::Removed));
-    let ran = machine.run(&["download", &id, "-o", "out.mp4"]).await;
-    assert_eq!(ran.code, 3);
-    assert!(ran.stderr.contains(&format!("vidctl restore {id}")), "{}", ran.stderr);
+    for (hours, can_be) in [(1, true), (-1, false)] {
+        fake.change(&id, |video| {
+            video.set_state(pb::VideoState::Removed);
+            let mut purge = prost_types::Timestamp::from(std::time::SystemTime::now());
+            purge.seconds += 3600 * hours;
+            video.purge_time = Some(purge);
+        });
+        let ran = machine.run(&["download", &id, "-o", "out.mp4"]).await;
+        assert_eq!(ran.code, 3);
+        assert!(ran.stderr.contains("was removed"), "{}", ran.stderr);
+        assert_eq!(ran.stderr.contains(&format!("vidctl restore {id}")), can_be, "{}", ran.stderr);
+    }
     fake.change(&id, |video| {
         video.set_state(pb::VideoState::Uploading);
         video.upload.as_mut().expect("there").set_state(pb::UploadState::Open);
