@@ -5,14 +5,9 @@
 use crate::cmaf::segment::Entry;
 use crate::codec::Codec;
 use crate::codec::aac::AacConfig;
+use crate::fill::{Span, is_worth_it};
 use crate::timeline::{Timeline, Written};
 use crate::track::{Sample, Track, TrackKind};
-use std::time::Duration;
-
-/// So little missing at the start players pass over.
-const UNHEARD: Duration = Duration::from_millis(100);
-/// Silence that is computed at most; whoever waits for longer waits anyway.
-const LONGEST: Duration = Duration::from_hours(1);
 
 /// What an AAC encoder writes for silence (ISO/IEC 14496-3 §4.5.2.1, `raw_data_block`), by the channel configuration.
 const AAC: [&[u8]; 7] = [
@@ -32,11 +27,8 @@ const OPUS_SAMPLES: u32 = 960;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Silence {
     frame: &'static [u8],
-    /// How many there are, at least one.
-    pub frames: usize,
-    /// Ticks that each lasts, and the first, which also has what is left over.
-    ticks: u32,
-    first_ticks: u32,
+    /// When they are heard.
+    pub span: Span,
 }
 
 impl Silence {
@@ -44,22 +36,18 @@ impl Silence {
     pub fn before(track: &Track, timeline: &Timeline) -> Option<Self> {
         let TrackKind::Audio(_) = track.kind else { return None };
         let late = timeline.lateness();
-        if !(UNHEARD..=LONGEST).contains(&track.timescale.duration(late)) || track.samples.min_cts() != 0 {
+        if !is_worth_it(track.timescale.duration(late)) || track.samples.min_cts() != 0 {
             return None;
         }
         let ticks = track.samples.get(timeline.kept().start)?.duration;
         let frame = frame(&track.codec, ticks)?;
         let frames = late.checked_div(ticks.into()).filter(|frames| *frames > 0)?;
-        let first_ticks = u32::try_from(late - (frames - 1) * i64::from(ticks)).ok()?;
-        Some(Self { frame, frames: usize::try_from(frames).ok()?, ticks, first_ticks })
+        Some(Self { frame, span: Span::new(late, frames, ticks.into())? })
     }
 
     /// The frame `number`, counted from 0, as a fragment describes it.
     pub fn entry(&self, number: usize) -> Entry {
-        let (time, duration) = match i64::try_from(number).unwrap_or(i64::MAX) {
-            0 => (0, self.first_ticks),
-            later => (i64::from(self.first_ticks) + (later - 1).saturating_mul(self.ticks.into()), self.ticks),
-        };
+        let (time, duration) = self.span.place(number);
         let size = u32::try_from(self.frame.len()).expect("a few bytes");
         let sample = Sample { offset: 0, size, dts: time, cts: 0, duration, sync: true };
         Entry { sample, written: Written { time, duration, composition: 0 }, silence: Some(self.frame) }
@@ -91,7 +79,7 @@ mod tests {
         let mut track = sound(100);
         track.edit.delay = 1024 * 140 + 300;
         let silence = Silence::before(&track, &Timeline::of(&track)).unwrap();
-        assert_eq!(silence.frames, 140);
+        assert_eq!(silence.span.count, 140);
         let ends: Vec<_> = (0..140).map(|i| silence.entry(i).written).map(|w| w.time + i64::from(w.duration)).collect();
         assert_eq!((ends[0], ends[1], ends[139]), (1324, 2348, 1024 * 140 + 300));
     }
@@ -105,8 +93,8 @@ mod tests {
             Silence::before(&track, &Timeline::of(&track))
         };
         assert_eq!(of(0, None), None);
-        assert_eq!(of(4799, None), None, "a tenth of a second");
-        assert!(of(4800, None).is_some());
+        assert_eq!(of(4800, None), None, "a tenth of a second");
+        assert!(of(4801, None).is_some());
         assert_eq!(of(48_000 * 3601, None), None);
         assert_eq!(of(48_000, Some(Codec::Flac { dfla: Vec::new() })), None);
         assert_eq!(of(48_000, Some(Codec::Aac { asc: vec![0x11, 0x80, 0, 0] })), None, "channels by an element");

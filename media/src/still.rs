@@ -4,16 +4,11 @@
 //! first keyframe, whose bytes are in the file, is shown from zero on, as often as it takes to have no long segment.
 
 use crate::cmaf::segment::Entry;
+use crate::fill::{Span, is_worth_it};
 use crate::plan::TARGET;
 use crate::time::Timescale;
 use crate::timeline::Written;
 use crate::track::Sample;
-use std::time::Duration;
-
-/// So little missing at the start players pass over.
-const UNSEEN: Duration = Duration::from_millis(100);
-/// The longest wait that is filled; whoever waits for longer waits anyway.
-const LONGEST: Duration = Duration::from_hours(1);
 
 /// The first keyframe of a track, shown from zero to the time that it has in the file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -21,11 +16,8 @@ pub(crate) struct Still {
     keyframe: Sample,
     /// Composition offset of all its copies, which is its own.
     composition: u32,
-    /// How many there are, at least one.
-    pub pictures: usize,
-    /// Ticks that each lasts, and the first, which also has what is left over.
-    ticks: u32,
-    first_ticks: u32,
+    /// When they are shown.
+    pub span: Span,
 }
 
 impl Still {
@@ -33,26 +25,17 @@ impl Still {
     /// is too little or too much, or more than the fields of a fragment can say.
     pub fn before(keyframe: Sample, composition: u32, wait: i64, timescale: Timescale) -> Option<Self> {
         let time = timescale.duration(wait);
-        if keyframe.size == 0 || time <= UNSEEN || time > LONGEST {
+        if keyframe.size == 0 || !is_worth_it(time) {
             return None;
         }
         // As long as segments aim to be, because each is a segment of its own then: the shorter, the more bytes are sent.
-        let pictures = time.as_millis().div_ceil(TARGET.as_millis());
-        let ticks = wait / i64::try_from(pictures).ok()?;
-        let first_ticks = wait - (i64::try_from(pictures).ok()? - 1) * ticks;
-        Some(Self {
-            keyframe,
-            composition,
-            pictures: usize::try_from(pictures).ok()?,
-            ticks: u32::try_from(ticks).ok()?,
-            first_ticks: u32::try_from(first_ticks).ok()?,
-        })
+        let pictures = i64::try_from(time.as_millis().div_ceil(TARGET.as_millis())).ok()?;
+        Some(Self { keyframe, composition, span: Span::new(wait, pictures, wait / pictures)? })
     }
 
     /// Ticks that it is shown for.
     pub fn duration(self) -> i64 {
-        let later = i64::try_from(self.pictures - 1).unwrap_or(i64::MAX);
-        i64::from(self.first_ticks).saturating_add(later.saturating_mul(self.ticks.into()))
+        self.span.duration()
     }
 
     /// Media time at which an edit starts that shows the first copy at zero.
@@ -62,10 +45,7 @@ impl Still {
 
     /// The copy `number`, counted from 0, as a fragment describes it.
     pub fn entry(self, number: usize) -> Entry {
-        let (time, duration) = match i64::try_from(number).unwrap_or(i64::MAX) {
-            0 => (0, self.first_ticks),
-            later => (i64::from(self.first_ticks) + (later - 1).saturating_mul(self.ticks.into()), self.ticks),
-        };
+        let (time, duration) = self.span.place(number);
         Entry {
             sample: self.keyframe,
             written: Written { time, duration, composition: self.composition },
@@ -97,7 +77,7 @@ mod tests {
         let second = i64::from(VIDEO_TICKS);
         for (wait, pictures) in [(61, 1), (3 * second, 1), (4 * second, 1), (4 * second + 1, 2), (30 * second, 8)] {
             let still = of(&late(wait)).unwrap();
-            assert_eq!((still.pictures, still.duration()), (pictures, wait));
+            assert_eq!((still.span.count, still.duration()), (pictures, wait));
             assert!((0..pictures).all(|i| i64::from(still.entry(i).written.duration) <= 4 * second), "{wait}");
         }
     }
@@ -137,7 +117,7 @@ mod tests {
             let sample = Sample { size: 1, ..Sample::default() };
             let timescale = Timescale::new(timescale).unwrap();
             if let Some(still) = Still::before(sample, 7, wait, timescale) {
-                let mut written = (0..still.pictures).map(|i| still.entry(i).written);
+                let mut written = (0..still.span.count).map(|i| still.entry(i).written);
                 let end = written.try_fold(0, |end, w| (end == w.time).then_some(w.time + i64::from(w.duration)));
                 prop_assert_eq!(end, Some(wait));
                 let first = still.entry(0).written.duration;
