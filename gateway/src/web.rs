@@ -1,5 +1,6 @@
 //! The web app: files built into the binary.
 
+use crate::http::only_by;
 use crate::http::problem::HttpProblem;
 use crate::playback::conditions::EntityTag;
 use crate::playback::joined;
@@ -23,16 +24,16 @@ const NOT_BUILT: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\
 
 /// The file of the web app at the request's address, if there is one.
 pub async fn answer(request: &Parts) -> Option<Response> {
-    if request.method != Method::GET && request.method != Method::HEAD {
-        return None;
-    }
     let name = match request.uri.path().strip_prefix('/')? {
         "" => "index.html",
         // The page finds its way by its own address.
         name if name.starts_with("watch/") => "index.html",
         name => name,
     };
-    match Dist::get(name) {
+    let found = Dist::get(name);
+    let is_read = matches!(request.method, Method::GET | Method::HEAD);
+    match found {
+        Some(_) if !is_read => Some(only_by("GET, HEAD", &request.method)),
         Some(file) => {
             let sum = blake3::Hash::from_bytes(file.metadata.sha256_hash()).to_hex();
             Some(serve(request, name, bytes_of(file), EntityTag::new(&sum[..32])).await)
@@ -87,7 +88,7 @@ fn not_built() -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::header::{ETAG, IF_NONE_MATCH};
+    use http::header::{ALLOW, ETAG, IF_NONE_MATCH};
     use http::{Request, StatusCode};
 
     fn get(path: &str) -> Parts {
@@ -104,7 +105,9 @@ mod tests {
         assert!(answer(&get("/../Cargo.toml")).await.is_none());
         let mut post = get("/");
         post.method = Method::POST;
-        assert!(answer(&post).await.is_none());
+        let refused = answer(&post).await.expect("words");
+        assert_eq!(refused.status(), StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(refused.headers()[ALLOW], "GET, HEAD");
     }
 
     #[tokio::test]

@@ -38,9 +38,6 @@ async fn unrouted(request: Request) -> Response {
         let text = format!("there is no rpc {}", request.uri().path());
         return refusal(&request, Problem::new(Reason::Unimplemented, text));
     }
-    if !matches!(*request.method(), Method::GET | Method::HEAD) && request.uri().path() == "/" {
-        return not_by(request.method(), "GET, HEAD");
-    }
     let (request, _) = request.into_parts();
     if let Some(file) = web::answer(&request).await {
         return file;
@@ -50,22 +47,25 @@ async fn unrouted(request: Request) -> Response {
 
 /// The answer of an address that knows other methods; the router adds which.
 pub(crate) async fn wrong_method(request: Request) -> Response {
-    let text = format!("{} does not work on this address", request.method());
-    answer_with(StatusCode::METHOD_NOT_ALLOWED, &Problem::new(Reason::Unimplemented, text))
+    not_by(request.method())
 }
 
 /// The answer of an address that only knows the methods `allowed` (RFC 9110 §15.5.6).
-fn not_by(method: &Method, allowed: &'static str) -> Response {
-    let text = format!("{method} does not work on this address");
-    let mut response = answer_with(StatusCode::METHOD_NOT_ALLOWED, &Problem::new(Reason::Unimplemented, text));
+pub(crate) fn only_by(allowed: &'static str, method: &Method) -> Response {
+    let mut response = not_by(method);
     response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
     response
+}
+
+fn not_by(method: &Method) -> Response {
+    let text = format!("{method} does not work on this address");
+    answer_with(StatusCode::METHOD_NOT_ALLOWED, &Problem::new(Reason::Unimplemented, text))
 }
 
 /// Refuses what comes to an rpc's address and is no call, in words: a browser, a tool that sends JSON, gRPC over HTTP/1.1.
 pub(crate) async fn only_calls(request: Request, next: Next) -> Response {
     if request.method() != Method::POST {
-        return not_by(request.method(), "POST");
+        return only_by("POST", request.method());
     }
     let is_web = |kind: &HeaderValue| kind.as_bytes().starts_with(b"application/grpc-web");
     let problem = match grpc_kind(&request) {
