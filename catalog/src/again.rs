@@ -22,7 +22,7 @@ pub(crate) struct Makers {
 }
 
 impl Makers {
-    /// Notes a worker. One that is newer than all before is news for the sweep: people wait for what only it can make.
+    /// Notes a worker. One that is newer than all before is news: people wait for what only it can make.
     pub(crate) fn note(&self, maker: Maker) {
         let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
         let before = *newest;

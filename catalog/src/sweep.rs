@@ -28,6 +28,7 @@ impl Catalog {
         let work = async {
             tokio::join!(
                 self.sweep_loop(),
+                self.newer_loop(),
                 self.open_loop(),
                 self.due_loop(),
                 self.arrivals_loop(),
@@ -56,8 +57,15 @@ impl Catalog {
                 report("forget what is old", self.forget().await);
                 forget_at = Instant::now() + FORGET_INTERVAL;
             }
-            // Early for a newer worker: what an older version left unreadable is made anew at once.
-            let _ = tokio::time::timeout(self.config.sweep_interval, self.makers.newer()).await;
+            tokio::time::sleep(self.config.sweep_interval).await;
+        }
+    }
+
+    /// What an older version left unreadable is made anew as soon as a newer worker is there, not on the next sweep.
+    async fn newer_loop(&self) {
+        loop {
+            self.makers.newer().await;
+            report("try outdated sources again", self.try_outdated_again().await);
         }
     }
 

@@ -51,7 +51,8 @@ impl Catalog {
         Err(contended("video", id))
     }
 
-    /// A change that a client asked for: under its expected revision, and once.
+    /// A change that a client asked for: under its expected revision, and once. What is being purged is as good as gone, but
+    /// for a request whose answer was lost.
     async fn asked_change(
         &self,
         id: VideoId,
@@ -63,6 +64,9 @@ impl Catalog {
             // Its answer was lost in a crash, or it is asked twice at once.
             if row.last_request == Some(request) {
                 return Ok(Change::None);
+            }
+            if row.purging {
+                return Err(is_purged(id));
             }
             check_revision(row, expected)?;
             let changed = change(row);
@@ -78,7 +82,6 @@ impl Catalog {
     pub(crate) async fn update_video(&self, update: UpdateVideo) -> Result<pb::UpdateEntryResponse, Problem> {
         let request = pb::UpdateEntryRequest::from(update.clone());
         self.once(update.request_id, "UpdateEntry", &request, async {
-            self.refuse_purging(update.video_id).await?;
             let change = |row: &mut VideoRow| {
                 let video = &mut row.entry.video;
                 let before = video.clone();
@@ -97,11 +100,6 @@ impl Catalog {
     pub(crate) async fn remove_video(&self, remove: RemoveVideo) -> Result<pb::RemoveEntryResponse, Problem> {
         let request = pb::RemoveEntryRequest::from(remove.clone());
         self.once(remove.request_id, "RemoveEntry", &request, async {
-            // One whose answer was lost is answered again, whatever has begun since.
-            let row = self.video(remove.video_id).await?;
-            if row.purging && row.last_request != Some(remove.request_id) {
-                return Err(is_purged(remove.video_id));
-            }
             let now = self.now();
             let purge = now + remove.purge_after.unwrap_or(self.config.purge_after);
             let change = |row: &mut VideoRow| hide(row, now, purge);
