@@ -7,7 +7,6 @@ use axum::middleware::from_fn;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::net::TcpListener;
 use tonic::service::Routes;
 use vidstream_backends::bus::{self, EventBus};
@@ -25,10 +24,6 @@ use vidstream_mesh::{caller, in_process};
 use vidstream_proto::pb::catalog_service_client::CatalogServiceClient;
 use vidstream_proto::pb::transcoder_service_client::TranscoderServiceClient;
 use vidstream_transcoder::{Program, Transcoder};
-
-/// Between two beats of a lease: half a write deadline, within these.
-const QUICKEST_BEAT: Duration = Duration::from_millis(100);
-const SLOWEST_BEAT: Duration = Duration::from_secs(5);
 
 /// Largest message between services.
 const LARGEST_MESSAGE: usize = 16 << 20;
@@ -132,9 +127,6 @@ impl Backends {
         Transcoder::builder(catalog, objects, queue, bus)
             .config(vidstream_transcoder::Config {
                 write_deadline: settings.write_deadline,
-                // A worker hears with a beat that its source is going. Whoever has not heard yet must not begin a write
-                // that a deletion no longer waits for.
-                beat: (settings.write_deadline / 2).clamp(QUICKEST_BEAT, SLOWEST_BEAT),
                 media: settings.media,
                 ..Default::default()
             })

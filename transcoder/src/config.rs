@@ -13,6 +13,9 @@ use vidstream_mesh::channel::Channel;
 use vidstream_mesh::lifecycle::Lifecycle;
 use vidstream_proto::pb::transcoder_service_server::TranscoderServiceServer;
 
+/// Between two beats of a lease, at the least.
+const QUICKEST_BEAT: Duration = Duration::from_millis(50);
+
 /// Settings of a transcoder.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Config {
@@ -26,7 +29,7 @@ pub struct Config {
     pub waiting_places: usize,
     /// Between two looks for work when no bell rings, at the most; at least half of it.
     pub poll: Duration,
-    /// Between two beats of a lease.
+    /// Between two beats of a lease, at the most; at most half of `write_deadline`.
     pub beat: Duration,
     /// A worker that could not beat for so long stops what it does. Shorter than a lease takes to die.
     pub lost_after: Duration,
@@ -77,7 +80,10 @@ impl Builder {
 
     /// The transcoder, which does nothing yet.
     pub fn build(self) -> Transcoder {
-        let Self { catalog, objects, queue, bus, config, lifecycle } = self;
+        let Self { catalog, objects, queue, bus, mut config, lifecycle } = self;
+        // A worker hears with a beat that its source is going. Whoever has not heard yet must not begin a write that a
+        // deletion no longer waits for.
+        config.beat = config.beat.min(config.write_deadline / 2).max(QUICKEST_BEAT);
         Transcoder { catalog: Catalog::new(catalog), objects, queue, bus, config, lifecycle }
     }
 }
