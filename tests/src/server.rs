@@ -56,7 +56,8 @@ impl Server {
         Self::on(Arc::new(TempDir::new_in(folder).expect("a temporary folder")), flags)
     }
 
-    fn on(data: Arc<TempDir>, flags: &[&str]) -> Self {
+    /// A server on the data of one that has ended.
+    pub fn on(data: Arc<TempDir>, flags: &[&str]) -> Self {
         Self::run(Command::new(binary("vidstream")), data, flags)
     }
 
@@ -81,7 +82,7 @@ impl Server {
 
     /// Ends it as a power cut would, and starts another on the same data.
     pub fn kill_and_restart(self, flags: &[&str]) -> Self {
-        Self::again(self.ended(), flags)
+        Self::on(self.ended(), flags)
     }
 
     /// Ends it as a power cut would, and gives the folder of its data.
@@ -89,11 +90,6 @@ impl Server {
         let data = Arc::clone(&self.data);
         drop(self);
         data
-    }
-
-    /// A server on the data of one that has ended.
-    pub fn again(data: Arc<TempDir>, flags: &[&str]) -> Self {
-        Self::on(data, flags)
     }
 
     /// The server's process.

@@ -20,7 +20,7 @@ fn main() {
         firsts.push(answered(&server, began));
         let data = server.ended();
         let began = Instant::now();
-        let server = Server::again(data, &[]);
+        let server = Server::on(data, &[]);
         answers.push(answered(&server, began));
         std::thread::sleep(Duration::from_secs(2));
         idle.push(cost::memory(server.id()));

@@ -35,7 +35,7 @@ fn an_index_in_an_older_form_is_made_anew_in_the_background() {
     let data = server.ended();
     age(&data.path().join("data"));
 
-    let server = Server::again(data, &[]);
+    let server = Server::on(data, &[]);
     let address = master(&server);
     let begun = Instant::now();
     let after = loop {
