@@ -138,6 +138,35 @@ fn names_are_kept_where_every_system_has_them() {
     assert!(errors.contains("ééé.mp4`: ") && errors.contains("title"), "{errors}");
 }
 
+/// Each limit is a setting, and what is beyond it is told with how much it is.
+#[test]
+fn what_is_beyond_a_limit_fails_with_the_limit() {
+    let film = clips::clip("first.mp4");
+    for (flags, words) in [
+        (["--max-samples", "100"], "samples, more than the limit of 100"),
+        (["--max-tracks", "1"], "tracks, more than the limit of 1"),
+        (["--max-pixels", "10000"], "pixels a picture, more than the limit of 10000"),
+        (["--max-duration", "2s"], "seconds, more than the limit of 2"),
+    ] {
+        let sentence = failure(&Server::with(&flags), &film);
+        assert!(sentence.contains(words), "{flags:?}: {sentence}");
+    }
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    // An index of 2 MiB, most of which nobody reads.
+    let mut bytes = std::fs::read(clips::clip("last.mp4")).expect("the clip");
+    let moov = bytes.windows(4).rposition(|kind| kind == b"moov").expect("an index") - 4;
+    let size = u32::from_be_bytes(*bytes[moov..].first_chunk().expect("a size"));
+    let free = 2_u32 << 20;
+    bytes.splice(moov..moov + 4, (size + free).to_be_bytes());
+    bytes.extend(free.to_be_bytes().into_iter().chain(*b"free").chain(vec![0; free as usize - 8]));
+    let large = folder.path().join("large-index.mp4");
+    std::fs::write(&large, bytes).expect("written");
+    let sentence = failure(&Server::with(&["--max-index", "1MiB"]), &large);
+    assert!(sentence.contains("bytes, more than the limit of 1048576"), "{sentence}");
+    let video = Person::of(&Server::start()).upload(&large, "--wait");
+    assert_eq!(video["state"], "VIDEO_STATE_READY", "{video:#}");
+}
+
 #[test]
 fn an_empty_file_is_refused_at_once() {
     let server = Server::start();
