@@ -2,7 +2,7 @@
 
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
 use tonic::{Request, Response, Status};
@@ -28,6 +28,8 @@ struct Feed {
     changes: Mutex<Vec<pb::Entry>>,
     /// How many changes there are, and how often the feed was broken.
     state: watch::Sender<(usize, usize)>,
+    /// Where it broke, it has forgotten what was before.
+    forgets: AtomicBool,
     /// Streams that somebody holds.
     open: AtomicUsize,
 }
@@ -55,6 +57,9 @@ impl Stream {
     async fn next(&mut self) -> Result<pb::WatchEntriesResponse, Status> {
         loop {
             let (changes, broken) = *self.state.borrow_and_update();
+            if broken != self.broken && self.feed.forgets.load(Relaxed) {
+                return Ok(response(changes, Event::Reset(pb::FeedReset {})));
+            }
             if broken != self.broken {
                 return Err(Status::unavailable("the feed broke"));
             }
@@ -96,6 +101,12 @@ impl Catalog {
         self.feed.state.send_modify(|(_, broken)| *broken += 1);
     }
 
+    /// Resets all streams that are open: what they go on from is forgotten.
+    pub fn reset_feed(&self) {
+        self.feed.forgets.store(true, Relaxed);
+        self.break_feed();
+    }
+
     /// Where all streams began.
     pub fn opened(&self) -> Vec<String> {
         self.opened.borrow().clone()
@@ -130,7 +141,7 @@ impl Catalog {
         let told = stream::unfold(Some(stream), |stream| async {
             let mut stream = stream?;
             let told = stream.next().await;
-            let goes_on = told.is_ok();
+            let goes_on = told.as_ref().is_ok_and(|told| !matches!(told.event, Some(Event::Reset(_))));
             Some((told, goes_on.then_some(stream)))
         });
         told.boxed()

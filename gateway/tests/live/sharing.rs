@@ -121,6 +121,32 @@ async fn a_broken_stream_ends_all_watches_which_go_on_from_where_they_were() {
 }
 
 #[tokio::test]
+async fn a_reset_is_told_to_all_and_is_the_last_they_hear() {
+    let world = World::new().await;
+    let video = VideoId::generate();
+    let mut watchers = current(&world, 50).await;
+    watchers.push(world.watch_one(video).await);
+    watchers[50].until_current().await;
+    world.catalog.change(video);
+    join_all(watchers.iter_mut().map(|watcher| watcher.hears(1..2))).await;
+    world.catalog.reset_feed();
+    for watcher in &mut watchers {
+        let told = loop {
+            match watcher.try_next().await.unwrap() {
+                Event::Current(_) => {}
+                told => break told,
+            }
+        };
+        assert!(matches!(told, Event::Reset(_)), "{told:?}");
+        assert_eq!(watcher.position, "at 1", "it goes on from there");
+        assert_eq!(watcher.events.message().await.unwrap(), None);
+    }
+    let mut watchers = current(&world, 2).await;
+    world.catalog.change(video);
+    join_all(watchers.iter_mut().map(|watcher| watcher.hears(2..3))).await;
+}
+
+#[tokio::test]
 async fn watchers_of_one_video_hear_only_of_it_and_never_fall_behind_for_others() {
     let world = World::new().await;
     let (mine, other) = (VideoId::generate(), VideoId::generate());
