@@ -12,6 +12,10 @@ use vidstream_proto::pb::{self, VideoOrder};
 use vidstream_proto::time::system_time;
 use vidstream_proto::video::{Entry, ListVideos};
 
+/// Entries that a call looks at for words that are common in titles but not in one: some tens of milliseconds. What is
+/// behind them is the next page's.
+const LOOKS: usize = 10_000;
+
 /// Bytes that tell one list's tokens from another's.
 const LIST: usize = 8;
 
@@ -27,18 +31,18 @@ impl Catalog {
             order: list.order,
             // One more than asked tells whether there is a next page.
             limit: list.page_size + 1,
+            looks: LOOKS,
         };
         let mut page = self.store.list_videos(query).await?;
-        let mut next_page_token = String::new();
-        if page.entries.len() > list.page_size {
-            page.entries.truncate(list.page_size);
-            if let Some(last) = page.entries.last() {
-                next_page_token = token(last, list.order, which)?;
-            }
-        }
+        let more = page.entries.len() > list.page_size;
+        page.entries.truncate(list.page_size);
+        let last = match page.entries.last() {
+            Some(last) if more => Some(place(last, list.order)?),
+            _ => page.looked,
+        };
         Ok(pb::ListEntriesResponse {
             entries: page.entries.into_iter().map(Into::into).collect(),
-            next_page_token,
+            next_page_token: last.map_or_else(String::new, |last| token(&last, which)),
             position: page.position.to_string(),
         })
     }
@@ -52,22 +56,32 @@ fn list_hash(list: &ListVideos) -> [u8; LIST] {
     *hash.as_bytes().first_chunk().expect("32 bytes have 8")
 }
 
-/// A place in a list, in hexadecimal: which list, the entry's id, what it is sorted by.
-fn token(entry: &Entry, order: VideoOrder, which: [u8; LIST]) -> Result<String, Problem> {
-    let mut bytes = [which.as_slice(), entry.id.as_uuid().as_bytes()].concat();
-    match order {
-        VideoOrder::Title => bytes.extend(search::title_key(&entry.video.title).as_bytes()),
+/// Where an entry stands in a list.
+fn place(entry: &Entry, order: VideoOrder) -> Result<ListKey, Problem> {
+    Ok(match order {
+        VideoOrder::Title => ListKey::Title(search::title_key(&entry.video.title), entry.id),
         VideoOrder::Created | VideoOrder::Unspecified => {
-            let created =
-                entry.video.create_time.as_ref().map(|stamp| system_time("create_time", stamp)).transpose()?;
-            let since = created.and_then(|created| created.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
-            bytes.extend(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX).to_be_bytes());
+            let stamp = entry.video.create_time.as_ref();
+            let created = stamp.map(|stamp| system_time("create_time", stamp)).transpose()?;
+            ListKey::Created(created.unwrap_or(UNIX_EPOCH), entry.id)
         }
-    }
-    Ok(bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut hex, byte| {
+    })
+}
+
+/// A place in a list, in hexadecimal: which list, the entry's id, what it is sorted by.
+fn token(place: &ListKey, which: [u8; LIST]) -> String {
+    let bytes = match place {
+        ListKey::Title(title, id) => [&which, id.as_uuid().as_bytes().as_slice(), title.as_bytes()].concat(),
+        ListKey::Created(created, id) => {
+            let since = created.duration_since(UNIX_EPOCH).unwrap_or_default();
+            let nanos = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
+            [&which, id.as_uuid().as_bytes().as_slice(), &nanos.to_be_bytes()].concat()
+        }
+    };
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut hex, byte| {
         let _ = write!(hex, "{byte:02x}");
         hex
-    }))
+    })
 }
 
 fn read_token(list: &ListVideos, which: [u8; LIST]) -> Result<Option<ListKey>, Problem> {
@@ -120,7 +134,7 @@ mod tests {
             for order in [VideoOrder::Created, VideoOrder::Title] {
                 let mut list = list(order, "sea");
                 let hash = list_hash(&list);
-                list.page_token = token(&entry, order, hash).unwrap();
+                list.page_token = token(&place(&entry, order).unwrap(), hash);
                 prop_assert!(list.page_token.len() <= 2000, "the contract's limit");
                 let expected = match order {
                     VideoOrder::Title => ListKey::Title(search::title_key(&title), entry.id),
@@ -142,7 +156,8 @@ mod tests {
     #[test]
     fn another_lists_token_is_refused() {
         let first = list(VideoOrder::Created, "sea");
-        let page_token = token(&entry("x", 0), VideoOrder::Created, list_hash(&first)).unwrap();
+        let place = place(&entry("x", 0), VideoOrder::Created).unwrap();
+        let page_token = token(&place, list_hash(&first));
         let with_token = |list: ListVideos| ListVideos { page_token: page_token.clone(), ..list };
         let read = |list: ListVideos| read_token(&list, list_hash(&list));
         assert!(read(with_token(list(VideoOrder::Created, "SEA"))).is_ok(), "the same words");

@@ -130,6 +130,8 @@ pub struct ListQuery {
     pub order: pb::VideoOrder,
     /// At most so many.
     pub limit: usize,
+    /// Entries that may be looked at for words before the page is given as it is; not 0.
+    pub looks: usize,
 }
 
 /// Place of an entry in a list.
@@ -146,6 +148,8 @@ pub enum ListKey {
 pub struct ListPage {
     /// The entries, in order.
     pub entries: Vec<Entry>,
+    /// The last entry that was looked at, if there may be more behind it although the page is not full.
+    pub looked: Option<ListKey>,
     /// The feed's position before they were read.
     pub position: Position,
 }

@@ -1,6 +1,6 @@
 //! Lists, compared with the same done slowly.
 
-use super::super::{ListKey, ListQuery, Store, VideoRow};
+use super::super::{ListKey, ListPage, ListQuery, Store, VideoRow};
 use super::{at, ok, video};
 use crate::search;
 use std::cmp::Reverse;
@@ -27,10 +27,12 @@ pub(super) async fn check(store: &Arc<dyn Store>) {
     for state in states {
         for order in [VideoOrder::Created, VideoOrder::Title] {
             for search in ["", "sea", "SEA b", "a\u{308}pf", "ete\u{301}", "se sea night", "nothing"] {
-                let query = ListQuery { state, prefixes: search::prefixes(search), after: None, order, limit: 0 };
+                let prefixes = search::prefixes(search);
+                let query = ListQuery { state, prefixes, after: None, order, limit: 0, looks: 0 };
                 let expected = slowly(&rows, &query);
-                for limit in [1, 7, 100] {
-                    assert_eq!(paged(&**store, ListQuery { limit, ..query.clone() }).await, expected, "{query:?}");
+                for (limit, looks) in [(1, 100), (7, 1), (7, 5), (100, 7), (100, 100)] {
+                    let query = ListQuery { limit, looks, ..query.clone() };
+                    assert_eq!(paged(&**store, query.clone()).await, expected, "{query:?}");
                 }
             }
         }
@@ -38,7 +40,8 @@ pub(super) async fn check(store: &Arc<dyn Store>) {
     for row in rows {
         assert!(ok(store.bury_video(row.entry.id, 1, at(0)).await));
     }
-    let all = ListQuery { state: None, prefixes: vec!["sea".into()], after: None, order: VideoOrder::Title, limit: 9 };
+    let prefixes = vec!["sea".into()];
+    let all = ListQuery { state: None, prefixes, after: None, order: VideoOrder::Title, limit: 9, looks: 99 };
     assert!(ok(store.list_videos(all).await).entries.is_empty());
 }
 
@@ -80,15 +83,18 @@ fn slowly(rows: &[VideoRow], query: &ListQuery) -> Vec<VideoId> {
 async fn paged(store: &dyn Store, mut query: ListQuery) -> Vec<VideoId> {
     let mut found = Vec::new();
     loop {
-        let page = ok(store.list_videos(query.clone()).await).entries;
+        let ListPage { entries: page, looked, .. } = ok(store.list_videos(query.clone()).await);
         assert!(page.len() <= query.limit);
         found.extend(page.iter().map(|entry| entry.id));
-        let Some(last) = page.last().filter(|_| page.len() == query.limit) else {
-            return found;
+        query.after = match page.last().filter(|_| page.len() == query.limit) {
+            Some(last) => Some(match query.order {
+                VideoOrder::Title => ListKey::Title(search::title_key(&last.video.title), last.id),
+                _ => ListKey::Created(created(last), last.id),
+            }),
+            None => looked,
         };
-        query.after = Some(match query.order {
-            VideoOrder::Title => ListKey::Title(search::title_key(&last.video.title), last.id),
-            _ => ListKey::Created(created(last), last.id),
-        });
+        if query.after.is_none() {
+            return found;
+        }
     }
 }

@@ -1,10 +1,12 @@
 //! Pages of lists.
 
 use super::super::{ListKey, ListPage, ListQuery, Result};
-use super::{feed, limit, nanos, videos};
+use super::{feed, limit, nanos, time, uuid, videos};
 use rusqlite::types::Value;
-use rusqlite::{Connection, params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
+use vidstream_proto::ids::VideoId;
 use vidstream_proto::pb::VideoOrder;
+use vidstream_proto::video::Entry;
 
 /// Entries that are read and sorted, at the most, before it is cheaper to walk along the list and look at the words of each
 /// entry. Walking to a page of `p` in `n` videos of which `c` have the word reads `p·n/c` entries, sorting reads `c`: with
@@ -13,20 +15,44 @@ const COMMON: usize = 2000;
 
 pub(super) fn page(c: &Connection, query: &ListQuery) -> Result<ListPage> {
     let position = feed::state(c)?.latest;
-    let (sql, values) = statement(query, rare(c, &query.prefixes)?);
+    let rare = rare(c, query)?;
+    let walks = !query.prefixes.is_empty() && rare.is_none();
+    let end = if walks { end_of_walk(c, query)? } else { None };
+    let (sql, values) = statement(query, rare, end.as_ref());
     let mut page = c.prepare_cached(&sql)?;
     let rows = page.query_map(params_from_iter(values), videos::raw)?;
-    let entries = rows.map(|row| Ok(row?.decode()?.entry)).collect::<Result<_>>()?;
-    Ok(ListPage { entries, position })
+    let entries: Vec<Entry> = rows.map(|row| Ok(row?.decode()?.entry)).collect::<Result<_>>()?;
+    let looked = end.filter(|_| entries.len() < query.limit);
+    Ok(ListPage { entries, looked, position })
+}
+
+/// The last entry that a walk along the list looks at; none if the list ends before.
+fn end_of_walk(c: &Connection, query: &ListQuery) -> Result<Option<ListKey>> {
+    let (condition, mut values) = place(query);
+    let (key, order) = match query.order {
+        VideoOrder::Title => ("v.title", "v.title, v.id"),
+        VideoOrder::Created | VideoOrder::Unspecified => ("v.created", "v.created DESC, v.id DESC"),
+    };
+    let sql = format!("SELECT {key}, v.id FROM video v WHERE {condition} ORDER BY {order} LIMIT 1 OFFSET ?");
+    values.push(Value::from(limit(query.looks.saturating_sub(1))));
+    let mut end = c.prepare_cached(&sql)?;
+    let end = end.query_row(params_from_iter(values), |row| {
+        let id = VideoId::from_uuid(uuid(row.get(1)?));
+        Ok(match query.order {
+            VideoOrder::Title => ListKey::Title(row.get(0)?, id),
+            VideoOrder::Created | VideoOrder::Unspecified => ListKey::Created(time(row.get(0)?), id),
+        })
+    });
+    Ok(end.optional()?)
 }
 
 /// The rarest of the asked words, by its place, if it is not a common one.
-fn rare(c: &Connection, prefixes: &[String]) -> Result<Option<usize>> {
+fn rare(c: &Connection, query: &ListQuery) -> Result<Option<usize>> {
     let mut count =
         c.prepare_cached("SELECT COUNT(*) FROM (SELECT 1 FROM word WHERE word >= ? AND word < ? LIMIT ?)")?;
     let mut rarest = None;
-    let mut fewest = COMMON;
-    for (at, prefix) in prefixes.iter().enumerate() {
+    let mut fewest = COMMON.min(query.looks);
+    for (at, prefix) in query.prefixes.iter().enumerate() {
         let found: i64 = count.query_row(params![prefix, behind(prefix), limit(fewest)], |row| row.get(0))?;
         let found = usize::try_from(found).unwrap_or_default();
         if found < fewest {
@@ -41,19 +67,38 @@ fn behind(prefix: &str) -> String {
     format!("{prefix}\u{10ffff}")
 }
 
-/// The statement of a list and what is bound to it. Filter and order lie in one index, which is walked along; each asked
-/// word of an entry is looked up in another. With a `rare` word its entries alone are looked at, and their keys sorted.
-fn statement(query: &ListQuery, rare: Option<usize>) -> (String, Vec<Value>) {
-    let mut values = vec![];
-    // With a plus a column is no reason to use its index: a rare word's entries are found by their numbers.
-    let mut sql = if rare.is_some() { "+".to_owned() } else { String::new() };
-    match query.state {
-        None => sql.push_str("v.shown = 1"),
-        Some(state) => {
-            sql.push_str("v.state = ?");
-            values.push(Value::from(i32::from(state)));
-        }
+/// Which entries a list has, and those of them behind the page before.
+fn place(query: &ListQuery) -> (String, Vec<Value>) {
+    let (mut sql, mut values) = match query.state {
+        None => ("v.shown = 1".to_owned(), vec![]),
+        Some(state) => ("v.state = ?".to_owned(), vec![Value::from(i32::from(state))]),
+    };
+    match &query.after {
+        None => {}
+        Some(key @ ListKey::Created(..)) => bound(&mut sql, &mut values, "(v.created, v.id) < (?, ?)", key),
+        Some(key @ ListKey::Title(..)) => bound(&mut sql, &mut values, "(v.title, v.id) > (?, ?)", key),
     }
+    (sql, values)
+}
+
+/// Adds a comparison of an entry's place with `key`.
+fn bound(sql: &mut String, values: &mut Vec<Value>, comparison: &str, key: &ListKey) {
+    sql.push_str(" AND ");
+    sql.push_str(comparison);
+    let (key, id) = match key {
+        ListKey::Created(created, id) => (Value::from(nanos(*created)), id),
+        ListKey::Title(title, id) => (Value::from(title.clone()), id),
+    };
+    values.extend([key, Value::from(id.as_uuid().as_bytes().to_vec())]);
+}
+
+/// The statement of a list and what is bound to it. Filter and order lie in one index, which is walked along up to `end`;
+/// each asked word of an entry is looked up in another. With a `rare` word its entries alone are looked at, and their
+/// keys sorted.
+fn statement(query: &ListQuery, rare: Option<usize>, end: Option<&ListKey>) -> (String, Vec<Value>) {
+    let (place, mut values) = place(query);
+    // With a plus a column is no reason to use its index: a rare word's entries are found by their numbers.
+    let mut sql = if rare.is_some() { format!("+{place}") } else { place };
     for (at, prefix) in query.prefixes.iter().enumerate() {
         sql.push_str(if rare == Some(at) {
             " AND v.number IN (SELECT video FROM word WHERE word >= ? AND word < ?)"
@@ -62,16 +107,10 @@ fn statement(query: &ListQuery, rare: Option<usize>) -> (String, Vec<Value>) {
         });
         values.extend([Value::from(prefix.clone()), Value::from(behind(prefix))]);
     }
-    match &query.after {
+    match end {
         None => {}
-        Some(ListKey::Created(created, id)) => {
-            sql.push_str(" AND (v.created, v.id) < (?, ?)");
-            values.extend([Value::from(nanos(*created)), Value::from(id.as_uuid().as_bytes().to_vec())]);
-        }
-        Some(ListKey::Title(title, id)) => {
-            sql.push_str(" AND (v.title, v.id) > (?, ?)");
-            values.extend([Value::from(title.clone()), Value::from(id.as_uuid().as_bytes().to_vec())]);
-        }
+        Some(key @ ListKey::Created(..)) => bound(&mut sql, &mut values, "(v.created, v.id) >= (?, ?)", key),
+        Some(key @ ListKey::Title(..)) => bound(&mut sql, &mut values, "(v.title, v.id) <= (?, ?)", key),
     }
     let order = match query.order {
         VideoOrder::Title => "v.title, v.id",
@@ -98,11 +137,11 @@ mod tests {
     use vidstream_proto::ids::VideoId;
     use vidstream_proto::pb::VideoState;
 
-    fn plan(query: &ListQuery, rare: Option<usize>) -> String {
+    fn plan(query: &ListQuery, rare: Option<usize>, end: Option<&ListKey>) -> String {
         let folder = tempfile::tempdir().unwrap();
         let mut connection = schema::connect(&folder.path().join("x.db")).unwrap();
         schema::migrate(&mut connection).unwrap();
-        let (sql, values) = statement(query, rare);
+        let (sql, values) = statement(query, rare, end);
         let mut explain = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
         let steps = explain.query_map(params_from_iter(values), |row| row.get::<_, String>(3)).unwrap();
         steps.map(|step| step.unwrap()).collect::<Vec<_>>().join("; ")
@@ -118,7 +157,8 @@ mod tests {
         for (order, key) in keys {
             for state in [None, Some(VideoState::Removed)] {
                 for after in [None, Some(key.clone())] {
-                    let plan = plan(&ListQuery { state, prefixes: vec![], after, order, limit: 50 }, None);
+                    let query = ListQuery { state, prefixes: vec![], after, order, limit: 50, looks: 1000 };
+                    let plan = plan(&query, None, None);
                     assert!(plan.starts_with("SEARCH v USING INDEX video_s"), "{plan}");
                     assert!(!plan.contains("TEMP B-TREE") && !plan.contains("SCAN"), "{plan}");
                 }
@@ -129,9 +169,15 @@ mod tests {
     #[test]
     fn common_words_are_looked_up_along_the_list() {
         let prefixes = vec!["sea".to_owned(), "boat".to_owned()];
-        for order in [VideoOrder::Created, VideoOrder::Title] {
-            let query = ListQuery { state: None, prefixes: prefixes.clone(), after: None, order, limit: 50 };
-            let plan = plan(&query, None);
+        let id = VideoId::generate();
+        let ends = [
+            (VideoOrder::Created, ListKey::Created(UNIX_EPOCH, id)),
+            (VideoOrder::Title, ListKey::Title("a".into(), id)),
+        ];
+        for (order, end) in ends {
+            let prefixes = prefixes.clone();
+            let query = ListQuery { state: None, prefixes, after: None, order, limit: 50, looks: 1000 };
+            let plan = plan(&query, None, Some(&end));
             assert!(plan.starts_with("SEARCH v USING INDEX video_shown_"), "{plan}");
             assert_eq!(
                 plan.matches("USING COVERING INDEX word_video (video=? AND word>? AND word<?)").count(),
@@ -146,8 +192,9 @@ mod tests {
     fn only_the_entries_of_a_rare_word_are_looked_at() {
         let prefixes = vec!["sea".to_owned(), "number17".to_owned()];
         for order in [VideoOrder::Created, VideoOrder::Title] {
-            let query = ListQuery { state: None, prefixes: prefixes.clone(), after: None, order, limit: 50 };
-            let plan = plan(&query, Some(1));
+            let prefixes = prefixes.clone();
+            let query = ListQuery { state: None, prefixes, after: None, order, limit: 50, looks: 1000 };
+            let plan = plan(&query, Some(1), None);
             assert!(plan.contains("SEARCH word USING PRIMARY KEY (word>? AND word<?)"), "{plan}");
             assert_eq!(plan.matches("SEARCH v USING INTEGER PRIMARY KEY (rowid=?)").count(), 2, "{plan}");
             assert!(!plan.contains("SCAN v") && !plan.contains("USING INDEX video_"), "{plan}");
@@ -162,8 +209,12 @@ mod tests {
         let fill = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000)
             INSERT INTO word SELECT 'sea', i FROM n UNION ALL SELECT 'boat' || i, i FROM n";
         connection.execute_batch(fill).unwrap();
-        let rare =
-            |words: &[&str]| rare(&connection, &words.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap();
+        let rare = |words: &[&str]| {
+            let prefixes = words.iter().map(ToString::to_string).collect();
+            let order = VideoOrder::Created;
+            let query = ListQuery { state: None, prefixes, after: None, order, limit: 50, looks: usize::MAX };
+            rare(&connection, &query).unwrap()
+        };
         assert_eq!(rare(&[]), None);
         assert_eq!(rare(&["boat", "sea"]), None, "all are common");
         assert_eq!(rare(&["boat17", "sea"]), Some(0));
