@@ -1,0 +1,1 @@
+//! Real servers of a test's own: MongoDB's protocol, S3, RabbitMQ, Redis.
