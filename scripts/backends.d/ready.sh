@@ -13,7 +13,7 @@ ready() {
 }
 
 # Reads $1 octets of connection 3, as hexadecimal digits.
-octets() { head -c "$1" <&3 | od -An -v -tx1 | tr -d ' \n'; }
+octets() { head -c "$1" <&3 2>/dev/null | od -An -v -tx1 | tr -d ' \n'; }
 
 ready_redis() {
   local line answer
@@ -27,7 +27,13 @@ ready_redis() {
 # A frame of AMQP 0-9-1 is type (1), channel (2), size (4), payload, 0xce; a method's payload begins with class and method.
 ready_rabbitmq() {
   local head login size
-  method() { head=$(octets 7); size=$((16#${head:6:8})); head=$(octets "$size"); octets 1 >/dev/null; printf '%s' "${head:0:8}"; }
+  method() {
+    head=$(octets 7)
+    [ ${#head} = 14 ] || return 0
+    size=$((16#${head:6:8}))
+    head=$(octets $((size + 1)))
+    printf '%s' "${head:0:8}"
+  }
   printf 'AMQP\0\0\11\1' >&3
   [ "$(method)" = 000a000a ] || { echo "it is not an AMQP server, or it hung up"; return 1; }
   login=$((2 + ${#BACKENDS_USER} + ${#BACKENDS_PASSWORD}))
@@ -36,8 +42,8 @@ ready_rabbitmq() {
   printf "\1\0\0\0\0\0$(printf '\\%o' $((4 + 4 + 6 + 4 + login + 6)))\0\12\0\13\0\0\0\0\5PLAIN\0\0\0\\$(printf %o "$login")" >&3
   printf '\0%s\0%s\5en_US\316' "$BACKENDS_USER" "$BACKENDS_PASSWORD" >&3
   [ "$(method)" = 000a001e ] || { echo "it refused the credentials"; return 1; }
-  # Tune-ok (no limits, no heartbeat) and open the virtual host "/".
-  printf '\1\0\0\0\0\0\14\0\12\0\37\0\0\0\0\0\0\0\0\316\1\0\0\0\0\0\10\0\12\0\50\1/\0\0\316' >&3
+  # Tune-ok (2047 channels, frames of 128 KiB, no heartbeat) and open the virtual host "/".
+  printf '\1\0\0\0\0\0\14\0\12\0\37\7\377\0\2\0\0\0\0\316\1\0\0\0\0\0\10\0\12\0\50\1/\0\0\316' >&3
   [ "$(method)" = 000a0029 ] || { echo "it did not open the connection"; return 1; }
 }
 

@@ -34,7 +34,7 @@ run_mongodb() {
   local folder
   folder=$(mongodb_folder)
   [ -d "$folder" ] || fail "mongo-java-server is missing: scripts/backends setup mongodb"
-  exec java -Xmx1g -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -cp "$folder:$folder/*" MongoServer "$1/mongodb.mv" "$2"
+  exec java -Xmx1g -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -cp "$folder:$folder/*" Launcher "$1/mongodb.mv" "$2"
 }
 
 # RabbitMQ has three ports: AMQP, epmd (Erlang's names) and Erlang's distribution. The script of that name in /usr/sbin changes the

@@ -59,3 +59,13 @@ async fn redis_lives() {
 async fn minio_lives() {
     lives(Kind::Minio).await;
 }
+
+#[tokio::test]
+async fn versitygw_lives() {
+    lives(Kind::VersityGw).await;
+}
+
+#[tokio::test]
+async fn rabbitmq_lives() {
+    lives(Kind::RabbitMq).await;
+}

@@ -1,0 +1,129 @@
+import de.bwaldvogel.mongo.MongoBackend;
+import de.bwaldvogel.mongo.MongoServer;
+import de.bwaldvogel.mongo.MongoVersion;
+import de.bwaldvogel.mongo.backend.h2.H2Backend;
+import de.bwaldvogel.mongo.bson.Document;
+import de.bwaldvogel.mongo.exception.MongoServerError;
+import de.bwaldvogel.mongo.exception.MongoServerException;
+import de.bwaldvogel.mongo.exception.NoSuchCommandException;
+import de.bwaldvogel.mongo.wire.message.MongoMessage;
+import java.lang.reflect.InvocationTargetException;
+import java.lang.reflect.Method;
+import java.lang.reflect.Proxy;
+import java.time.Instant;
+import java.util.List;
+import java.util.Set;
+import org.h2.mvstore.MVStore;
+
+/**
+ * mongo-java-server on a file, as today's drivers want it: {@code java Launcher FILE PORT}, on loopback.
+ *
+ * <p>Beside what the library does: it says that it is MongoDB 6.0, knows {@code hello}, gives errors their codes, and has each
+ * write in its file before it answers, so that what was acknowledged survives a kill (not a power cut: nothing is synced).
+ */
+public final class Launcher {
+    private static final int WIRE_VERSION = 17;
+    private static final int NAMESPACE_NOT_FOUND = 26;
+    private static final int COMMAND_NOT_FOUND = 59;
+    private static final int UNKNOWN_ERROR = 8;
+    /** Commands that write nothing. All others are taken for writes. */
+    private static final Set<String> READS = Set.of(
+            "find", "getMore", "killCursors", "count", "distinct", "ping", "hello", "isMaster", "ismaster", "buildInfo",
+            "listCollections", "listIndexes", "listDatabases", "endSessions", "serverStatus", "collStats", "dbStats");
+
+    private final H2Backend backend;
+
+    private Launcher(H2Backend backend) {
+        this.backend = backend;
+    }
+
+    public static void main(String[] arguments) {
+        // Nothing is saved but by `commit`, so never half of a write. Old versions of pages are not kept: the file would grow a hundredfold.
+        MVStore store = new MVStore.Builder().fileName(arguments[0]).autoCommitDisabled().autoCommitBufferSize(0).pageSplitSize(2048).open();
+        store.setRetentionTime(0);
+        store.setVersionsToKeep(0);
+        H2Backend backend = new H2Backend(store);
+        backend.version(new Version());
+        Launcher launcher = new Launcher(backend);
+        MongoBackend proxy = (MongoBackend) Proxy.newProxyInstance(
+                Launcher.class.getClassLoader(), new Class<?>[] {MongoBackend.class}, (self, method, values) -> launcher.call(method, values));
+        MongoServer server = new MongoServer(proxy);
+        Runtime.getRuntime().addShutdownHook(new Thread(server::shutdownNow));
+        server.bind("127.0.0.1", Integer.parseInt(arguments[1]));
+    }
+
+    private Object call(Method method, Object[] values) throws Throwable {
+        if (!method.getName().equals("handleMessage")) {
+            return pass(method, values);
+        }
+        String command = ((MongoMessage) values[0]).getDocument().keySet().iterator().next();
+        if (command.equals("hello")) {
+            return hello();
+        }
+        try {
+            return withCode((Document) (READS.contains(command) ? pass(method, values) : write(method, values)));
+        } catch (NoSuchCommandException error) {
+            return failure(COMMAND_NOT_FOUND, "no such command: '" + command + "'");
+        } catch (MongoServerError error) {
+            throw error; // It has a code.
+        } catch (MongoServerException error) {
+            return withCode(failure(0, error.getMessage()));
+        }
+    }
+
+    /** One at a time, so that no other's commit saves half of this write. */
+    private synchronized Object write(Method method, Object[] values) throws Throwable {
+        try {
+            return pass(method, values);
+        } finally {
+            backend.commit();
+        }
+    }
+
+    private Object pass(Method method, Object[] values) throws Throwable {
+        try {
+            return method.invoke(backend, values);
+        } catch (InvocationTargetException error) {
+            throw error.getCause();
+        }
+    }
+
+    private static Document failure(int code, String message) {
+        Document failure = new Document("ok", 0.0).append("errmsg", message);
+        return code == 0 ? failure : failure.append("code", code);
+    }
+
+    private static Document withCode(Document answer) {
+        if (answer.get("errmsg") != null && !answer.containsKey("code")) {
+            boolean namespace = answer.get("errmsg").toString().contains("ns not found");
+            answer.append("code", namespace ? NAMESPACE_NOT_FOUND : UNKNOWN_ERROR);
+        }
+        return answer;
+    }
+
+    private static Document hello() {
+        return new Document("helloOk", true)
+                .append("isWritablePrimary", true)
+                .append("maxBsonObjectSize", 16 * 1024 * 1024)
+                .append("maxMessageSizeBytes", 48_000_000)
+                .append("maxWriteBatchSize", 100_000)
+                .append("localTime", Instant.now())
+                .append("logicalSessionTimeoutMinutes", 30)
+                .append("minWireVersion", 0)
+                .append("maxWireVersion", WIRE_VERSION)
+                .append("readOnly", false)
+                .append("ok", 1.0);
+    }
+
+    private static final class Version implements MongoVersion {
+        @Override
+        public List<Integer> getVersionArray() {
+            return List.of(6, 0, 0);
+        }
+
+        @Override
+        public int getWireVersion() {
+            return WIRE_VERSION;
+        }
+    }
+}
