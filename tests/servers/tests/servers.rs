@@ -69,3 +69,8 @@ async fn versitygw_lives() {
 async fn rabbitmq_lives() {
     lives(Kind::RabbitMq).await;
 }
+
+#[tokio::test]
+async fn mongodb_lives() {
+    lives(Kind::MongoDb).await;
+}
