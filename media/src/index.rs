@@ -1,6 +1,6 @@
 //! The media index: everything needed to package a source without reading it again.
 
-use crate::track::Track;
+use crate::track::{Track, TrackKind};
 use std::time::Duration;
 
 /// What a file's own tables say.
@@ -20,6 +20,15 @@ pub struct MediaIndex {
     pub cut_off: Option<u64>,
 }
 
+impl MediaIndex {
+    /// The video that is not played though the file means it to be, if only sound is left.
+    pub fn lost_pictures(&self) -> Option<&IgnoredTrack> {
+        let has_video = self.tracks.iter().any(|track| matches!(track.kind, TrackKind::Video(_)));
+        let meant = |track: &&IgnoredTrack| track.is_video && track.cause != IgnoredCause::Auxiliary;
+        self.ignored.iter().find(meant).filter(|_| !has_video)
+    }
+}
+
 /// A container that `media` indexes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Container {
@@ -36,6 +45,8 @@ pub struct IgnoredTrack {
     pub id: u32,
     /// What it is, for people: a handler or sample entry code such as `tmcd`.
     pub what: String,
+    /// Whether it shows pictures.
+    pub is_video: bool,
     /// What kind of reason it is, to decide by.
     pub cause: IgnoredCause,
     /// Why it is not played, a sentence fragment such as `timecode is not played`.

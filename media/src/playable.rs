@@ -39,7 +39,8 @@ pub fn is_packaged(codec: &Codec) -> bool {
     !matches!(support(codec, Way::MseInMp4), Support::Nowhere(_))
 }
 
-/// The table: how far `codec` plays `way`. Tried in Chromium's MSE; `AVPlayer` from Apple's authoring specification.
+/// The table: how far `codec` plays `way`. Tried in Chromium's MSE; `AVPlayer` from
+/// Apple's HLS authoring specification, which lists AC-3 and E-AC-3.
 pub fn support(codec: &Codec, way: Way) -> Support {
     use Support::{Everywhere, Nowhere, Partly};
     let professional = matches!(codec, Codec::H264 { avcc } if is_professional(avcc));
@@ -53,9 +54,11 @@ pub fn support(codec: &Codec, way: Way) -> Support {
         (Codec::Av1 { .. }, _) => Partly("Safari on devices without an AV1 decoder"),
         (Codec::Opus { .. }, Way::AvPlayer) => Partly("Apple's native player on older devices"),
         // Safari's MSE takes some of these, and Chromium's none; so they are not packaged.
-        (Codec::Mp3 | Codec::Ac3 { .. } | Codec::Eac3 { .. } | Codec::Pcm { .. }, Way::MseInMp4 | Way::AvPlayer) => {
+        (Codec::Mp3 | Codec::Ac3 { .. } | Codec::Eac3 { .. } | Codec::Pcm { .. }, Way::MseInMp4) => {
             Nowhere("HLS and DASH")
         }
+        (Codec::Mp3 | Codec::Pcm { .. }, Way::AvPlayer) => Nowhere("Apple's native player"),
+        (Codec::Ac3 { .. } | Codec::Eac3 { .. }, Way::AvPlayer) => Everywhere,
         (Codec::Ac3 { .. } | Codec::Eac3 { .. }, _) => Partly("Chrome and Firefox"),
         (Codec::Pcm { .. }, _) => Partly("Firefox"),
         (
@@ -100,6 +103,8 @@ pub struct Playability {
 pub enum Warning {
     /// The file ends in the middle of its media, after as much as this plays.
     CutOff(Duration),
+    /// Only sound is left: why the pictures are not played.
+    NoPictures(String),
     /// An edit list with several parts, or a speed other than 1.
     Edits(Parts),
     /// Parameter sets are between the pictures only.
@@ -130,6 +135,7 @@ impl Playability {
     pub fn of(presentation: &Presentation) -> Self {
         let index = presentation.index();
         let mut warnings: Vec<_> = index.cut_off.map(|_| Warning::CutOff(index.duration)).into_iter().collect();
+        warnings.extend(index.lost_pictures().map(|track| Warning::NoPictures(track.reason.clone())));
         let before = warnings.len();
         warnings.extend(index.tracks.iter().filter_map(edit_obstacle));
         warnings.extend(presentation.renditions().flat_map(|rendition| obstacles(&rendition)));
@@ -220,6 +226,7 @@ impl fmt::Display for Warning {
                     (hours, minutes) => write!(f, "{hours}:{minutes:02}:{:02} is missing", after.as_secs() % 60),
                 }
             }
+            Self::NoPictures(reason) => write!(f, "only the sound plays: {reason}"),
             Self::Edits(Parts::Speed) => f.write_str("its edit list changes the speed; it plays as a plain file only"),
             Self::Edits(_) => f.write_str("its edit list has several parts; it plays as a plain file only"),
             Self::ParameterSetsInBand => {

@@ -59,7 +59,7 @@ impl MediaIndex {
         for track in &self.ignored {
             out.number(track.id.into());
             out.text(&track.what);
-            out.byte(cause_code(track.cause));
+            out.byte(cause_code(track.cause) | if track.is_video { VIDEO } else { 0 });
             out.text(&track.reason);
         }
         out.finish()
@@ -85,7 +85,9 @@ impl MediaIndex {
         let cut_off = input.optional(Input::number)?;
         let ignored = input.list(|input| {
             let (id, what) = (input.narrow()?, input.text()?);
-            Ok(IgnoredTrack { id, what, cause: cause(input.byte()?)?, reason: input.text()? })
+            let code = input.byte()?;
+            let (is_video, cause) = (code & VIDEO != 0, cause(code & !VIDEO)?);
+            Ok(IgnoredTrack { id, what, is_video, cause, reason: input.text()? })
         })?;
         input.end()?;
         let duration = tracks.iter().map(Track::duration).max().unwrap_or_default();
@@ -260,6 +262,9 @@ const CAUSES: [IgnoredCause; 8] = [
     IgnoredCause::Empty,
     IgnoredCause::Damaged,
 ];
+
+/// Added to the cause of a track that shows pictures.
+const VIDEO: u8 = 0x80;
 
 fn cause_code(cause: IgnoredCause) -> u8 {
     match cause {

@@ -68,7 +68,7 @@ pub(super) fn read(moov: &Node<'_>, file: File, fragments: Option<Fragments>) ->
     for (trak, heading) in traks.iter().zip(headings) {
         choice.consider(trak, heading)?;
     }
-    choice.finish()
+    choice.finish(moov)
 }
 
 /// The timescale of `mvhd`, which edit lists use; none where it is zero.
@@ -137,7 +137,7 @@ impl Choice {
             }
         };
         if let Err((what, cause, reason)) = self.admits(&heading) {
-            self.ignore(heading.header.id, what, cause, reason);
+            self.ignore(heading.header.id, what, heading.kind == Kind::Video, cause, reason);
             return Ok(());
         }
         let is_video = heading.kind == Kind::Video;
@@ -166,7 +166,7 @@ impl Choice {
             Err(TrackError::Ignored { what, cause, reason }) => {
                 let shuts_out = matches!(cause, IgnoredCause::Encrypted | IgnoredCause::SeveralDescriptions);
                 self.refused_video |= is_video && shuts_out;
-                self.ignore(id, what, cause, reason);
+                self.ignore(id, what, is_video, cause, reason);
                 Ok(())
             }
         }
@@ -206,18 +206,18 @@ impl Choice {
         Ok(())
     }
 
-    fn ignore(&mut self, id: u32, what: FourCc, cause: IgnoredCause, reason: String) {
-        self.ignored.push(IgnoredTrack { id, what: what.to_string(), cause, reason });
+    fn ignore(&mut self, id: u32, what: FourCc, is_video: bool, cause: IgnoredCause, reason: String) {
+        self.ignored.push(IgnoredTrack { id, what: what.to_string(), is_video, cause, reason });
     }
 
     fn damage(&mut self, id: u32, what: String, error: IndexError, is_video: bool) {
         let reason = error.to_string();
-        self.ignored.push(IgnoredTrack { id, what, cause: IgnoredCause::Damaged, reason });
+        self.ignored.push(IgnoredTrack { id, what, is_video, cause: IgnoredCause::Damaged, reason });
         let first = if is_video { &mut self.damaged_video } else { &mut self.damaged };
         first.get_or_insert(error);
     }
 
-    fn finish(mut self) -> Result<MediaIndex, IndexError> {
+    fn finish(mut self, moov: &Node<'_>) -> Result<MediaIndex, IndexError> {
         if self.video.is_none()
             && let Some(error) = self.damaged_video
         {
@@ -236,7 +236,7 @@ impl Choice {
         }
         let (found, limit) = (duration.as_secs(), self.file.limits.seconds);
         if found > limit {
-            return Err(IndexError::OverLimit { path: "moov".to_owned(), offset: 0, found, limit, unit: "seconds" });
+            return Err(moov.over_limit(found, limit, "seconds"));
         }
         Ok(MediaIndex {
             container: self.file.container,

@@ -1,4 +1,5 @@
 use super::*;
+use crate::index::{IgnoredCause, IgnoredTrack};
 use crate::made::{index, samples, sound, video};
 use crate::track::{Track, TrackKind};
 
@@ -86,6 +87,22 @@ fn edits_that_one_edit_cannot_say_bar_fragments() {
         let (offer, warnings) = of(vec![edited, sound(938)]);
         assert_eq!((offer, warnings.len()), (Offer::Progressive, 1), "{warnings:?}");
     }
+}
+
+/// Sound whose pictures can't be played is packaged; a thumbnail that is left out is no loss.
+#[test]
+fn lost_pictures_are_told() {
+    let ignored = |cause, is_video| {
+        let mut index = index(vec![sound(938)]);
+        let reason = "MPEG-4 Part 2 is not played".to_owned();
+        index.ignored.push(IgnoredTrack { id: 7, what: "mp4v".to_owned(), is_video, cause, reason });
+        Playability::of(&Presentation::new(index))
+    };
+    let lost = ignored(IgnoredCause::NotCarried, true);
+    assert_eq!(lost.offer, Offer::Packaged);
+    assert_eq!(lost.warnings[0].to_string(), "only the sound plays: MPEG-4 Part 2 is not played");
+    assert_eq!(ignored(IgnoredCause::Auxiliary, true).warnings, []);
+    assert_eq!(ignored(IgnoredCause::NotCarried, false).warnings, []);
 }
 
 /// What browsers take in no fragment: the plain file where there is no other sound, and beside other sound a word.

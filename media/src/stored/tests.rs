@@ -73,8 +73,13 @@ fn index(samples: SampleTable) -> MediaIndex {
         open_gop: false,
         ..track.clone()
     };
-    let ignored =
-        CAUSES.iter().zip(1..).map(|(&cause, id)| IgnoredTrack { id, what: "tmcd".into(), cause, reason: "x".into() });
+    let ignored = CAUSES.iter().zip(1..).map(|(&cause, id)| IgnoredTrack {
+        id,
+        what: "tmcd".into(),
+        is_video: id % 2 == 0,
+        cause,
+        reason: "x".into(),
+    });
     let tracks = vec![track, sound];
     let duration = tracks.iter().map(Track::duration).max().unwrap();
     MediaIndex {

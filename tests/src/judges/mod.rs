@@ -6,3 +6,4 @@ pub mod ffmpeg;
 pub mod grpcurl;
 pub mod playlists;
 pub mod strace;
+pub mod written;

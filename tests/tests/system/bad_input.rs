@@ -150,11 +150,14 @@ fn what_is_beyond_a_limit_fails_with_the_limit() {
     ] {
         let sentence = failure(&Server::with(&flags), &film);
         assert!(sentence.contains(words), "{flags:?}: {sentence}");
+        let place = moov_of(&std::fs::read(&film).expect("the clip"))..;
+        let told = sentence.split_once("at byte ").and_then(|(_, rest)| rest.split(' ').next()?.parse().ok());
+        assert!(told.is_some_and(|told| place.contains(&told)), "{flags:?}: {sentence}");
     }
     let folder = tempfile::tempdir().expect("a temporary folder");
     // An index of 2 MiB, most of which nobody reads.
     let mut bytes = std::fs::read(clips::clip("last.mp4")).expect("the clip");
-    let moov = bytes.windows(4).rposition(|kind| kind == b"moov").expect("an index") - 4;
+    let moov = moov_of(&bytes);
     let size = u32::from_be_bytes(*bytes[moov..].first_chunk().expect("a size"));
     let free = 2_u32 << 20;
     bytes.splice(moov..moov + 4, (size + free).to_be_bytes());
@@ -165,6 +168,25 @@ fn what_is_beyond_a_limit_fails_with_the_limit() {
     assert!(sentence.contains("bytes, more than the limit of 1048576"), "{sentence}");
     let video = Person::of(&Server::start()).upload(&large, "--wait");
     assert_eq!(video["state"], "VIDEO_STATE_READY", "{video:#}");
+}
+
+fn moov_of(bytes: &[u8]) -> usize {
+    bytes.windows(4).rposition(|kind| kind == b"moov").expect("an index") - 4
+}
+
+/// Pictures that nobody plays are not just left out: who uploaded them is told.
+#[test]
+fn lost_pictures_are_told() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("old.mp4");
+    let film = clips::clip("first.mp4");
+    let [from, to] = [&film, &path].map(|path| path.to_str().expect("text"));
+    ffmpeg::ffmpeg(&["-i", from, "-c:v", "mpeg4", "-c:a", "copy", to]);
+    let video = Person::of(&Server::start()).upload(&path, "--wait");
+    assert_eq!(video["state"], "VIDEO_STATE_READY", "{video:#}");
+    let warning = &video["warnings"][0];
+    assert_eq!(warning["code"], "NO_PICTURES", "{video:#}");
+    assert!(warning["message"].as_str().is_some_and(|text| text.starts_with("only the sound plays: ")), "{video:#}");
 }
 
 #[test]

@@ -120,6 +120,7 @@ fn bit_rate(track: &Track) -> u64 {
 fn warning(warning: &Warning) -> pb::Warning {
     let code = match warning {
         Warning::CutOff(_) => "CUT_OFF",
+        Warning::NoPictures(_) => "NO_PICTURES",
         Warning::Edits(_) => "SEVERAL_EDITS",
         Warning::ParameterSetsInBand => "PARAMETER_SETS_IN_BAND",
         Warning::SoundNotPackaged(_) => "SOUND_NOT_PACKAGED",
