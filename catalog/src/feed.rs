@@ -2,10 +2,10 @@
 
 use crate::Catalog;
 use crate::answers::{self, Answering};
-use crate::store::{Change, Changes};
+use crate::store::{Change, Changes, ChangesQuery};
 use futures::{FutureExt, Stream, StreamExt};
 use look::Why;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::ops::ControlFlow;
 use std::str::FromStr;
@@ -47,14 +47,22 @@ impl FromStr for Position {
     }
 }
 
-/// One watcher. It remembers a position and a page of changes, whatever happens in the meantime.
+/// One watcher. It goes over the feed in rounds: a look at what is new, and again at what may have come late, then looks at
+/// what is behind that, until there is nothing. It remembers a page of changes and what it told in a round.
 struct Watcher {
     catalog: Catalog,
     video: Option<VideoId>,
+    /// Where the watcher goes on from if it comes again.
     position: Position,
+    /// What it looks behind next.
+    behind: Position,
     page: VecDeque<(Position, Change)>,
+    /// What it was told in the round before: it may be there again.
+    told: HashMap<VideoId, Position>,
+    /// What was there in this round.
+    round: HashMap<VideoId, Position>,
     notices: Events,
-    /// The watcher has heard that it has seen everything.
+    /// The round is over, and the watcher heard that it has seen everything.
     current: bool,
     /// Why it looks next; none while it catches up, alone.
     why: Option<Why>,
@@ -73,9 +81,18 @@ impl Catalog {
             Some(position) => position,
             None => self.store.position().await?,
         };
-        let catalog = self.clone();
-        let page = VecDeque::new();
-        let watcher = Watcher { catalog, video, position, page, notices, current: false, why: None };
+        let watcher = Watcher {
+            catalog: self.clone(),
+            video,
+            position,
+            behind: position,
+            page: VecDeque::new(),
+            told: HashMap::new(),
+            round: HashMap::new(),
+            notices,
+            current: false,
+            why: None,
+        };
         Ok(answers::stream(watcher, &self.lifecycle))
     }
 }
@@ -90,8 +107,11 @@ impl Answering for Watcher {
     async fn answer(&mut self) -> Result<ControlFlow<Self::Answer, Self::Answer>, Problem> {
         loop {
             if let Some((position, change)) = self.page.pop_front() {
-                self.position = position;
-                return Ok(ControlFlow::Continue(response(position, event_of(change))));
+                // One that came late is told late: the position never goes back.
+                if position.number > self.position.number {
+                    self.position = position;
+                }
+                return Ok(ControlFlow::Continue(response(self.position, event_of(change))));
             }
             if self.current {
                 self.wait().await;
@@ -100,12 +120,12 @@ impl Answering for Watcher {
                 let latest = self.catalog.store.position().await?;
                 return Ok(ControlFlow::Break(response(latest, Event::Reset(pb::FeedReset {}))));
             };
-            self.current = changes.changes.is_empty();
-            self.page = changes.changes.into();
-            if self.current {
-                self.position = changes.latest;
+            let Some((last, _)) = changes.changes.last() else {
+                self.end_round(changes.latest);
                 return Ok(ControlFlow::Continue(response(self.position, Event::Current(pb::FeedCurrent {}))));
-            }
+            };
+            (self.behind, self.current) = (*last, false);
+            self.take(changes.changes);
         }
     }
 }
@@ -113,10 +133,27 @@ impl Answering for Watcher {
 impl Watcher {
     async fn look(&mut self) -> Result<Option<Changes>, Problem> {
         let store = &*self.catalog.store;
+        let query = ChangesQuery { after: self.behind, again: self.round.is_empty(), video: self.video, limit: PAGE };
         Ok(match self.why.filter(|_| self.video.is_none()) {
-            Some(why) => self.catalog.looks.changes(store, self.position, why, PAGE).await?,
-            None => store.changes(self.position, self.video, PAGE).await?,
+            Some(why) => self.catalog.looks.changes(store, query, why).await?,
+            None => store.changes(query).await?,
         })
+    }
+
+    /// Takes what was not told yet.
+    fn take(&mut self, changes: Vec<(Position, Change)>) {
+        for (position, change) in changes {
+            let id = id_of(&change);
+            self.round.insert(id, position);
+            if self.told.get(&id) != Some(&position) {
+                self.page.push_back((position, change));
+            }
+        }
+    }
+
+    fn end_round(&mut self, latest: Position) {
+        self.told = std::mem::take(&mut self.round);
+        (self.position, self.behind, self.current) = (latest, latest, true);
     }
 
     /// Until something may have changed, or a while.
@@ -142,6 +179,13 @@ fn concerns(event: &Notice, video: Option<VideoId>) -> bool {
     match (event, video) {
         (Notice::Notice { topic, .. }, Some(id)) => topic.as_str().ends_with(&id.to_string()),
         (Notice::Missed, _) | (_, None) => true,
+    }
+}
+
+fn id_of(change: &Change) -> VideoId {
+    match change {
+        Change::Changed(entry) => entry.id,
+        Change::Purged { id, .. } => *id,
     }
 }
 

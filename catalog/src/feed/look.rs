@@ -1,8 +1,7 @@
 //! One look at the store for all watchers that stand at the same place. A change wakes everybody who watches all videos, and
 //! each would ask the store the same.
 
-use super::Position;
-use crate::store::{Changes, Store, StoreError};
+use crate::store::{Changes, ChangesQuery, Store, StoreError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -23,7 +22,7 @@ pub(super) enum Why {
 
 /// What was seen last, and by whom it may be used.
 struct Seen {
-    after: Position,
+    query: ChangesQuery,
     /// All numbers given out before the look began.
     covers: u64,
     began: Instant,
@@ -49,17 +48,16 @@ impl Looks {
         self.asked.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    /// As [`Store::changes`] of all videos.
+    /// As [`Store::changes`].
     pub(super) async fn changes(
         &self,
         store: &dyn Store,
-        after: Position,
+        query: ChangesQuery,
         why: Why,
-        limit: usize,
     ) -> Result<Option<Changes>, StoreError> {
         let mut last = self.last.lock().await;
         let usable = |seen: &&Arc<Seen>| {
-            seen.after == after
+            seen.query == query
                 && match why {
                     Why::Since(number) => seen.covers >= number,
                     Why::Interval => seen.began.elapsed() <= STALE,
@@ -71,8 +69,8 @@ impl Looks {
             return Ok(seen.changes.clone());
         }
         let (covers, began) = (self.asked.load(Ordering::Relaxed), Instant::now());
-        let changes = store.changes(after, None, limit).await?;
-        *last = Some(Arc::new(Seen { after, covers, began, changes: changes.clone() }));
+        let changes = store.changes(query).await?;
+        *last = Some(Arc::new(Seen { query, covers, began, changes: changes.clone() }));
         Ok(changes)
     }
 }

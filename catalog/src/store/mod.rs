@@ -23,6 +23,7 @@ use vidstream_proto::video::Entry;
 use vidstream_source::extents::{Extent, PageNumber, RecordPage};
 
 pub mod contract;
+pub mod rows;
 mod sqlite;
 mod url;
 
@@ -168,6 +169,20 @@ pub enum Change {
     },
 }
 
+/// Which changes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ChangesQuery {
+    /// Behind this position.
+    pub after: Position,
+    /// Those too that may have come to be seen after `after` was given out, although their positions are before it: where
+    /// positions are times, a write is seen a little later than its position says. Some of these were told already.
+    pub again: bool,
+    /// Only this video's.
+    pub video: Option<VideoId>,
+    /// About so many: changes at one position are not taken apart.
+    pub limit: usize,
+}
+
 /// Changes after a position.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Changes {
@@ -255,14 +270,14 @@ pub trait Store: Send + Sync + fmt::Debug {
     async fn due_videos(&self, now: SystemTime, limit: usize) -> Result<Vec<VideoRow>>;
     /// Videos whose purge has begun.
     async fn purging_videos(&self, limit: usize) -> Result<Vec<VideoRow>>;
-    /// Changes after `after`, of one video or of all; none if `after` is too old to tell what is gone, or of another feed.
-    async fn changes(&self, after: Position, video: Option<VideoId>, limit: usize) -> Result<Option<Changes>>;
+    /// Changes, of one video or of all; none if the position is too old to tell what is gone, or of another feed.
+    async fn changes(&self, query: ChangesQuery) -> Result<Option<Changes>>;
     /// Adds views to a video without touching its revision; the feed tells it. One that was done is not done again, unless
     /// sixteen others added to the video meanwhile. Says whether there is such a video.
     async fn add_views(&self, id: VideoId, views: u64, flush: Flush) -> Result<bool>;
     /// The rows of these viewers, as far as there are any, in no order.
     async fn viewers(&self, keys: Vec<(VideoId, ViewerId)>) -> Result<Vec<ViewerRow>>;
-    /// Writes each row, in one commit, whose revision is one more than what is stored (absent: 0); says which were.
+    /// Writes each row whose revision is one more than what is stored (absent: 0); says which were. Few commits.
     async fn save_viewers(&self, rows: Vec<ViewerRow>) -> Result<Vec<bool>>;
     /// Forgets viewers whose window began before `before`, and the oldest ones beyond `most`; some thousands at once, so
     /// that others can write in between. Says whether there are more to forget.
@@ -293,7 +308,7 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// Live sources with a failed part that was last tried by a lower version, or with an index in a lower form.
     async fn outdated_sources(&self, maker: Maker, limit: usize) -> Result<Vec<Source>>;
 
-    /// Records extents of a live source in one commit; none if there is no such source or it is not live.
+    /// Records extents of a live source, those of a page in one commit; none if there is no such source or it is not live.
     async fn record(&self, source: SourceId, extents: Vec<Extent>) -> Result<Option<Recorded>>;
     /// Pages of records from `first` on, ascending, at most `limit`.
     async fn pages(&self, source: SourceId, first: PageNumber, limit: usize) -> Result<Vec<RecordPage>>;

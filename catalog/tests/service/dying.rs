@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::SystemTime;
 use vidstream_catalog::Position;
 use vidstream_catalog::store::{
-    Changes, Flush, JobRow, JobsQuery, ListPage, ListQuery, Maker, Recorded, RequestRow, Result, Store, StoreError,
-    VideoRow, ViewerRow,
+    Changes, ChangesQuery, Flush, JobRow, JobsQuery, ListPage, ListQuery, Maker, Recorded, RequestRow, Result, Store,
+    StoreError, VideoRow, ViewerRow,
 };
 use vidstream_proto::ids::{RequestId, SourceId, UploadId, VideoId, ViewerId};
 use vidstream_proto::job::{Job, JobClass, JobId};
@@ -83,7 +83,7 @@ store! {
         videos_of(source: SourceId) -> Vec<VideoRow>;
         due_videos(now: SystemTime, limit: usize) -> Vec<VideoRow>;
         purging_videos(limit: usize) -> Vec<VideoRow>;
-        changes(after: Position, video: Option<VideoId>, limit: usize) -> Option<Changes>;
+        changes(query: ChangesQuery) -> Option<Changes>;
         viewers(keys: Vec<(VideoId, ViewerId)>) -> Vec<ViewerRow>;
         position() -> Position;
         source(id: SourceId) -> Option<Source>;

@@ -1,6 +1,6 @@
 //! Positions and changes.
 
-use super::super::{Change, Changes, Store, VideoRow};
+use super::super::{Change, Changes, ChangesQuery, Store, VideoRow};
 use super::{at, next, ok, video};
 use crate::Position;
 use futures::future::join_all;
@@ -14,8 +14,13 @@ pub(super) async fn check(store: &Arc<dyn Store>) {
     old_positions_are_refused(&**store).await;
 }
 
+fn behind(after: Position) -> ChangesQuery {
+    ChangesQuery { after, again: false, video: None, limit: 1000 }
+}
+
 async fn after(store: &dyn Store, position: Position, video: Option<VideoId>) -> Changes {
-    ok(store.changes(position, video, 1000).await).expect("the position is not too old")
+    let query = ChangesQuery { video, ..behind(position) };
+    ok(store.changes(query).await).expect("the position is not too old")
 }
 
 fn id(change: &Change) -> VideoId {
@@ -42,7 +47,10 @@ async fn changes_come_once_in_their_latest_state(store: &dyn Store) {
     assert!(second.number <= all.latest.number);
     assert!(after(store, all.latest, None).await.changes.is_empty());
     assert_eq!(after(store, *first, None).await.changes.len(), 1);
-    assert_eq!(ok(store.changes(start, None, 1).await).expect("recent").changes, all.changes[..1]);
+    assert_eq!(
+        ok(store.changes(ChangesQuery { limit: 1, ..behind(start) }).await).expect("recent").changes,
+        all.changes[..1]
+    );
 
     let mine = after(store, start, Some(two.entry.id)).await;
     assert_eq!(mine.changes.iter().map(|(_, change)| id(change)).collect::<Vec<_>>(), [two.entry.id]);
@@ -65,8 +73,11 @@ async fn no_change_is_missed(store: &Arc<dyn Store>) {
     let mut seen = HashSet::new();
     loop {
         let done = writes.is_finished();
-        for (at, change) in after(&**store, position, None).await.changes {
-            position = at;
+        let query = ChangesQuery { again: true, ..behind(position) };
+        for (at, change) in ok(store.changes(query).await).expect("it is young").changes {
+            if at.number > position.number {
+                position = at;
+            }
             seen.insert(id(&change));
         }
         if done {
@@ -84,15 +95,15 @@ async fn old_positions_are_refused(store: &dyn Store) {
     ok(store.bury_video(row.entry.id, 1, at(1000)).await);
     let buried = ok(store.position().await);
     ok(store.forget_buried(at(1000)).await);
-    assert!(ok(store.changes(before, None, 10).await).is_some(), "the tombstone is still there");
+    assert!(ok(store.changes(behind(before)).await).is_some(), "the tombstone is still there");
     ok(store.forget_buried(at(1001)).await);
-    assert_eq!(ok(store.changes(before, None, 10).await), None);
-    assert!(ok(store.changes(buried, None, 10).await).is_some());
+    assert_eq!(ok(store.changes(behind(before)).await), None);
+    assert!(ok(store.changes(behind(buried)).await).is_some());
     assert!(ok(store.insert_video(row).await), "nothing is known of it any more");
 
     let now = ok(store.position().await);
     let elsewhere = Position { feed: now.feed ^ 1, ..now };
     let future = Position { number: now.number + 1, ..now };
-    assert_eq!(ok(store.changes(elsewhere, None, 10).await), None);
-    assert_eq!(ok(store.changes(future, None, 10).await), None);
+    assert_eq!(ok(store.changes(behind(elsewhere)).await), None);
+    assert_eq!(ok(store.changes(behind(future)).await), None);
 }

@@ -1,6 +1,6 @@
 //! Views of videos, and rows of viewers.
 
-use super::super::{Change, Flush, Store, ViewerRow};
+use super::super::{Change, ChangesQuery, Flush, Store, ViewerRow};
 use super::{at, next, ok, video};
 use futures::future::join_all;
 use std::sync::Arc;
@@ -32,7 +32,8 @@ async fn views_stand_beside_the_row(store: &dyn Store) {
     assert!(ok(store.add_views(id, 3, flush(1, 2)).await));
     let mut seen = ok(store.video(id).await).expect("it is there");
     assert_eq!((seen.entry.video.views, seen.revision()), (3, row.revision()), "the revision stays");
-    let told = ok(store.changes(before, Some(id), 10).await).expect("young");
+    let told = ok(store.changes(ChangesQuery { after: before, again: false, video: Some(id), limit: 10 }).await)
+        .expect("young");
     assert!(matches!(&told.changes[..], [(_, Change::Changed(entry))] if entry.video.views == 3), "the feed tells it");
     // Who read the row before writes it back: the views that came meanwhile stay.
     seen.entry.video.views = 0;

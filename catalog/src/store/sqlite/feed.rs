@@ -1,7 +1,8 @@
 //! Positions of the change feed, and times that something is due at.
 
-use super::super::{Change, Changes, Result};
-use super::{limit, nanos, time, uuid, videos};
+use super::super::rows::{nanos, time};
+use super::super::{Change, Changes, ChangesQuery, Result};
+use super::{limit, uuid, videos};
 use crate::feed::Position;
 use rusqlite::{Connection, OptionalExtension, params};
 use std::time::SystemTime;
@@ -28,12 +29,9 @@ pub(super) fn state(c: &Connection) -> Result<State> {
     })?)
 }
 
-pub(super) fn changes(
-    c: &Connection,
-    after: Position,
-    video: Option<VideoId>,
-    count: usize,
-) -> Result<Option<Changes>> {
+/// One writer commits positions in their order, so none becomes visible late and nothing has to be told again.
+pub(super) fn changes(c: &Connection, query: &ChangesQuery) -> Result<Option<Changes>> {
+    let ChangesQuery { after, video, limit: count, .. } = *query;
     let State { latest, forgotten } = state(c)?;
     let number = after.number.cast_signed();
     if after.feed != latest.feed || number < forgotten || after.number > latest.number {

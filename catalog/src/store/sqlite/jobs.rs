@@ -1,14 +1,13 @@
 //! Rows of jobs.
 
+use super::super::rows::{self, nanos};
 use super::super::{JobRow, JobsQuery, Result};
-use super::{corrupt, limit, nanos};
-use prost::Message;
+use super::limit;
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, named_params, params};
 use std::cmp::Reverse;
 use std::time::SystemTime;
 use vidstream_proto::ids::SourceId;
-use vidstream_proto::job::{Fence, Job, JobClass, JobId, JobProgress, JobState};
-use vidstream_proto::pb;
+use vidstream_proto::job::{Job, JobClass, JobId, JobState};
 
 const COLUMNS: &str = "row, revision, lost, result, unapplied, maker";
 /// States below this one are unfinished.
@@ -36,12 +35,9 @@ fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
 
 impl Raw {
     fn decode(self) -> Result<JobRow> {
-        let message = pb::Job::decode(self.row.as_slice()).map_err(|error| corrupt("job", error))?;
-        let job = Job::try_from(message).map_err(|error| corrupt("job", error))?;
-        let result = self.result.map(|bytes| pb::FinishJobRequest::decode(bytes.as_slice())).transpose();
-        let result = result.map_err(|error| corrupt("job", error))?.and_then(|finish| finish.result);
+        let result = self.result.map(|bytes| rows::result(&bytes)).transpose()?.flatten();
         let Self { revision, lost, unapplied, maker, .. } = self;
-        Ok(JobRow { job, revision, lost, result, unapplied, maker })
+        Ok(JobRow { job: rows::job(&self.row)?, revision, lost, result, unapplied, maker })
     }
 }
 
@@ -91,9 +87,8 @@ fn write(c: &Connection, row: JobRow, sql: &str, expected: Option<i64>) -> Resul
     let (class, state) = (i32::from(job.class()), i32::from(job.state));
     let (priority, created, updated) = (job.priority, nanos(job.create_time), nanos(job.update_time));
     let not_before = job.not_before.map_or(0, nanos);
-    let result = result
-        .map(|result| pb::FinishJobRequest { result: Some(result), ..pb::FinishJobRequest::default() }.encode_to_vec());
-    let blob = pb::Job::from(job).encode_to_vec();
+    let result = result.map(rows::result_bytes);
+    let blob = rows::job_bytes(job);
     let mut values: Vec<(&str, &dyn ToSql)> = named_params! {
         ":id": id,
         ":source": source,
@@ -118,7 +113,7 @@ fn write(c: &Connection, row: JobRow, sql: &str, expected: Option<i64>) -> Resul
 pub(super) fn lease(
     c: &Connection,
     classes: &[JobClass],
-    worker: String,
+    worker: &str,
     maker: u32,
     now: SystemTime,
 ) -> Result<Option<JobRow>> {
@@ -132,18 +127,11 @@ pub(super) fn lease(
             best = Some(row);
         }
     }
-    let Some(mut row) = best else {
+    let Some(queued) = best else {
         return Ok(None);
     };
-    let expected = row.revision;
-    row.revision += 1;
-    row.job.state = JobState::Leased;
-    row.job.fence = Fence(row.job.fence.0 + 1);
-    (row.job.worker, row.maker) = (worker, maker);
-    row.job.beat = 0;
-    row.job.progress = JobProgress::default();
-    row.job.not_before = None;
-    row.job.update_time = now;
+    let expected = queued.revision;
+    let row = rows::leased(queued, worker, maker, now);
     replace(c, row.clone(), expected)?;
     Ok(Some(row))
 }

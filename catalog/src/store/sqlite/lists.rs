@@ -1,7 +1,8 @@
 //! Pages of lists.
 
+use super::super::rows::{nanos, time};
 use super::super::{ListKey, ListPage, ListQuery, Result};
-use super::{feed, limit, nanos, time, uuid, videos};
+use super::{feed, limit, uuid, videos};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 use vidstream_proto::ids::VideoId;

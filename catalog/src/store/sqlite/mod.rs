@@ -1,15 +1,15 @@
 //! The embedded store: one `SQLite` file.
 
 use super::{
-    Changes, Flush, JobRow, JobsQuery, ListPage, ListQuery, Maker, Recorded, RequestRow, Result, Store, StoreError,
-    VideoRow, ViewerRow,
+    Changes, ChangesQuery, Flush, JobRow, JobsQuery, ListPage, ListQuery, Maker, Recorded, RequestRow, Result, Store,
+    StoreError, VideoRow, ViewerRow,
 };
 use crate::feed::Position;
 use async_trait::async_trait;
 use connection::{Readers, Writer};
 use rusqlite::Connection;
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 use uuid::Uuid;
 use vidstream_proto::ids::{RequestId, SourceId, UploadId, VideoId, ViewerId};
 use vidstream_proto::job::{Job, JobClass, JobId};
@@ -62,23 +62,9 @@ impl Sqlite {
     }
 }
 
-/// Nanoseconds since 1970.
-fn nanos(time: SystemTime) -> i64 {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
-}
-
-fn time(nanos: i64) -> SystemTime {
-    UNIX_EPOCH + Duration::from_nanos(nanos.max(0).unsigned_abs())
-}
-
 /// A limit for SQL.
 fn limit(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
-}
-
-fn corrupt(what: &str, error: impl std::fmt::Display) -> StoreError {
-    StoreError::Corrupt(format!("{what}: {error}"))
 }
 
 /// The id in a column of 16 bytes.
@@ -140,8 +126,8 @@ impl Store for Sqlite {
         self.read(move |c| videos::purging(c, limit)).await
     }
 
-    async fn changes(&self, after: Position, video: Option<VideoId>, limit: usize) -> Result<Option<Changes>> {
-        self.read(move |c| feed::changes(c, after, video, limit)).await
+    async fn changes(&self, query: ChangesQuery) -> Result<Option<Changes>> {
+        self.read(move |c| feed::changes(c, &query)).await
     }
 
     async fn add_views(&self, id: VideoId, count: u64, flush: Flush) -> Result<bool> {
@@ -245,7 +231,7 @@ impl Store for Sqlite {
         now: SystemTime,
     ) -> Result<Option<JobRow>> {
         let (classes, worker) = (classes.to_vec(), worker.to_owned());
-        self.write(move |c| jobs::lease(c, &classes, worker, maker, now)).await
+        self.write(move |c| jobs::lease(c, &classes, &worker, maker, now)).await
     }
 
     async fn jobs(&self, query: JobsQuery) -> Result<Vec<Job>> {

@@ -1,32 +1,25 @@
 //! Pages of records.
 
+use super::super::rows::{corrupt, insert_extents};
 use super::super::{Recorded, Result};
-use super::{corrupt, limit, sources};
+use super::{limit, sources};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use vidstream_proto::ids::SourceId;
-use vidstream_source::extents::{Extent, Insertion, PageNumber, RecordPage};
+use vidstream_source::extents::{Extent, PageNumber, RecordPage};
 
 pub(super) fn record(c: &Connection, source: SourceId, extents: Vec<Extent>) -> Result<Option<Recorded>> {
     if !sources::is_live(c, source)? {
         return Ok(None);
     }
     let mut pages: BTreeMap<PageNumber, RecordPage> = BTreeMap::new();
-    let mut recorded = Recorded::default();
-    for extent in extents {
-        let number = extent.page();
-        let page = match pages.entry(number) {
-            Entry::Occupied(page) => page.into_mut(),
-            Entry::Vacant(place) => place.insert(page(c, source, number)?),
-        };
-        let range = extent.range();
-        match page.insert(extent) {
-            Insertion::New => recorded.new.push(range),
-            Insertion::Repeat => {}
-            Insertion::Overlaps => recorded.overlapping.extend(page.overlapping(range).cloned()),
+    for extent in &extents {
+        if let Entry::Vacant(place) = pages.entry(extent.page()) {
+            place.insert(page(c, source, extent.page())?);
         }
     }
+    let mut recorded = insert_extents(&mut pages, extents);
     let is_new = |page: &&RecordPage| recorded.new.iter().any(|range| PageNumber::of(range.start) == page.number());
     for page in pages.values().filter(is_new) {
         store(c, source, page)?;

@@ -1,7 +1,8 @@
 //! Rows of requests.
 
+use super::super::rows::{corrupt, nanos, time};
 use super::super::{RequestRow, Result};
-use super::{corrupt, limit, nanos, time, uuid};
+use super::{limit, uuid};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use std::time::SystemTime;
 use vidstream_proto::ids::RequestId;

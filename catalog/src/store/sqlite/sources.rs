@@ -1,12 +1,11 @@
 //! Rows of sources.
 
+use super::super::rows::{self, Outdated};
 use super::super::{Maker, Result};
-use super::{corrupt, limit};
-use prost::Message;
+use super::limit;
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, named_params, params};
 use vidstream_proto::ids::{SourceId, UploadId};
-use vidstream_proto::pb::{self, PartState, SourceLife, UploadState};
-use vidstream_proto::source::Source;
+use vidstream_proto::source::{Source, SourceLife, UploadState};
 
 /// The row and the revision that is shown, which a column holds because noting it is no change of the source.
 fn raw(row: &Row<'_>) -> rusqlite::Result<(Vec<u8>, i64)> {
@@ -14,13 +13,7 @@ fn raw(row: &Row<'_>) -> rusqlite::Result<(Vec<u8>, i64)> {
 }
 
 fn decode((row, shown): (Vec<u8>, i64)) -> Result<Source> {
-    let message = pb::Source::decode(row.as_slice()).map_err(|error| corrupt("source", error))?;
-    let source = Source::try_from(message).map_err(|error| corrupt("source", error))?;
-    Ok(Source { shown_revision: shown, ..source })
-}
-
-fn encode(source: &Source) -> Vec<u8> {
-    pb::Source::from(source.clone()).encode_to_vec()
+    rows::source(&row, shown)
 }
 
 fn one(c: &Connection, condition: &str, values: impl rusqlite::Params) -> Result<Option<Source>> {
@@ -62,7 +55,7 @@ pub(super) fn insert(c: &Connection, source: &Source) -> Result<bool> {
         "INSERT OR IGNORE INTO source (id, upload, revision, shown, life, upload_state, tried_by, format, row)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )?;
-    let (tried_by, format) = outdated_below(source);
+    let Outdated { tried_by, format } = rows::outdated(source);
     let inserted = insert.execute(params![
         source.id.as_uuid().as_bytes(),
         source.upload_id.as_uuid().as_bytes(),
@@ -72,7 +65,7 @@ pub(super) fn insert(c: &Connection, source: &Source) -> Result<bool> {
         i32::from(source.upload_state),
         tried_by,
         format,
-        encode(source),
+        rows::source_bytes(source),
     ])?;
     Ok(inserted == 1)
 }
@@ -82,7 +75,7 @@ pub(super) fn replace(c: &Connection, source: &Source, expected: i64) -> Result<
         "UPDATE source SET revision = :revision, life = :life, upload_state = :upload_state, tried_by = :tried_by,
          format = :format, row = :row WHERE id = :id AND revision = :expected",
     )?;
-    let (tried_by, format) = outdated_below(source);
+    let Outdated { tried_by, format } = rows::outdated(source);
     let replaced = replace.execute(named_params! {
         ":id": source.id.as_uuid().as_bytes(),
         ":revision": source.revision,
@@ -90,7 +83,7 @@ pub(super) fn replace(c: &Connection, source: &Source, expected: i64) -> Result<
         ":upload_state": i32::from(source.upload_state),
         ":tried_by": tried_by,
         ":format": format,
-        ":row": encode(source),
+        ":row": rows::source_bytes(source),
         ":expected": expected,
     })?;
     Ok(replaced == 1)
@@ -110,16 +103,6 @@ pub(super) fn remove(c: &Connection, id: SourceId) -> Result<()> {
     Ok(())
 }
 
-/// The version below which what failed was tried, if something did, and the form of the index, if there is one.
-fn outdated_below(source: &Source) -> (Option<u32>, Option<u32>) {
-    if source.life != SourceLife::Live {
-        return (None, None);
-    }
-    let failed = [&source.index, &source.storyboard, &source.poster].iter().any(|part| part.state == PartState::Failed);
-    let ready = source.index_result.as_ref().filter(|_| source.index.state == PartState::Ready);
-    (failed.then_some(source.tried_by), ready.map(|index| index.format.max(1)))
-}
-
 pub(super) fn outdated(c: &Connection, maker: Maker, count: usize) -> Result<Vec<Source>> {
     let condition = "id IN (SELECT id FROM source WHERE tried_by < ?1 UNION SELECT id FROM source WHERE format < ?2)
         ORDER BY id LIMIT ?3";
@@ -133,7 +116,7 @@ pub(super) fn fill_outdated(c: &Connection) -> Result<()> {
     let mut fill = c.prepare("UPDATE source SET tried_by = ?, format = ? WHERE id = ?")?;
     for row in rows {
         let source = decode(row)?;
-        let (tried_by, format) = outdated_below(&source);
+        let Outdated { tried_by, format } = rows::outdated(&source);
         fill.execute(params![tried_by, format, source.id.as_uuid().as_bytes()])?;
     }
     Ok(())

@@ -1,14 +1,12 @@
 //! Rows of videos.
 
+use super::super::rows::{self, nanos};
 use super::super::{Result, VideoRow};
-use super::{corrupt, feed, limit, nanos, uuid};
-use crate::search;
-use prost::Message;
+use super::{feed, limit, uuid};
 use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 use std::time::SystemTime;
 use vidstream_proto::ids::{RequestId, SourceId, VideoId};
-use vidstream_proto::pb::{self, VideoState};
-use vidstream_proto::time::system_time;
+use vidstream_proto::pb::VideoState;
 use vidstream_proto::video::Entry;
 
 pub(super) const COLUMNS: &str = "v.id, v.source, v.row, v.shown_source, v.last_request, v.purging, v.views";
@@ -39,8 +37,7 @@ pub(super) fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
 impl Raw {
     pub(super) fn decode(self) -> Result<VideoRow> {
         let id = VideoId::from_uuid(uuid(self.id));
-        let mut video = pb::Video::decode(self.row.as_slice()).map_err(|error| corrupt("video", error))?;
-        video.views = self.views.cast_unsigned();
+        let video = rows::video(&self.row, self.views.cast_unsigned())?;
         Ok(VideoRow {
             entry: Entry { id, source_id: SourceId::from_uuid(uuid(self.source)), video },
             shown_source: self.shown_source,
@@ -74,18 +71,10 @@ pub(super) fn purging(c: &Connection, count: usize) -> Result<Vec<VideoRow>> {
     rows.map(|row| row?.decode()).collect()
 }
 
-fn instant(field: &str, stamp: Option<&prost_types::Timestamp>) -> Result<Option<i64>> {
-    let time = stamp.map(|stamp| system_time(field, stamp)).transpose().map_err(|error| corrupt("video", error))?;
-    Ok(time.map(nanos))
-}
-
 /// Writes every column but the id; one statement inserts and replaces.
 fn write(c: &Connection, row: &VideoRow, sql: &str, expected: i64) -> Result<bool> {
     let (entry, video) = (&row.entry, &row.entry.video);
     let state = video.state();
-    let created = instant("create_time", video.create_time.as_ref())?;
-    let removed = state == VideoState::Removed;
-    let purge = if removed && !row.purging { instant("purge_time", video.purge_time.as_ref())? } else { None };
     let position = feed::next(c)?;
     let changed = c.prepare_cached(sql)?.execute(named_params! {
         ":id": entry.id.as_uuid().as_bytes(),
@@ -93,15 +82,15 @@ fn write(c: &Connection, row: &VideoRow, sql: &str, expected: i64) -> Result<boo
         ":revision": video.revision,
         ":position": position,
         ":state": i32::from(state),
-        ":shown": !removed,
-        ":created": created.unwrap_or_default(),
-        ":title": search::title_key(&video.title),
-        ":purge": purge,
+        ":shown": state != VideoState::Removed,
+        ":created": rows::created(video)?,
+        ":title": rows::title_key(video),
+        ":purge": rows::purge(row)?,
         ":shown_source": row.shown_source,
         ":last_request": row.last_request.as_ref().map(|id| id.as_uuid().as_bytes()),
         ":purging": row.purging,
         // Views have a column of their own, which is not written here.
-        ":row": pb::Video { views: 0, ..video.clone() }.encode_to_vec(),
+        ":row": rows::video_bytes(video),
         ":expected": expected,
     })?;
     if changed == 1 {
@@ -143,12 +132,7 @@ pub(super) fn bury(c: &Connection, id: VideoId, expected: i64, now: SystemTime) 
 
 /// Words of title and tags beside the row; written only where they changed.
 fn write_words(c: &Connection, entry: &Entry) -> Result<()> {
-    let mut text = entry.video.title.clone();
-    for tag in &entry.video.tags {
-        text.push(' ');
-        text.push_str(tag);
-    }
-    let words = search::words(&text);
+    let words = rows::words(entry);
     let find = "SELECT number FROM video WHERE id = ?";
     let number: i64 = c.prepare_cached(find)?.query_row([entry.id.as_uuid().as_bytes()], |row| row.get(0))?;
     let mut there = c.prepare_cached("SELECT word FROM word WHERE video = ? ORDER BY word")?;

@@ -1,34 +1,14 @@
 //! Views of videos, and rows of viewers.
 
+use super::super::rows::{self, nanos, time};
 use super::super::{Flush, Result, ViewerRow};
-use super::{corrupt, feed, limit, nanos, time, uuid};
+use super::{feed, limit, uuid};
 use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
-use std::ops::Range;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 use vidstream_proto::ids::{VideoId, ViewerId};
 
-/// Bytes of one flush in a video's row.
-const FLUSH: usize = 24;
 /// Viewers that are forgotten at once.
 const AT_ONCE: usize = 10_000;
-/// Names whose last number a video remembers.
-const NAMES: usize = 16;
-
-/// The flushes with this one in front, unless it, or a later one of its name, is there.
-fn with(flushes: &[u8], flush: Flush) -> Option<Vec<u8>> {
-    let name = flush.by.as_bytes();
-    let mut next = [name.as_slice(), &flush.number.to_be_bytes()].concat();
-    for known in flushes.chunks_exact(FLUSH).take(NAMES) {
-        let (by, number) = known.split_at(name.len());
-        if by != name {
-            next.extend(known);
-        } else if number >= flush.number.to_be_bytes().as_slice() {
-            return None;
-        }
-    }
-    next.truncate(NAMES * FLUSH);
-    Some(next)
-}
 
 pub(super) fn add(c: &Connection, id: VideoId, count: u64, flush: Flush) -> Result<bool> {
     let id = id.as_uuid().as_bytes();
@@ -36,7 +16,7 @@ pub(super) fn add(c: &Connection, id: VideoId, count: u64, flush: Flush) -> Resu
     let Some(flushes) = get.query_row([id], |row| row.get::<_, Vec<u8>>(0)).optional()? else {
         return Ok(false);
     };
-    let Some(flushes) = with(&flushes, flush) else {
+    let Some(flushes) = rows::with_flush(&flushes, flush) else {
         return Ok(true);
     };
     let mut add = c.prepare_cached("UPDATE video SET views = views + ?, flushes = ?, position = ? WHERE id = ?")?;
@@ -66,27 +46,10 @@ impl Raw {
             viewer: ViewerId::from_uuid(uuid(self.viewer)),
             began: time(self.began),
             counted: self.counted,
-            watched: intervals(&self.watched)?,
+            watched: rows::intervals(&self.watched)?,
             revision: self.revision,
         })
     }
-}
-
-/// Each interval is two numbers of 8 bytes, big-endian: milliseconds.
-fn intervals(bytes: &[u8]) -> Result<Vec<Range<Duration>>> {
-    if !bytes.len().is_multiple_of(16) {
-        return Err(corrupt("viewer", "its intervals are cut off"));
-    }
-    let mut at = bytes.chunks_exact(8).map(|bytes| {
-        let number: [u8; 8] = bytes.try_into().expect("chunks of 8 bytes");
-        Duration::from_millis(u64::from_be_bytes(number))
-    });
-    Ok(std::iter::from_fn(|| Some(at.next()?..at.next()?)).collect())
-}
-
-fn bytes(intervals: &[Range<Duration>]) -> Vec<u8> {
-    let ends = intervals.iter().flat_map(|range| [range.start, range.end]);
-    ends.flat_map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX).to_be_bytes()).collect()
 }
 
 pub(super) fn get(c: &Connection, keys: &[(VideoId, ViewerId)]) -> Result<Vec<ViewerRow>> {
@@ -115,7 +78,7 @@ pub(super) fn save(c: &Connection, row: &ViewerRow) -> Result<bool> {
         ":began": nanos(row.began),
         ":counted": row.counted,
         ":revision": row.revision,
-        ":watched": bytes(&row.watched),
+        ":watched": rows::interval_bytes(&row.watched),
     })?;
     Ok(saved == 1)
 }
