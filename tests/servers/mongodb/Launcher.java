@@ -2,6 +2,7 @@ import de.bwaldvogel.mongo.MongoBackend;
 import de.bwaldvogel.mongo.MongoServer;
 import de.bwaldvogel.mongo.MongoVersion;
 import de.bwaldvogel.mongo.backend.h2.H2Backend;
+import de.bwaldvogel.mongo.bson.BsonTimestamp;
 import de.bwaldvogel.mongo.bson.Document;
 import de.bwaldvogel.mongo.exception.MongoServerError;
 import de.bwaldvogel.mongo.exception.MongoServerException;
@@ -11,6 +12,7 @@ import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Method;
 import java.lang.reflect.Proxy;
 import java.time.Instant;
+import java.util.Collection;
 import java.util.List;
 import java.util.Set;
 import org.h2.mvstore.MVStore;
@@ -18,8 +20,9 @@ import org.h2.mvstore.MVStore;
 /**
  * mongo-java-server on a file, as today's drivers want it: {@code java Launcher FILE PORT}, on loopback.
  *
- * <p>Beside what the library does: it says that it is MongoDB 6.0, knows {@code hello}, gives errors their codes, and has each
- * write in its file before it answers, so that what was acknowledged survives a kill (not a power cut: nothing is synced).
+ * <p>Beside what the library does: it says that it is MongoDB 6.0, knows {@code hello}, gives errors their codes, sets timestamps
+ * that rise with every write, as MongoDB does (the library's of one second are all alike), and has each write in its file before
+ * it answers, so that what was acknowledged survives a kill (not a power cut: nothing is synced).
  */
 public final class Launcher {
     private static final int WIRE_VERSION = 17;
@@ -32,6 +35,8 @@ public final class Launcher {
             "listCollections", "listIndexes", "listDatabases", "endSessions", "serverStatus", "collStats", "dbStats");
 
     private final H2Backend backend;
+    /** The last timestamp: seconds in the upper half, what tells writes of a second apart in the lower. */
+    private long timestamp;
 
     private Launcher(H2Backend backend) {
         this.backend = backend;
@@ -73,10 +78,33 @@ public final class Launcher {
 
     /** One at a time, so that no other's commit saves half of this write. */
     private synchronized Object write(Method method, Object[] values) throws Throwable {
+        if (((MongoMessage) values[0]).getDocument().get("updates") instanceof Collection<?> updates) {
+            updates.forEach(update -> setTimestamps((Document) ((Document) update).get("u")));
+        }
         try {
             return pass(method, values);
         } finally {
             backend.commit();
+        }
+    }
+
+    /** Sets the fields of an update that are to have the time of the write. */
+    private void setTimestamps(Document update) {
+        if (!(update.get("$currentDate") instanceof Document fields)) {
+            return;
+        }
+        Document set = update.get("$set") instanceof Document given ? given : new Document();
+        for (String field : List.copyOf(fields.keySet())) {
+            if (fields.get(field) instanceof Document type && "timestamp".equals(type.get("$type"))) {
+                Instant now = Instant.now();
+                timestamp = Math.max(timestamp + 1, now.getEpochSecond() << 32 | now.getNano() / 1000);
+                set.append(field, new BsonTimestamp(timestamp));
+                fields.remove(field);
+            }
+        }
+        update.append("$set", set);
+        if (fields.isEmpty()) {
+            update.remove("$currentDate");
         }
     }
 
