@@ -23,7 +23,7 @@ web-dev: setup   ## the web app with live reload, talking to a server on port 80
 setup:           ## what `make run` needs: ffmpeg, mold, npm packages
 	@scripts/setup run
 
-setup-test:      ## what `make test` needs besides: Chromium, Firefox, players of others, grpcurl
+setup-test:      ## what `make test` needs besides: Chromium, Firefox, players of others, grpcurl, servers
 	@scripts/setup test
 
 bench: build     ## the tables of bench/RESULTS.md

@@ -1,7 +1,9 @@
 //! Each kind of server starts, answers, survives what tests do to it, and leaves nothing behind.
 
 use std::fs;
-use std::path::Path;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use vidstream_test_servers::{Kind, Server};
 
@@ -15,6 +17,15 @@ fn processes_of(folder: &Path) -> Vec<String> {
     all.filter(|it| tells(&it.join("cmdline")) || tells(&it.join("environ")) || writes(&it.join("fd/1")))
         .map(|process| fs::read_to_string(process.join("comm")).unwrap_or_default().trim().to_owned())
         .collect()
+}
+
+/// Waits until no process of a folder is left.
+async fn wait_gone(folder: &Path) {
+    let begun = Instant::now();
+    while let left @ [_, ..] = processes_of(folder).as_slice() {
+        assert!(begun.elapsed() < Duration::from_secs(10), "left behind: {left:?}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 /// All that a test does to a server, on two of one kind side by side.
@@ -42,11 +53,7 @@ async fn lives(kind: Kind) {
 
     drop(one);
     assert!(!folder.exists());
-    let begun = Instant::now();
-    while let left @ [_, ..] = processes_of(&folder).as_slice() {
-        assert!(begun.elapsed() < Duration::from_secs(10), "left behind: {left:?}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    wait_gone(&folder).await;
     other.answers().await.expect("the other one lives on");
 }
 
@@ -73,4 +80,30 @@ async fn rabbitmq_lives() {
 #[tokio::test]
 async fn mongodb_lives() {
     lives(Kind::MongoDb).await;
+}
+
+/// `RabbitMQ`, because it has a companion. The program that is killed is this one, once more, with the one test.
+#[tokio::test]
+async fn nothing_is_left_of_a_test_that_is_killed() {
+    const HELD: &str = "its folder is ";
+    if std::env::var_os("HOLD").is_some() {
+        let server = Server::start(Kind::RabbitMq).await;
+        println!("\n{HELD}{}", server.folder().display());
+        std::future::pending::<()>().await;
+    }
+    let mut killed = Command::new(std::env::current_exe().expect("a program has a path"))
+        .args(["--exact", "nothing_is_left_of_a_test_that_is_killed", "--nocapture"])
+        .env("HOLD", "1")
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let lines = BufReader::new(killed.stdout.take().expect("piped")).lines();
+    let folder = lines.map_while(Result::ok).find_map(|line| line.strip_prefix(HELD).map(PathBuf::from));
+    let folder = folder.expect("it says where its server is");
+    let names = processes_of(&folder);
+    assert!(names.iter().any(|name| name == "epmd") && names.iter().any(|name| name == "beam.smp"), "{names:?}");
+    killed.kill().expect("it is there");
+    killed.wait().expect("it ends");
+    wait_gone(&folder).await;
+    fs::remove_dir_all(folder).expect("its data is there");
 }
