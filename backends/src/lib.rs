@@ -7,4 +7,5 @@
 pub mod bus;
 pub mod objects;
 pub mod queue;
+pub mod retry;
 pub mod url;

@@ -1,4 +1,10 @@
-//! What the URLs of the three backends have in common: a scheme that picks the implementation.
+//! What the URLs of the three backends have in common: a scheme that picks the implementation, and for servers an address
+//! and credentials.
+
+mod server;
+
+pub(crate) use self::server::encode;
+pub use self::server::{CredentialError, Secret, ServerUrl};
 
 /// Why a backend's URL was refused. The messages are for the person who wrote the setting.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

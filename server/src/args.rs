@@ -33,10 +33,10 @@ pub struct Args {
     /// Where bytes are kept [default: `file:DATA-DIR/objects`]
     #[arg(long, value_name = "URL")]
     pub objects: Option<String>,
-    /// What wakes workers [default: local:]
+    /// What wakes workers: local: or amqp://USER@HOST [default: local:]
     #[arg(long, value_name = "URL")]
     pub queue: Option<String>,
-    /// What carries notices between services [default: local:]
+    /// What carries notices between services: local: or redis://HOST [default: local:]
     #[arg(long, value_name = "URL")]
     pub events: Option<String>,
     /// Address that people use, if it is not the listener's

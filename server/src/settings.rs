@@ -9,9 +9,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 use values::{
-    MEMORY, address, allowed_hosts, count, duration, host, log_format, loopback, not_empty, program, public_url, size,
-    timeout, url,
+    MEMORY, address, allowed_hosts, count, duration, host, log_format, loopback, not_empty, program, public_url,
+    server_url, size, timeout, url,
 };
+use vidstream_backends::bus::BusUrl;
+use vidstream_backends::queue::QueueUrl;
 use vidstream_gateway::http::hosts::Hosts;
 use vidstream_mesh::serve::Limits;
 use vidstream_mesh::telemetry::LogFormat;
@@ -61,10 +63,10 @@ pub struct Settings {
     pub catalog: String,
     /// Object store, `file:PATH`.
     pub objects: String,
-    /// Job queue, `local:`.
-    pub queue: String,
-    /// Event bus, `local:`.
-    pub events: String,
+    /// Job queue, `local:` or `amqp://HOST`.
+    pub queue: QueueUrl,
+    /// Event bus, `local:` or `redis://HOST`.
+    pub events: BusUrl,
     /// Address that people use, without a slash at its end.
     pub public_url: Option<String>,
     /// The names that the public listener answers to.
@@ -229,8 +231,8 @@ impl Layers {
             mesh_listen: self.read("mesh-listen", None, |v| address(v).and_then(loopback).map(Some)),
             catalog: self.read("catalog", in_data("sqlite", "catalog.sqlite3"), |v| url(v, "sqlite", true)),
             objects: self.read("objects", in_data("file", "objects"), |v| url(v, "file", true)),
-            queue: self.read("queue", "local:".into(), |v| url(v, "local", false)),
-            events: self.read("events", "local:".into(), |v| url(v, "local", false)),
+            queue: self.read("queue", QueueUrl::Local, server_url),
+            events: self.read("events", BusUrl::Local, server_url),
             upload_memory: self.read("upload-memory", 256 << 20, |v| size(v, MEMORY)),
             upload_expiry: self.read("upload-expiry", Duration::from_hours(7 * 24), timeout),
             media: self.media(),

@@ -9,9 +9,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tonic::service::Routes;
-use vidstream_backends::bus::{self, EventBus};
+use vidstream_backends::bus::{BusUrl, EventBus, LocalBus};
 use vidstream_backends::objects::{self, ObjectStore};
-use vidstream_backends::queue::{self, JobQueue};
+use vidstream_backends::queue::{JobQueue, LocalQueue, QueueUrl};
 use vidstream_catalog::Catalog;
 use vidstream_catalog::store::Store;
 use vidstream_gateway::http::hosts;
@@ -101,8 +101,8 @@ impl Backends {
     async fn open(settings: &Settings) -> anyhow::Result<Self> {
         Ok(Self {
             objects: objects::open(&settings.objects.parse()?).await.context("open the object store")?,
-            queue: queue::open(&settings.queue.parse()?).await.context("open the job queue")?,
-            bus: bus::open(&settings.events.parse()?).await.context("open the event bus")?,
+            queue: open_queue(&settings.queue).await.context("open the job queue")?,
+            bus: open_bus(&settings.events).await.context("open the event bus")?,
             store: vidstream_catalog::store::open(&settings.catalog.parse()?).await.context("open the catalog")?,
         })
     }
@@ -146,6 +146,20 @@ impl Backends {
                 ..Default::default()
             }),
         })
+    }
+}
+
+async fn open_queue(url: &QueueUrl) -> anyhow::Result<Arc<dyn JobQueue>> {
+    match url {
+        QueueUrl::Local => Ok(Arc::new(LocalQueue::default())),
+        QueueUrl::Amqp(url) => Ok(vidstream_amqp::open(url).await?),
+    }
+}
+
+async fn open_bus(url: &BusUrl) -> anyhow::Result<Arc<dyn EventBus>> {
+    match url {
+        BusUrl::Local => Ok(Arc::new(LocalBus::default())),
+        BusUrl::Redis(url) => Ok(vidstream_redis::open(url).await?),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What every event bus must do, as one suite of checks.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures::StreamExt as _;
@@ -13,6 +13,8 @@ const SOON: Duration = Duration::from_secs(10);
 const SILENCE: Duration = Duration::from_millis(300);
 /// More notices than any bus keeps for a subscriber that does not read.
 const FLOOD: u32 = 200_000;
+/// Subscribers at once.
+const MANY: usize = 50;
 
 /// Checks `bus`, which nobody else uses.
 ///
@@ -27,6 +29,9 @@ pub async fn bus_contract(bus: Arc<dyn EventBus>) {
     order_is_kept(bus).await;
     the_slow_are_told(bus).await;
     large_payloads_are_refused(bus).await;
+    every_byte_comes_through(bus).await;
+    many_subscribe_and_leave(bus).await;
+    each_publisher_keeps_its_order(bus).await;
 }
 
 async fn everybody_subscribed_receives(bus: &dyn EventBus) {
@@ -53,6 +58,13 @@ async fn nothing_is_kept_for_later(bus: &dyn EventBus) {
     assert_silent(&mut events).await;
     publish(bus, "video.1", "").await;
     assert_eq!(receive(&mut events).await, notice("video.1", ""));
+    // Nor for somebody who comes while others listen.
+    for at in 0..MANY {
+        publish(bus, "video.1", "early").await;
+        let mut late = subscribe(bus, "video.1").await;
+        publish(bus, "video.1", &at.to_string()).await;
+        assert_eq!(receive(&mut late).await, notice("video.1", &at.to_string()));
+    }
 }
 
 async fn order_is_kept(bus: &dyn EventBus) {
@@ -96,6 +108,55 @@ async fn large_payloads_are_refused(bus: &dyn EventBus) {
     assert_eq!(receive(&mut events).await, Event::Notice { topic: topic.clone(), payload: largest });
     let larger = Bytes::from(vec![7; LARGEST_PAYLOAD + 1]);
     assert!(matches!(bus.publish(&topic, larger).await, Err(BusError::TooLarge { .. })));
+}
+
+async fn every_byte_comes_through(bus: &dyn EventBus) {
+    let mut events = subscribe(bus, "bytes").await;
+    let payload: Bytes = (0..=u8::MAX).chain(*b"\r\n$-1\r\n").collect();
+    let longest = "long.".repeat(50) + "topic";
+    for on in ["bytes.A-Z_0", &format!("bytes.{}", &longest[..249])] {
+        bus.publish(&topic(on), payload.clone()).await.expect("anybody may publish");
+        assert_eq!(receive(&mut events).await, Event::Notice { topic: topic(on), payload: payload.clone() });
+    }
+}
+
+async fn many_subscribe_and_leave(bus: &dyn EventBus) {
+    let mut all = Vec::new();
+    for at in 0..MANY {
+        all.push((subscribe(bus, "many").await, subscribe(bus, &format!("many.{at}")).await));
+    }
+    // Those who leave take nothing from those who stay.
+    let mut stay = all.split_off(MANY / 2);
+    drop(all);
+    for at in 0..MANY {
+        publish(bus, &format!("many.{at}"), "hear").await;
+    }
+    for (at, (everything, own)) in stay.iter_mut().enumerate() {
+        for at in 0..MANY {
+            assert_eq!(receive(everything).await, notice(&format!("many.{at}"), "hear"));
+        }
+        assert_eq!(receive(own).await, notice(&format!("many.{}", at + MANY / 2), "hear"));
+    }
+    let mut again = subscribe(bus, "many.0").await;
+    publish(bus, "many.0", "again").await;
+    assert_eq!(receive(&mut again).await, notice("many.0", "again"), "a topic that was left can be joined again");
+}
+
+async fn each_publisher_keeps_its_order(bus: &dyn EventBus) {
+    let mut events = subscribe(bus, "publishers").await;
+    let publishers = (0..8).map(|publisher| async move {
+        for at in 0..20 {
+            publish(bus, &format!("publishers.{publisher}"), &at.to_string()).await;
+        }
+    });
+    futures::future::join_all(publishers).await;
+    let mut next = HashMap::new();
+    for _ in 0..8 * 20 {
+        let Event::Notice { topic, payload } = receive(&mut events).await else { panic!("160 notices are not many") };
+        let expected: &mut u32 = next.entry(topic).or_default();
+        assert_eq!(payload, expected.to_string());
+        *expected += 1;
+    }
 }
 
 fn topic(topic: &str) -> Topic {

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 
-use crate::url::{Family, UrlError};
+use crate::url::{Family, ServerUrl, UrlError};
 
 pub mod contract;
 mod local;
@@ -123,14 +123,25 @@ pub enum BusError {
     },
 }
 
-/// Which event bus, as written in the settings: `local:`.
+/// Which event bus, as written in the settings: `local:`, `redis://HOST` or `rediss://HOST`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BusUrl {
     /// Inside this process.
     Local,
+    /// On a Redis server; the crate `vidstream-redis` opens it.
+    Redis(RedisUrl),
 }
 
-const FAMILY: Family = Family { backend: "the event bus", known: "local:" };
+/// `redis[s]://[user[:password]@]host[:port][/database][?ca=PATH&password-file=PATH&prefix=WORD]`; the port is 6379.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RedisUrl {
+    /// Where the server is, and who logs in.
+    pub server: ServerUrl,
+    /// The database's number. Notices reach all databases of a server, so it is the prefix that keeps meshes apart.
+    pub database: u32,
+}
+
+const FAMILY: Family = Family { backend: "the event bus", known: "local:, redis://HOST" };
 
 impl FromStr for BusUrl {
     type Err = UrlError;
@@ -139,6 +150,19 @@ impl FromStr for BusUrl {
         match FAMILY.split(url)? {
             ("local", "") => Ok(Self::Local),
             ("local", _) => Err(FAMILY.malformed(url, "nothing may follow local:")),
+            (scheme @ ("redis" | "rediss"), rest) => {
+                let (server, path) = ServerUrl::parse(&FAMILY, url, rest, scheme == "rediss", 6379)?;
+                let database = match path.as_deref() {
+                    None | Some("") => 0,
+                    Some(number) => number.parse().map_err(|_| {
+                        FAMILY.malformed(
+                            &format!("{scheme}://{}", server.address()),
+                            "after the host only the number of a database may follow",
+                        )
+                    })?,
+                };
+                Ok(Self::Redis(RedisUrl { server, database }))
+            }
             (scheme, _) => Err(FAMILY.unknown(scheme)),
         }
     }
@@ -148,15 +172,15 @@ impl fmt::Display for BusUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Local => f.write_str("local:"),
+            Self::Redis(url) => url.fmt(f),
         }
     }
 }
 
-/// Opens the event bus a URL names.
-#[expect(clippy::unused_async, reason = "buses on other machines have to be connected to")]
-pub async fn open(url: &BusUrl) -> Result<Arc<dyn EventBus>, BusError> {
-    match url {
-        BusUrl::Local => Ok(Arc::new(LocalBus::default())),
+impl fmt::Display for RedisUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.server.tls { "rediss" } else { "redis" };
+        self.server.written(scheme, &format!("/{}", self.database), f)
     }
 }
 
@@ -179,9 +203,17 @@ mod tests {
     #[test]
     fn urls() {
         assert_eq!("local:".parse(), Ok(BusUrl::Local));
+        let url = "rediss://mesh:secret@cache/3?ca=/ca.pem&prefix=a";
+        let parsed = url.parse::<BusUrl>().unwrap();
+        assert_eq!(parsed.to_string(), "rediss://mesh@cache:6379/3?prefix=a");
+        assert!(!format!("{parsed:?}").contains("secret"));
+        let BusUrl::Redis(RedisUrl { server, database }) = parsed else { panic!("{url}") };
+        assert_eq!((server.tls, server.port, database), (true, 6379, 3));
         assert_eq!(
-            "redis://cache".parse::<BusUrl>().unwrap_err().to_string(),
-            "redis: is not a known scheme for the event bus; known: local:"
+            "amqp://cache".parse::<BusUrl>().unwrap_err().to_string(),
+            "amqp: is not a known scheme for the event bus; known: local:, redis://HOST"
         );
+        let wrong = "redis://u:secret@cache/jobs".parse::<BusUrl>().unwrap_err().to_string();
+        assert!(wrong.contains("number of a database") && !wrong.contains("secret"), "{wrong}");
     }
 }

@@ -3,11 +3,11 @@
 //! A bell says only "work of this class may exist". Which work that is, and who gets it, is decided where jobs are rows.
 //! So bells may be lost, doubled or late without harm: a lost one costs one sweep.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{fmt, str::FromStr};
 
 use async_trait::async_trait;
 
-use crate::url::{Family, UrlError};
+use crate::url::{Family, ServerUrl, UrlError, encode};
 
 pub mod contract;
 mod local;
@@ -76,14 +76,26 @@ pub struct QueueError {
     pub source: Box<dyn std::error::Error + Send + Sync>,
 }
 
-/// Which job queue, as written in the settings: `local:`.
+/// Which job queue, as written in the settings: `local:`, `amqp://HOST` or `amqps://HOST`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum QueueUrl {
     /// In this process, for workers in this process.
     Local,
+    /// On `RabbitMQ`; the crate `vidstream-amqp` opens it.
+    Amqp(AmqpUrl),
 }
 
-const FAMILY: Family = Family { backend: "the job queue", known: "local:" };
+/// `amqp[s]://[user[:password]@]host[:port][/vhost][?ca=PATH&password-file=PATH&prefix=WORD]`; the port is 5672, with TLS
+/// 5671.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AmqpUrl {
+    /// Where the broker is, and who logs in.
+    pub server: ServerUrl,
+    /// The virtual host. `/` where nothing follows the host, or only a `/`.
+    pub vhost: String,
+}
+
+const FAMILY: Family = Family { backend: "the job queue", known: "local:, amqp://HOST" };
 
 impl FromStr for QueueUrl {
     type Err = UrlError;
@@ -92,6 +104,12 @@ impl FromStr for QueueUrl {
         match FAMILY.split(url)? {
             ("local", "") => Ok(Self::Local),
             ("local", _) => Err(FAMILY.malformed(url, "nothing may follow local:")),
+            (scheme @ ("amqp" | "amqps"), rest) => {
+                let tls = scheme == "amqps";
+                let (server, path) = ServerUrl::parse(&FAMILY, url, rest, tls, if tls { 5671 } else { 5672 })?;
+                let vhost = path.filter(|path| !path.is_empty()).unwrap_or_else(|| "/".into());
+                Ok(Self::Amqp(AmqpUrl { server, vhost }))
+            }
             (scheme, _) => Err(FAMILY.unknown(scheme)),
         }
     }
@@ -101,15 +119,15 @@ impl fmt::Display for QueueUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Local => f.write_str("local:"),
+            Self::Amqp(url) => url.fmt(f),
         }
     }
 }
 
-/// Opens the job queue a URL names.
-#[expect(clippy::unused_async, reason = "queues on other machines have to be connected to")]
-pub async fn open(url: &QueueUrl) -> Result<Arc<dyn JobQueue>, QueueError> {
-    match url {
-        QueueUrl::Local => Ok(Arc::new(LocalQueue::default())),
+impl fmt::Display for AmqpUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.server.tls { "amqps" } else { "amqp" };
+        self.server.written(scheme, &format!("/{}", encode(&self.vhost)), f)
     }
 }
 
@@ -121,12 +139,20 @@ mod tests {
     fn urls() {
         assert_eq!("local:".parse(), Ok(QueueUrl::Local));
         assert_eq!(
-            "amqp://broker".parse::<QueueUrl>().unwrap_err().to_string(),
-            "amqp: is not a known scheme for the job queue; known: local:"
-        );
-        assert_eq!(
             "local:x".parse::<QueueUrl>().unwrap_err().to_string(),
             "\"local:x\" for the job queue: nothing may follow local:"
         );
+        assert_eq!(
+            "redis://broker".parse::<QueueUrl>().unwrap_err().to_string(),
+            "redis: is not a known scheme for the job queue; known: local:, amqp://HOST"
+        );
+        for (url, written) in [
+            ("amqp://broker", "amqp://broker:5672/%2F"),
+            ("amqps://u:secret@broker/a%2fb?prefix=x", "amqps://u@broker:5671/a%2Fb?prefix=x"),
+        ] {
+            let parsed = url.parse::<QueueUrl>().unwrap();
+            assert_eq!(parsed.to_string(), written);
+            assert!(!format!("{parsed:?}").contains("secret"));
+        }
     }
 }

@@ -16,10 +16,12 @@
 
 mod ports;
 mod process;
+mod relay;
 mod script;
 
 use ports::Ports;
 use process::Process;
+pub use relay::Relay;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};

@@ -9,6 +9,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("vidstream-proto", &[]),
     ("vidstream-media", &[]),
     ("vidstream-backends", &[]),
+    ("vidstream-amqp", &["vidstream-backends"]),
+    ("vidstream-redis", &["vidstream-backends"]),
     ("vidstream-points", &[]),
     ("vidstream-mesh", &["vidstream-proto"]),
     ("vidstream-source", &["vidstream-proto", "vidstream-backends"]),
