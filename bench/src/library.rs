@@ -3,7 +3,7 @@
 use prost::Message;
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
-use vidstream_catalog::store::{self, Store, StoreUrl, VideoRow};
+use vidstream_catalog::store::{self, Store, VideoRow};
 use vidstream_proto::ids::{SourceId, VideoId};
 use vidstream_proto::pb::{self, VideoState};
 use vidstream_proto::time::{proto_duration, timestamp};
@@ -70,7 +70,7 @@ pub fn row(number: u64) -> VideoRow {
 
 /// Adds the videos `numbers` to the catalog at `path`, and gives the id of the last one.
 pub async fn fill(path: &Path, numbers: std::ops::Range<u64>) -> String {
-    let store = store::open(&StoreUrl::Sqlite(path.to_owned())).await.expect("the catalog opens");
+    let store = store::open_file(path).await.expect("the catalog opens");
     let mut last = String::new();
     let numbers: Vec<u64> = numbers.collect();
     for some in numbers.chunks(AT_ONCE) {

@@ -36,13 +36,13 @@ impl Catalog {
         let mut page = self.store.list_videos(query).await?;
         let more = page.entries.len() > list.page_size;
         page.entries.truncate(list.page_size);
-        let last = match page.entries.last() {
-            Some(last) if more => Some(place(last, list.order)?),
+        let end = match page.entries.last() {
+            Some(entry) if more => Some(place(entry, list.order)?),
             _ => page.looked,
         };
         Ok(pb::ListEntriesResponse {
             entries: page.entries.into_iter().map(Into::into).collect(),
-            next_page_token: last.map_or_else(String::new, |last| token(&last, which)),
+            next_page_token: end.map_or_else(String::new, |end| token(&end, which)),
             position: page.position.to_string(),
         })
     }

@@ -47,9 +47,9 @@ pub fn support(codec: &Codec, way: Way) -> Support {
     match (codec, way) {
         (Codec::H264 { .. }, Way::AvPlayer) if professional => Nowhere("Apple's native player"),
         (Codec::H264 { .. }, _) if professional => Partly("browsers that decode in hardware only"),
-        (Codec::Hevc { .. }, Way::AvPlayer) => Everywhere,
+        (Codec::Hevc { .. } | Codec::Ac3 { .. } | Codec::Eac3 { .. }, Way::AvPlayer) => Everywhere,
         (Codec::Hevc { .. }, _) => Partly("Chrome, Edge and Firefox without hardware support"),
-        (Codec::Vp9 { .. }, Way::AvPlayer) => Nowhere("Apple's native player"),
+        (Codec::Vp9 { .. } | Codec::Mp3 | Codec::Pcm { .. }, Way::AvPlayer) => Nowhere("Apple's native player"),
         (Codec::Av1 { .. }, Way::AvPlayer) => Partly("Apple devices without an AV1 decoder"),
         (Codec::Av1 { .. }, _) => Partly("Safari on devices without an AV1 decoder"),
         (Codec::Opus { .. }, Way::AvPlayer) => Partly("Apple's native player on older devices"),
@@ -57,8 +57,6 @@ pub fn support(codec: &Codec, way: Way) -> Support {
         (Codec::Mp3 | Codec::Ac3 { .. } | Codec::Eac3 { .. } | Codec::Pcm { .. }, Way::MseInMp4) => {
             Nowhere("HLS and DASH")
         }
-        (Codec::Mp3 | Codec::Pcm { .. }, Way::AvPlayer) => Nowhere("Apple's native player"),
-        (Codec::Ac3 { .. } | Codec::Eac3 { .. }, Way::AvPlayer) => Everywhere,
         (Codec::Ac3 { .. } | Codec::Eac3 { .. }, _) => Partly("Chrome and Firefox"),
         (Codec::Pcm { .. }, _) => Partly("Firefox"),
         (

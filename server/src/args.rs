@@ -27,16 +27,16 @@ pub struct Args {
     /// Services to run; only `all` for now [default: all]
     #[arg(long, value_name = "ROLES")]
     pub roles: Option<String>,
-    /// Where videos, sources and jobs are kept [default: `sqlite:DATA-DIR/catalog.sqlite3`]
+    /// Where videos, sources and jobs are kept: `sqlite:PATH` or `mongodb://HOST` [default: `sqlite:DATA-DIR/catalog.sqlite3`]
     #[arg(long, value_name = "URL")]
     pub catalog: Option<String>,
     /// Where bytes are kept [default: `file:DATA-DIR/objects`]
     #[arg(long, value_name = "URL")]
     pub objects: Option<String>,
-    /// What wakes workers: local: or amqp://USER@HOST [default: local:]
+    /// What wakes workers: `local:` or `amqp://USER@HOST` [default: `local:`]
     #[arg(long, value_name = "URL")]
     pub queue: Option<String>,
-    /// What carries notices between services: local: or redis://HOST [default: local:]
+    /// What carries notices between services: `local:` or `redis://HOST` [default: `local:`]
     #[arg(long, value_name = "URL")]
     pub events: Option<String>,
     /// Address that people use, if it is not the listener's

@@ -14,6 +14,7 @@ use values::{
 };
 use vidstream_backends::bus::BusUrl;
 use vidstream_backends::queue::QueueUrl;
+use vidstream_catalog::store::StoreUrl;
 use vidstream_gateway::http::hosts::Hosts;
 use vidstream_mesh::serve::Limits;
 use vidstream_mesh::telemetry::LogFormat;
@@ -59,8 +60,8 @@ pub struct Settings {
     pub mesh_listen: Option<SocketAddr>,
     /// Folder for everything that is kept.
     pub data_dir: PathBuf,
-    /// Catalog store, `sqlite:PATH`.
-    pub catalog: String,
+    /// Catalog store, `sqlite:PATH` or `mongodb://HOST`.
+    pub catalog: StoreUrl,
     /// Object store, `file:PATH`.
     pub objects: String,
     /// Job queue, `local:` or `amqp://HOST`.
@@ -229,7 +230,7 @@ impl Layers {
             limits,
             public_url,
             mesh_listen: self.read("mesh-listen", None, |v| address(v).and_then(loopback).map(Some)),
-            catalog: self.read("catalog", in_data("sqlite", "catalog.sqlite3"), |v| url(v, "sqlite", true)),
+            catalog: self.read("catalog", StoreUrl::Sqlite(data_dir.join("catalog.sqlite3")), server_url),
             objects: self.read("objects", in_data("file", "objects"), |v| url(v, "file", true)),
             queue: self.read("queue", QueueUrl::Local, server_url),
             events: self.read("events", BusUrl::Local, server_url),
@@ -286,7 +287,7 @@ mod tests {
         let flags = vec![
             ("listen", "0.0.0.0:80".to_owned()),
             ("roles", "gateway".to_owned()),
-            ("catalog", "mongodb://db".to_owned()),
+            ("catalog", "postgres://db".to_owned()),
             ("queue", "local:x".to_owned()),
             ("public-url", "ftp://x".to_owned()),
             ("purge-after", "1w".to_owned()),
@@ -299,7 +300,7 @@ mod tests {
             "VIDSTREAM_COLOUR",
             "0.0.0.0:9",
             "--roles",
-            "mongodb",
+            "postgres",
             "local:x",
             "ftp://x",
             "1w",

@@ -13,7 +13,7 @@ use vidstream_backends::bus::{BusUrl, EventBus, LocalBus};
 use vidstream_backends::objects::{self, ObjectStore};
 use vidstream_backends::queue::{JobQueue, LocalQueue, QueueUrl};
 use vidstream_catalog::Catalog;
-use vidstream_catalog::store::Store;
+use vidstream_catalog::store::{self, Store, StoreUrl};
 use vidstream_gateway::http::hosts;
 use vidstream_gateway::{Deps, Gateway};
 use vidstream_mesh::channel::Channel;
@@ -103,7 +103,9 @@ impl Backends {
             objects: objects::open(&settings.objects.parse()?).await.context("open the object store")?,
             queue: open_queue(&settings.queue).await.context("open the job queue")?,
             bus: open_bus(&settings.events).await.context("open the event bus")?,
-            store: vidstream_catalog::store::open(&settings.catalog.parse()?).await.context("open the catalog")?,
+            store: open_store(&settings.catalog)
+                .await
+                .with_context(|| format!("open the catalog {}", settings.catalog))?,
         })
     }
 
@@ -114,8 +116,8 @@ impl Backends {
                 purge_after: settings.purge_after,
                 upload_expiry: settings.upload_expiry,
                 write_deadline: settings.write_deadline,
-                // The workers of an earlier run lived in the same process: they are gone.
-                free_leases_at_start: true,
+                // The workers of an earlier run lived in the same process and are gone, unless others share the catalog.
+                free_leases_at_start: matches!(settings.catalog, StoreUrl::Sqlite(_)),
                 ..Default::default()
             })
             .lifecycle(life.clone())
@@ -146,6 +148,13 @@ impl Backends {
                 ..Default::default()
             }),
         })
+    }
+}
+
+async fn open_store(url: &StoreUrl) -> anyhow::Result<Arc<dyn Store>> {
+    match url {
+        StoreUrl::Sqlite(path) => Ok(store::open_file(path).await?),
+        StoreUrl::Mongo(url) => Ok(vidstream_mongo::open(url.reveal()).await?),
     }
 }
 

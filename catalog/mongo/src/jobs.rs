@@ -72,9 +72,10 @@ fn fields(row: JobRow) -> (Document, Document) {
         Some(result) => set.insert("result", blob(rows::result_bytes(result))),
         None => unset.insert("result", ""),
     };
-    match unapplied {
-        true => set.insert("unapplied", true),
-        false => unset.insert("unapplied", ""),
+    if unapplied {
+        set.insert("unapplied", true)
+    } else {
+        unset.insert("unapplied", "")
     };
     (set, unset)
 }

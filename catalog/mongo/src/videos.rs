@@ -76,9 +76,10 @@ fn changes(row: &VideoRow) -> Result<Document> {
         Some(id) => set.insert("last_request", uuid(*id.as_uuid())),
         None => unset.insert("last_request", ""),
     };
-    match row.purging {
-        true => set.insert("purging", true),
-        false => unset.insert("purging", ""),
+    if row.purging {
+        set.insert("purging", true)
+    } else {
+        unset.insert("purging", "")
     };
     Ok(doc! { "$set": set, "$unset": unset, "$currentDate": new_position() })
 }

@@ -27,7 +27,7 @@ pub mod rows;
 mod sqlite;
 mod url;
 
-pub use self::url::{StoreUrl, UrlError, open};
+pub use self::url::{StoreUrl, UrlError, open_file};
 
 /// Result of an operation on the store.
 pub type Result<T> = std::result::Result<T, StoreError>;

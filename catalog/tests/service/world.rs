@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use vidstream_backends::bus::{EventBus, LocalBus};
 use vidstream_backends::objects::{FileStore, ObjectStore};
 use vidstream_backends::queue::{JobQueue, LocalQueue};
-use vidstream_catalog::store::{self, Store, StoreUrl};
+use vidstream_catalog::store::{self, Store};
 use vidstream_catalog::{Catalog, Config};
 use vidstream_mesh::channel::Channel;
 use vidstream_mesh::clock::Clock;
@@ -75,7 +75,7 @@ impl World {
         config: Config,
         wrap: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>,
     ) -> Self {
-        let store = store::open(&StoreUrl::Sqlite(folder.path().join("catalog.db"))).await.unwrap();
+        let store = store::open_file(&folder.path().join("catalog.db")).await.unwrap();
         let (queue, bus, life) = (Arc::new(LocalQueue::default()), Arc::new(LocalBus::default()), Lifecycle::new());
         let (bells, notices): (Arc<dyn JobQueue>, Arc<dyn EventBus>) = (queue.clone(), bus);
         let objects: Arc<dyn ObjectStore> = Arc::new(FileStore::open(folder.path().join("objects")).await.unwrap());

@@ -6,7 +6,6 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
-use vidstream_backends::url::UrlError;
 use vidstream_gateway::http::hosts::Hosts;
 use vidstream_mesh::telemetry::LogFormat;
 
@@ -61,9 +60,9 @@ pub(super) fn url(value: &str, scheme: &str, with_path: bool) -> Result<String, 
     Ok(value.to_owned())
 }
 
-/// The URL of a queue or a bus. What is wrong with it is said without its password.
-pub(super) fn server_url<T: FromStr<Err = UrlError>>(value: &str) -> Result<T, String> {
-    value.parse().map_err(|error: UrlError| error.to_string())
+/// The URL of a queue, a bus or a catalog. What is wrong with it is said without its password.
+pub(super) fn server_url<T: FromStr<Err: std::fmt::Display>>(value: &str) -> Result<T, String> {
+    value.parse().map_err(|error: T::Err| error.to_string())
 }
 
 /// Scheme and host of a web address, without a slash at its end.

@@ -32,12 +32,12 @@ fn boxes(mut bytes: &[u8]) -> Boxes<'_> {
     found
 }
 
-fn all<'a>(bytes: &'a [u8], kind: &[u8; 4]) -> Vec<&'a [u8]> {
-    boxes(bytes).into_iter().filter(|(found, _)| found == kind).map(|(_, inside)| inside).collect()
+fn all(bytes: &[u8], kind: [u8; 4]) -> Vec<&[u8]> {
+    boxes(bytes).into_iter().filter(|(found, _)| *found == kind).map(|(_, inside)| inside).collect()
 }
 
-fn inside<'a>(bytes: &'a [u8], path: &[&[u8; 4]]) -> Option<&'a [u8]> {
-    path.iter().try_fold(bytes, |bytes, kind| all(bytes, kind).first().copied())
+fn inside<'a>(bytes: &'a [u8], path: &[[u8; 4]]) -> Option<&'a [u8]> {
+    path.iter().try_fold(bytes, |bytes, kind| all(bytes, *kind).first().copied())
 }
 
 fn number(bytes: &[u8], at: usize) -> u64 {
@@ -74,19 +74,19 @@ type Samples = Vec<(i64, i64, bool)>;
 /// If the file is not as these are: one edit at normal speed, or none; an index in the file.
 pub fn pictures(file: &Path) -> Pictures {
     let bytes = std::fs::read(file).expect("readable");
-    let moov = inside(&bytes, &[b"moov"]).expect("an index");
-    let is_video = |trak: &&&[u8]| inside(trak, &[b"mdia", b"hdlr"]).is_some_and(|hdlr| &hdlr[8..12] == b"vide");
-    let traks = all(moov, b"trak");
+    let moov = inside(&bytes, &[*b"moov"]).expect("an index");
+    let is_video = |trak: &&&[u8]| inside(trak, &[*b"mdia", *b"hdlr"]).is_some_and(|hdlr| &hdlr[8..12] == b"vide");
+    let traks = all(moov, *b"trak");
     let trak = traks.iter().find(is_video).expect("a video");
-    let stbl = inside(trak, &[b"mdia", b"minf", b"stbl"]).expect("tables");
+    let stbl = inside(trak, &[*b"mdia", *b"minf", *b"stbl"]).expect("tables");
     let mut samples = from_tables(stbl);
     if samples.is_empty() {
-        samples = from_fragments(&bytes, moov, index(number(inside(trak, &[b"tkhd"]).expect("a header"), 12)));
+        samples = from_fragments(&bytes, moov, index(number(inside(trak, &[*b"tkhd"]).expect("a header"), 12)));
     }
-    let scale = timescale(inside(trak, &[b"mdia", b"mdhd"]).expect("a header"));
+    let scale = timescale(inside(trak, &[*b"mdia", *b"mdhd"]).expect("a header"));
     let times: Vec<f64> = samples.iter().map(|(decode, offset, _)| seconds(decode + offset) / scale).collect();
-    let movie = timescale(inside(moov, &[b"mvhd"]).expect("a header"));
-    let (empty, start, end) = match inside(trak, &[b"edts", b"elst"]) {
+    let movie = timescale(inside(moov, &[*b"mvhd"]).expect("a header"));
+    let (empty, start, end) = match inside(trak, &[*b"edts", *b"elst"]) {
         Some(elst) => edit(elst, movie, scale),
         None => (0.0, times.iter().copied().fold(f64::INFINITY, f64::min), f64::INFINITY),
     };
@@ -115,13 +115,14 @@ fn edit(elst: &[u8], movie: f64, scale: f64) -> (f64, f64, f64) {
 
 /// `stts`, `ctts` and `stss` (§8.6.1, §8.6.2).
 fn from_tables(stbl: &[u8]) -> Samples {
-    let repeated = |kind: &[u8; 4]| -> Vec<i64> {
+    let repeated = |kind: [u8; 4]| -> Vec<i64> {
         let table = inside(stbl, &[kind]).into_iter();
         let rows = table.flat_map(|table| rows(table, 2));
         rows.flat_map(|row| std::iter::repeat_n(signed(row, 4), index(number(row, 0)))).collect()
     };
-    let (durations, offsets) = (repeated(b"stts"), repeated(b"ctts"));
-    let keys: Option<Vec<u64>> = inside(stbl, &[b"stss"]).map(|stss| rows(stss, 1).map(|row| number(row, 0)).collect());
+    let (durations, offsets) = (repeated(*b"stts"), repeated(*b"ctts"));
+    let keys: Option<Vec<u64>> =
+        inside(stbl, &[*b"stss"]).map(|stss| rows(stss, 1).map(|row| number(row, 0)).collect());
     let mut decode = 0;
     let sample = |(at, duration): (usize, &i64)| {
         let key = keys.as_ref().is_none_or(|keys| keys.contains(&(at as u64 + 1)));
@@ -134,11 +135,11 @@ fn from_tables(stbl: &[u8]) -> Samples {
 
 /// `trun`s with the defaults of `tfhd` and `trex` (§8.8.3, §8.8.7, §8.8.8); each fragment follows on the one before it.
 fn from_fragments(bytes: &[u8], moov: &[u8], id: usize) -> Samples {
-    let trex = inside(moov, &[b"mvex"]).map(|mvex| all(mvex, b"trex")).unwrap_or_default();
+    let trex = inside(moov, &[*b"mvex"]).map(|mvex| all(mvex, *b"trex")).unwrap_or_default();
     let trex = trex.into_iter().find(|trex| index(number(trex, 4)) == id).expect("defaults");
     let (mut samples, mut decode) = (Vec::new(), 0);
-    for traf in all(bytes, b"moof").into_iter().flat_map(|moof| all(moof, b"traf")) {
-        let tfhd = inside(traf, &[b"tfhd"]).expect("a header");
+    for traf in all(bytes, *b"moof").into_iter().flat_map(|moof| all(moof, *b"traf")) {
+        let tfhd = inside(traf, &[*b"tfhd"]).expect("a header");
         if index(number(tfhd, 4)) != id {
             continue;
         }
@@ -151,7 +152,7 @@ fn from_fragments(bytes: &[u8], moov: &[u8], id: usize) -> Samples {
             value
         };
         let (duration, _, kind) = (default(8, 12), default(16, 16), default(32, 20));
-        for trun in all(traf, b"trun") {
+        for trun in all(traf, *b"trun") {
             let flags = number(trun, 0);
             let mut at = 8;
             let mut field = |flag: u64| {

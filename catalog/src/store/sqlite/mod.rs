@@ -266,7 +266,7 @@ impl Store for Sqlite {
 #[cfg(test)]
 mod tests {
     use super::super::contract::{Opened, store_contract};
-    use super::super::{StoreUrl, open};
+    use super::super::open_file;
     use std::sync::Arc;
 
     #[tokio::test]
@@ -274,8 +274,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("catalog.db");
         let opened = move || -> Opened {
-            let url = StoreUrl::Sqlite(path.clone());
-            Box::pin(async move { open(&url).await.unwrap() })
+            let path = path.clone();
+            Box::pin(async move { open_file(&path).await.unwrap() })
         };
         store_contract(Arc::new(opened)).await;
     }
