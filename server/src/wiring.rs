@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tonic::service::Routes;
 use vidstream_backends::bus::{self, EventBus};
-use vidstream_backends::objects::{self, ObjectStore};
+use vidstream_backends::objects::{FileStore, ObjectStore, ObjectsUrl};
 use vidstream_backends::queue::{self, JobQueue};
 use vidstream_catalog::Catalog;
 use vidstream_catalog::store::Store;
@@ -23,6 +23,7 @@ use vidstream_mesh::serve::{Limits, serve};
 use vidstream_mesh::{caller, in_process};
 use vidstream_proto::pb::catalog_service_client::CatalogServiceClient;
 use vidstream_proto::pb::transcoder_service_client::TranscoderServiceClient;
+use vidstream_s3::S3Store;
 use vidstream_transcoder::{Program, Transcoder};
 
 /// Largest message between services.
@@ -100,7 +101,7 @@ struct Backends {
 impl Backends {
     async fn open(settings: &Settings) -> anyhow::Result<Self> {
         Ok(Self {
-            objects: objects::open(&settings.objects.parse()?).await.context("open the object store")?,
+            objects: objects(&settings.objects.parse()?).await.context("open the object store")?,
             queue: queue::open(&settings.queue.parse()?).await.context("open the job queue")?,
             bus: bus::open(&settings.events.parse()?).await.context("open the event bus")?,
             store: vidstream_catalog::store::open(&settings.catalog.parse()?).await.context("open the catalog")?,
@@ -147,6 +148,13 @@ impl Backends {
             }),
         })
     }
+}
+
+async fn objects(url: &ObjectsUrl) -> anyhow::Result<Arc<dyn ObjectStore>> {
+    Ok(match url {
+        ObjectsUrl::File(path) => Arc::new(FileStore::open(path).await?),
+        ObjectsUrl::S3(url) => Arc::new(S3Store::open(url).await?),
+    })
 }
 
 const GATEWAY: &str = "vidstream.v1.GatewayService";
