@@ -25,6 +25,8 @@ use crate::{
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// Between two attempts at the most.
 const LONGEST_PAUSE: Duration = Duration::from_secs(3);
+/// Whoever opens a store wants to hear soon what is wrong, and tries again as they like.
+const ATTEMPTS_TO_OPEN: u32 = 2;
 /// Connections that are kept though nobody uses them.
 const IDLE_CONNECTIONS: usize = 32;
 
@@ -97,12 +99,7 @@ impl Connection {
             // Attempts have deadlines, and readers wait for each piece only so long.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .timeout_config(timeouts(patience, 0))
-            .retry_config(
-                RetryConfig::standard()
-                    .with_max_attempts(patience.attempts)
-                    .with_initial_backoff(FIRST_PAUSE)
-                    .with_max_backoff(LONGEST_PAUSE),
-            )
+            .retry_config(retries(patience.attempts))
             // The budget of retries is each server's own.
             .retry_partition(RetryPartition::new(format!("{endpoint:?} {region}")))
             .interceptor(clock.clone());
@@ -118,8 +115,8 @@ impl Connection {
 
     /// Asks for the bucket as the store will be used: who may not list may not collect garbage either.
     pub(crate) async fn check(&self, bucket: &str) -> Result<(), Failure> {
-        let asked = self.client.list_objects_v2().bucket(bucket).max_keys(1).send().await;
-        match asked {
+        let ask = self.client.list_objects_v2().bucket(bucket).max_keys(1).customize();
+        match ask.config_override(Config::builder().retry_config(retries(ATTEMPTS_TO_OPEN))).send().await {
             // Anything with a 200 is read as an empty list; S3 says which bucket it is of.
             Ok(list) if list.name().is_some() => Ok(()),
             Ok(_) => {
@@ -129,6 +126,11 @@ impl Connection {
             Err(error) => Err(Failure::of(&error, &self.endpoint, bucket)),
         }
     }
+}
+
+fn retries(attempts: u32) -> RetryConfig {
+    let config = RetryConfig::standard().with_max_attempts(attempts);
+    config.with_initial_backoff(FIRST_PAUSE).with_max_backoff(LONGEST_PAUSE)
 }
 
 /// How long a request with `bytes` to send may take.

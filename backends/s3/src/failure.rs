@@ -4,7 +4,7 @@ use std::error::Error;
 
 use aws_sdk_s3::{
     config::http::HttpResponse,
-    error::{ProvideErrorMetadata, SdkError},
+    error::{ConnectorError, ProvideErrorMetadata, SdkError},
 };
 
 /// Why a request did not do what it should, after all attempts.
@@ -63,7 +63,7 @@ impl Failure {
         match error {
             SdkError::TimeoutError(_) => Self::new(Kind::Unavailable, format!("{endpoint} did not answer in time")),
             SdkError::DispatchFailure(failure) => {
-                let timeout = failure.as_connector_error().is_some_and(|error| error.is_timeout());
+                let timeout = failure.as_connector_error().is_some_and(ConnectorError::is_timeout);
                 let cause = if timeout { "no answer in time".to_owned() } else { root(error) };
                 Self::new(Kind::Unavailable, format!("{endpoint} can't be reached: {cause}"))
             }
@@ -91,7 +91,9 @@ impl Failure {
         };
         let advice = match (kind, code) {
             (Kind::NoBucket, _) => format!("bucket {bucket} does not exist at {endpoint}; make it, or correct the URL"),
-            (Kind::Denied, Some("InvalidAccessKeyId")) => format!("the access key is not known at {endpoint}"),
+            (Kind::Denied, Some("InvalidAccessKeyId" | "XAdminUserNotFound")) => {
+                format!("the access key is not known at {endpoint}")
+            }
             (Kind::Denied, Some("SignatureDoesNotMatch")) => {
                 format!("the secret key is not the access key's at {endpoint}")
             }
@@ -101,9 +103,7 @@ impl Failure {
             }
             (Kind::Denied, _) => format!("the keys may not do this in bucket {bucket} at {endpoint}"),
             (Kind::NoSpace, _) => format!("{endpoint} has no space left, or a quota is reached"),
-            (Kind::Unavailable, Some("SlowDown" | "SlowDownRead" | "SlowDownWrite")) | (Kind::Unavailable, None)
-                if status == 503 =>
-            {
+            (Kind::Unavailable, Some("SlowDown" | "SlowDownRead" | "SlowDownWrite") | None) if status == 503 => {
                 format!("{endpoint} asks to be asked less often")
             }
             (Kind::Unavailable, _) => format!("{endpoint} failed"),
@@ -121,6 +121,8 @@ fn kind(status: u16, code: Option<&str>) -> Kind {
     match (code, status) {
         (Some("NoSuchBucket"), _) => Kind::NoBucket,
         (Some("NoSuchKey" | "NotFound"), _) => Kind::NoObject,
+        // What versitygw says of an access key.
+        (Some("XAdminUserNotFound"), _) => Kind::Denied,
         (Some("NoSuchUpload"), _) => Kind::NoUpload,
         (Some("ConditionalRequestConflict" | "OperationAborted"), _) => Kind::Conflict,
         (Some("XMinioStorageFull" | "QuotaExceeded" | "XMinioAdminBucketQuotaExceeded" | "EntityQuotaExceeded"), _)
@@ -135,7 +137,7 @@ fn kind(status: u16, code: Option<&str>) -> Kind {
 }
 
 /// The innermost cause, which says most: "connection refused", not "dispatch failure".
-fn root(error: &dyn Error) -> String {
+pub(crate) fn root(error: &dyn Error) -> String {
     let mut cause = error;
     while let Some(deeper) = cause.source() {
         cause = deeper;
@@ -161,6 +163,7 @@ mod tests {
             (404, "", Kind::Other, "does not look like S3 (status 404, without a reason)"),
             (403, "AccessDenied", Kind::Denied, "may not do this in bucket films"),
             (403, "InvalidAccessKeyId", Kind::Denied, "the access key is not known"),
+            (404, "XAdminUserNotFound", Kind::Denied, "the access key is not known"),
             (403, "SignatureDoesNotMatch", Kind::Denied, "the secret key"),
             (403, "RequestTimeTooSkewed", Kind::Denied, "clocks"),
             (403, "QuotaExceeded", Kind::NoSpace, "quota"),

@@ -1,7 +1,7 @@
 //! The object store on S3 and whatever speaks its protocol.
 //!
 //! Paths have the bucket (`http://HOST/BUCKET/KEY`), and of the protocol only that is used which many servers have: PUT with
-//! `If-None-Match`, GET with ranges, HEAD, DELETE, ListObjectsV2; DeleteObjects where it works; multipart uploads above 64 MiB.
+//! `If-None-Match`, GET with ranges, HEAD, DELETE, `ListObjectsV2`; `DeleteObjects` where it works; multipart uploads above 64 MiB.
 //! Checksums go with a request only where the protocol wants them: many servers refuse them otherwise, and what is stored is checked by
 //! sums of ours.
 //!

@@ -99,7 +99,7 @@ impl Inner {
         self.delete_one_by_one(page).await
     }
 
-    pub(crate) async fn delete_one_by_one(&self, page: Vec<ObjectInfo>) -> Result<u64, ObjectError> {
+    async fn delete_one_by_one(&self, page: Vec<ObjectInfo>) -> Result<u64, ObjectError> {
         let deletions = stream::iter(page).map(|object| async move { self.delete(&object.name).await });
         deletions.buffer_unordered(DELETIONS_AT_ONCE).try_fold(0, |sum, ()| async move { Ok(sum + 1) }).await
     }
@@ -126,4 +126,28 @@ impl Inner {
 fn failed_below(doing: &'static str, prefix: &ObjectPrefix, failure: Failure) -> ObjectError {
     let name = if prefix.as_str().is_empty() { "everything" } else { prefix.as_str() };
     ObjectError::Unavailable { doing, name: name.to_owned(), source: failure.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::S3Store;
+    use vidstream_backends::objects::{ObjectStore as _, ObjectsUrl};
+    use vidstream_test_servers::{Kind as Server, PASSWORD, USER};
+
+    #[tokio::test]
+    async fn a_server_without_batches_is_asked_for_each() {
+        let server = vidstream_test_servers::Server::start(Server::VersityGw).await;
+        server.make_bucket("films").await;
+        let url = format!("s3://{USER}:{PASSWORD}@films/in?endpoint={}", server.url()).parse();
+        let Ok(ObjectsUrl::S3(url)) = url else { panic!("{url:?}") };
+        let store = S3Store::open(&url).await.unwrap();
+        store.inner.one_by_one.store(true, Ordering::Relaxed);
+        for at in 0..40 {
+            store.put(&format!("one/{at}").parse().unwrap(), vec![]).await.unwrap();
+        }
+        store.put(&"other/1".parse().unwrap(), vec![]).await.unwrap();
+        assert_eq!(store.delete_prefix(&"one".parse().unwrap()).await.unwrap(), 40);
+        assert_eq!(store.delete_prefix(&ObjectPrefix::all()).await.unwrap(), 1);
+    }
 }

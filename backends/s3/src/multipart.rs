@@ -110,3 +110,35 @@ impl Drop for Upload {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::S3Store;
+    use bytes::Bytes;
+    use std::time::Duration;
+    use vidstream_backends::objects::ObjectsUrl;
+    use vidstream_test_servers::{Kind as What, PASSWORD, Server, USER};
+
+    #[tokio::test]
+    async fn an_upload_that_is_given_up_leaves_no_parts() {
+        for kind in [What::Minio, What::VersityGw] {
+            let server = Server::start(kind).await;
+            server.make_bucket("films").await;
+            let url = format!("s3://{USER}:{PASSWORD}@films/in?endpoint={}", server.url()).parse();
+            let Ok(ObjectsUrl::S3(url)) = url else { panic!("{url:?}") };
+            let store = S3Store::open(&url).await.unwrap().inner;
+            let uploads = || async {
+                let list = store.client.list_multipart_uploads().bucket("films").prefix("in/given/up");
+                list.send().await.unwrap().uploads().len()
+            };
+            let upload = Upload::begin(&store, &"given/up".parse().unwrap(), "me").await.unwrap();
+            upload.send(&Content::new(vec![Bytes::from(vec![7; PART + 1])])).await.unwrap();
+            assert_eq!(uploads().await, 1, "{kind:?}");
+            drop(upload);
+            while uploads().await > 0 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+    }
+}

@@ -3,12 +3,12 @@
 use std::{ops::Range, sync::Arc};
 
 use aws_sdk_s3::{operation::get_object::GetObjectOutput, primitives::ByteStream as Body};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use vidstream_backends::objects::{ByteStream, Object, ObjectError, ObjectName};
+use vidstream_backends::objects::{ByteStream, Object, ObjectError, ObjectName, gather};
 
 use crate::{
-    failure::{Failure, Kind},
+    failure::{Failure, Kind, root},
     store::{Inner, failed},
 };
 
@@ -85,7 +85,7 @@ impl Inner {
                 if range.end - range.start > SMALL {
                     return Ok(stream::once(async move { store.get_range(&name, range).await }).try_flatten().boxed());
                 }
-                let bytes = gathered(store.get_range(&name, range).await?).await?;
+                let bytes = gather(store.get_range(&name, range).await?).await?;
                 Ok::<_, ObjectError>(stream::once(async { Ok(bytes) }).boxed())
             }
         });
@@ -217,27 +217,8 @@ fn inside(name: &ObjectName, range: &Range<u64>, size: u64) -> Result<(), Object
     Err(ObjectError::RangeOutside { name: name.clone(), start: range.start, end: range.end, size })
 }
 
-async fn gathered(mut bytes: ByteStream) -> Result<Bytes, ObjectError> {
-    let Some(first) = bytes.try_next().await? else { return Ok(Bytes::new()) };
-    let Some(second) = bytes.try_next().await? else { return Ok(first) };
-    let mut whole = BytesMut::from(first);
-    whole.extend_from_slice(&second);
-    while let Some(more) = bytes.try_next().await? {
-        whole.extend_from_slice(&more);
-    }
-    Ok(whole.freeze())
-}
-
 fn odd(name: &ObjectName, words: impl Into<String>) -> ObjectError {
     failed(DOING, name, Failure::new(Kind::Unavailable, words))
-}
-
-fn root(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
-    cause.to_string()
 }
 
 #[cfg(test)]

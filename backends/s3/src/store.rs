@@ -26,7 +26,7 @@ use crate::{
 /// An object store in a bucket.
 #[derive(Debug, Clone)]
 pub struct S3Store {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
 /// How long a store waits, and how often it tries. Pauses between attempts grow and are random.
@@ -59,7 +59,8 @@ impl Default for Patience {
             attempt: Duration::from_secs(10),
             operation: Duration::from_secs(45),
             piece: Duration::from_secs(15),
-            attempts: 6,
+            // With their pauses about 12 s on average: a server that is started again is back by then.
+            attempts: 12,
             resumptions: 4,
         }
     }
@@ -74,7 +75,7 @@ pub(crate) struct Inner {
     /// Before each key; empty or ending in a slash.
     pub(crate) prefix: String,
     pub(crate) patience: Patience,
-    /// Whether the server was seen not to have DeleteObjects.
+    /// Whether the server was seen not to have `DeleteObjects`.
     pub(crate) one_by_one: AtomicBool,
 }
 

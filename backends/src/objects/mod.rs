@@ -197,7 +197,8 @@ pub enum ObjectError {
     },
 }
 
-async fn gather(mut stream: ByteStream) -> Result<Bytes, ObjectError> {
+/// All bytes of a stream in memory, without a copy where they came in one piece. The caller bounds them.
+pub async fn gather(mut stream: ByteStream) -> Result<Bytes, ObjectError> {
     let Some(first) = stream.try_next().await? else { return Ok(Bytes::new()) };
     let Some(second) = stream.try_next().await? else { return Ok(first) };
     let mut whole = BytesMut::from(first);

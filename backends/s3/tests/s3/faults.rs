@@ -2,8 +2,9 @@
 
 use crate::setup::{BUCKET, chunks, content, impatient, name, server, store, url, words};
 use futures::{StreamExt as _, TryStreamExt as _};
+use std::time::Duration;
 use vidstream_backends::objects::{ObjectError, ObjectPrefix, ObjectStore as _};
-use vidstream_s3::S3Store;
+use vidstream_s3::{Patience, S3Store};
 use vidstream_test_servers::{Kind, Server};
 
 const MIB: usize = 1 << 20;
@@ -24,7 +25,7 @@ async fn a_server_killed_while_it_is_written_to_has_all_of_an_object_or_none() {
                 })
                 .collect();
             // Somewhere between the first byte and the last one.
-            tokio::time::sleep(std::time::Duration::from_millis(5 + 25 * round)).await;
+            tokio::time::sleep(Duration::from_millis(5 + 25 * round)).await;
             server.kill();
             let mut acknowledged = Vec::new();
             for (write, object) in writes.into_iter().zip(&objects) {
@@ -52,7 +53,9 @@ async fn a_server_killed_while_it_is_written_to_has_all_of_an_object_or_none() {
 #[tokio::test(flavor = "multi_thread")]
 async fn writes_and_reads_outlive_a_restart() {
     let server = server(Kind::Minio).await;
-    let store = store(&server).await;
+    // However long the server takes to come back on a busy machine.
+    let patient = Patience { operation: Duration::from_mins(5), attempts: 1000, ..Patience::default() };
+    let store = S3Store::open_with(&url(&server, BUCKET), patient).await.unwrap();
     let (object, size) = (name("outlives/object"), 8 * MIB);
     store.put(&object, chunks(size)).await.unwrap();
     let mut stream = store.get_range(&object, 0..size as u64).await.unwrap();
