@@ -30,7 +30,7 @@ pub struct Args {
     /// Where videos, sources and jobs are kept: `sqlite:PATH` or `mongodb://HOST` [default: `sqlite:DATA-DIR/catalog.sqlite3`]
     #[arg(long, value_name = "URL")]
     pub catalog: Option<String>,
-    /// Where bytes are kept [default: `file:DATA-DIR/objects`]
+    /// Where bytes are kept: `file:PATH` or `s3://BUCKET/PREFIX` [default: `file:DATA-DIR/objects`]
     #[arg(long, value_name = "URL")]
     pub objects: Option<String>,
     /// What wakes workers: `local:` or `amqp://USER@HOST` [default: `local:`]

@@ -3,5 +3,6 @@
 
 pub mod args;
 pub mod data_dir;
+mod open;
 pub mod settings;
 pub mod wiring;

@@ -10,9 +10,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 use values::{
     MEMORY, address, allowed_hosts, count, duration, host, log_format, loopback, not_empty, program, public_url,
-    server_url, size, timeout, url,
+    server_url, size, timeout,
 };
 use vidstream_backends::bus::BusUrl;
+use vidstream_backends::objects::ObjectsUrl;
 use vidstream_backends::queue::QueueUrl;
 use vidstream_catalog::store::StoreUrl;
 use vidstream_gateway::http::hosts::Hosts;
@@ -62,8 +63,8 @@ pub struct Settings {
     pub data_dir: PathBuf,
     /// Catalog store, `sqlite:PATH` or `mongodb://HOST`.
     pub catalog: StoreUrl,
-    /// Object store, `file:PATH`.
-    pub objects: String,
+    /// Object store, `file:PATH` or `s3://BUCKET/PREFIX`.
+    pub objects: ObjectsUrl,
     /// Job queue, `local:` or `amqp://HOST`.
     pub queue: QueueUrl,
     /// Event bus, `local:` or `redis://HOST`.
@@ -208,7 +209,6 @@ impl Layers {
 
     fn settings(mut self) -> Result<Settings, Mistakes> {
         let data_dir: PathBuf = self.read("data-dir", "data".into(), |v| not_empty(v).map(Into::into));
-        let in_data = |scheme: &str, name: &str| format!("{scheme}:{}", data_dir.join(name).display());
         self.read("roles", (), |v| {
             if v == "all" { Ok(()) } else { Err(format!("`{v}` can't be chosen yet; only `all` is known")) }
         });
@@ -231,7 +231,7 @@ impl Layers {
             public_url,
             mesh_listen: self.read("mesh-listen", None, |v| address(v).and_then(loopback).map(Some)),
             catalog: self.read("catalog", StoreUrl::Sqlite(data_dir.join("catalog.sqlite3")), server_url),
-            objects: self.read("objects", in_data("file", "objects"), |v| url(v, "file", true)),
+            objects: self.read("objects", ObjectsUrl::File(data_dir.join("objects")), server_url),
             queue: self.read("queue", QueueUrl::Local, server_url),
             events: self.read("events", BusUrl::Local, server_url),
             upload_memory: self.read("upload-memory", 256 << 20, |v| size(v, MEMORY)),
@@ -277,7 +277,7 @@ mod tests {
         let settings = Settings::resolve(Some(("f.toml".into(), Ok(file.into()))), environment, flags).expect("valid");
         assert_eq!(settings.listen.port(), 3);
         assert_eq!(settings.data_dir, PathBuf::from("/srv/b"));
-        assert_eq!(settings.objects, "file:/srv/b/objects");
+        assert_eq!(settings.objects, ObjectsUrl::File("/srv/b/objects".into()));
         assert_eq!(settings.purge_after, Duration::from_hours(7 * 24));
     }
 

@@ -1,5 +1,6 @@
 //! All roles in one process: opens the backends, gives each service clients of the others, serves the listeners.
 
+use crate::open;
 use crate::settings::Settings;
 use anyhow::Context;
 use axum::Router;
@@ -9,11 +10,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tonic::service::Routes;
-use vidstream_backends::bus::{BusUrl, EventBus, LocalBus};
-use vidstream_backends::objects::{self, ObjectStore};
-use vidstream_backends::queue::{JobQueue, LocalQueue, QueueUrl};
+use vidstream_backends::bus::EventBus;
+use vidstream_backends::objects::ObjectStore;
+use vidstream_backends::queue::JobQueue;
 use vidstream_catalog::Catalog;
-use vidstream_catalog::store::{self, Store, StoreUrl};
+use vidstream_catalog::store::{Store, StoreUrl};
 use vidstream_gateway::http::hosts;
 use vidstream_gateway::{Deps, Gateway};
 use vidstream_mesh::channel::Channel;
@@ -100,10 +101,16 @@ struct Backends {
 impl Backends {
     async fn open(settings: &Settings) -> anyhow::Result<Self> {
         Ok(Self {
-            objects: objects::open(&settings.objects.parse()?).await.context("open the object store")?,
-            queue: open_queue(&settings.queue).await.context("open the job queue")?,
-            bus: open_bus(&settings.events).await.context("open the event bus")?,
-            store: open_store(&settings.catalog)
+            objects: open::objects(&settings.objects)
+                .await
+                .with_context(|| format!("open the object store {}", settings.objects))?,
+            queue: open::queue(&settings.queue)
+                .await
+                .with_context(|| format!("open the job queue {}", settings.queue))?,
+            bus: open::bus(&settings.events)
+                .await
+                .with_context(|| format!("open the event bus {}", settings.events))?,
+            store: open::store(&settings.catalog)
                 .await
                 .with_context(|| format!("open the catalog {}", settings.catalog))?,
         })
@@ -148,27 +155,6 @@ impl Backends {
                 ..Default::default()
             }),
         })
-    }
-}
-
-async fn open_store(url: &StoreUrl) -> anyhow::Result<Arc<dyn Store>> {
-    match url {
-        StoreUrl::Sqlite(path) => Ok(store::open_file(path).await?),
-        StoreUrl::Mongo(url) => Ok(vidstream_mongo::open(url.reveal()).await?),
-    }
-}
-
-async fn open_queue(url: &QueueUrl) -> anyhow::Result<Arc<dyn JobQueue>> {
-    match url {
-        QueueUrl::Local => Ok(Arc::new(LocalQueue::default())),
-        QueueUrl::Amqp(url) => Ok(vidstream_amqp::open(url).await?),
-    }
-}
-
-async fn open_bus(url: &BusUrl) -> anyhow::Result<Arc<dyn EventBus>> {
-    match url {
-        BusUrl::Local => Ok(Arc::new(LocalBus::default())),
-        BusUrl::Redis(url) => Ok(vidstream_redis::open(url).await?),
     }
 }
 

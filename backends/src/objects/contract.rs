@@ -2,12 +2,26 @@
 //!
 //! An implementation's test calls [`objects_contract`] with a fresh store; a failed check panics and says which.
 
-use std::{collections::BTreeMap, future::Future, ops::Range, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    future::Future,
+    ops::Range,
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
-use futures::{TryStreamExt as _, future::join_all};
+use futures::{StreamExt as _, TryStreamExt as _, future::join_all, stream};
 
 use super::{ObjectError, ObjectInfo, ObjectName, ObjectPrefix, ObjectStore};
+
+/// Those who want to be the first with one name, and how often they try.
+const RACERS: u64 = 32;
+const ROUNDS: u64 = 20;
+/// More than any server lists, or deletes, in one answer.
+const MANY: u64 = 10_000;
+/// Requests at the same time where there are many.
+const AT_ONCE: usize = 32;
 
 /// Large enough to be read in several pieces, and no multiple of anything.
 const LARGE: usize = 1024 * 1024 + 12_345;
@@ -24,9 +38,15 @@ pub async fn objects_contract(store: Arc<dyn ObjectStore>) {
     ranges(store).await;
     several_ranges(store).await;
     replacing(store).await;
+    empty_objects(store).await;
     putting_new(store).await;
+    racing(store).await;
     deleting(store).await;
+    deleting_at_once(store).await;
     listing(store).await;
+    neighbours(store).await;
+    longest_names(store).await;
+    very_many(store).await;
     many_at_once(store).await;
     streams_survive_deletion(store).await;
     room(store).await;
@@ -150,6 +170,44 @@ async fn putting_new(store: &dyn ObjectStore) {
     done("delete", store.delete(&object)).await;
 }
 
+async fn racing(store: &dyn ObjectStore) {
+    for round in 0..ROUNDS {
+        let object = name(&format!("race/{round}"));
+        let outcomes =
+            join_all((0..RACERS).map(|racer| store.put_new(&object, vec![pattern(1000, racer)])).collect::<Vec<_>>())
+                .await;
+        let mut winners = Vec::new();
+        for (racer, outcome) in (0..RACERS).zip(outcomes) {
+            match outcome {
+                Ok(()) => winners.push(racer),
+                Err(ObjectError::AlreadyExists { .. }) => {}
+                Err(error) => panic!("round {round}: a loser is told so, not: {error:?}"),
+            }
+        }
+        assert_eq!(winners.len(), 1, "round {round}: {winners:?} won");
+        let read = done("read", store.read(&object, 1000)).await;
+        assert!(read == pattern(1000, winners[0]), "round {round}: the winner's bytes stay");
+    }
+    assert_eq!(done("delete_prefix", store.delete_prefix(&prefix("race"))).await, ROUNDS);
+}
+
+async fn empty_objects(store: &dyn ObjectStore) {
+    let object = name("empty/object");
+    done("put", store.put(&object, vec![])).await;
+    assert_eq!(done("read", store.read(&object, 0)).await, Bytes::new());
+    assert_eq!(done("read_range", store.read_range(&object, 0..0)).await, Bytes::new());
+    let found = done("get", store.get(&object)).await;
+    assert_eq!(found.size, 0);
+    assert_eq!(done("reading it", found.bytes.try_collect::<Vec<_>>()).await.concat(), []);
+    refused("a byte of nothing", store.read_range(&object, 0..1), |error| {
+        matches!(error, ObjectError::RangeOutside { size: 0, start: 0, end: 1, .. })
+    })
+    .await;
+    let listed = listed(store, &prefix("empty")).await;
+    assert_eq!(listed.iter().map(|info| (&info.name, info.size)).collect::<Vec<_>>(), [(&object, 0)]);
+    assert_eq!(done("delete_prefix", store.delete_prefix(&prefix("empty"))).await, 1);
+}
+
 async fn deleting(store: &dyn ObjectStore) {
     let kept = [name("deleted-not/object"), name("delete/other/object"), name("delete/thin")];
     let gone = [name("delete/this/a"), name("delete/this/b/c"), name("delete/this/b/d/e")];
@@ -192,6 +250,67 @@ async fn listing(store: &dyn ObjectStore) {
     assert_eq!(listed(store, &prefix("list/3/3")).await, [], "an object is not below itself");
     assert_eq!(listed(store, &prefix("nothing")).await, []);
     assert_eq!(done("delete_prefix of all", store.delete_prefix(&ObjectPrefix::all())).await, 301);
+}
+
+async fn deleting_at_once(store: &dyn ObjectStore) {
+    let object = name("delete/contended");
+    done("put", store.put(&object, vec![pattern(10, 1)])).await;
+    for outcome in join_all((0..16).map(|_| store.delete(&object)).collect::<Vec<_>>()).await {
+        done("one of many deletions", async { outcome }).await;
+    }
+    refused("head", store.head(&object), |error| matches!(error, ObjectError::NotFound { .. })).await;
+    for at in 0..50 {
+        done("put", store.put(&name(&format!("delete/all/{}/{at}", at % 5)), vec![pattern(10, 1)])).await;
+    }
+    let all = prefix("delete/all");
+    for outcome in join_all((0..8).map(|_| store.delete_prefix(&all)).collect::<Vec<_>>()).await {
+        let deleted = done("one of many deletions of all", async { outcome }).await;
+        assert!(deleted <= 50, "{deleted} of 50 were deleted");
+    }
+    assert_eq!(listed(store, &all).await, []);
+}
+
+async fn neighbours(store: &dyn ObjectStore) {
+    // Each sorts differently beside `side/a/`, and only that is meant.
+    let objects = ["side/a/1", "side/a/b/2", "side/a-/3", "side/a.b/4", "side/a0/5", "side/aa/6", "side/A/7", "side/b"];
+    for object in objects {
+        done("put", store.put(&name(object), vec![pattern(5, 1)])).await;
+    }
+    let below = |text: &'static str| async move {
+        let listed = listed(store, &prefix(text)).await;
+        listed.into_iter().map(|info| info.name.to_string()).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(below("side/a").await, BTreeSet::from(["side/a/1".into(), "side/a/b/2".into()]));
+    assert_eq!(below("side").await, objects.map(String::from).into());
+    assert_eq!(done("delete_prefix", store.delete_prefix(&prefix("side/a"))).await, 2);
+    assert_eq!(below("side").await, objects[2..].iter().map(ToString::to_string).collect());
+    assert_eq!(done("delete_prefix", store.delete_prefix(&prefix("side"))).await, 6);
+}
+
+async fn longest_names(store: &dyn ObjectStore) {
+    let segment = |letter: &str| letter.repeat(255);
+    let longest = [segment("x"), segment("y"), segment("z")].join("/");
+    let deepest = ["d"; 384].join("/");
+    for text in [&longest[..], &deepest, &segment("s"), "l.-_/-/_/a.b-c_D9"] {
+        let object = name(text);
+        done("put", store.put(&object, vec![pattern(100, 3)])).await;
+        assert_eq!(done("read", store.read(&object, 100)).await, pattern(100, 3), "{text}");
+        let found = listed(store, &ObjectPrefix::all()).await;
+        assert_eq!(found.iter().map(|info| info.name.as_str()).collect::<Vec<_>>(), [text]);
+        done("delete", store.delete(&object)).await;
+    }
+}
+
+async fn very_many(store: &dyn ObjectStore) {
+    let puts = stream::iter(0..MANY).map(|at| async move {
+        done("put", store.put(&name(&format!("very/many/{}/{at}", at % 16)), vec![Bytes::from_static(b"few")])).await;
+    });
+    puts.buffer_unordered(AT_ONCE).collect::<()>().await;
+    let names: BTreeSet<ObjectName> = listed(store, &prefix("very")).await.into_iter().map(|info| info.name).collect();
+    assert_eq!(names.len() as u64, MANY, "each of many is listed");
+    assert_eq!(done("delete_prefix of many", store.delete_prefix(&prefix("very/many/3"))).await, MANY / 16);
+    assert_eq!(done("delete_prefix of many", store.delete_prefix(&prefix("very"))).await, MANY - MANY / 16);
+    assert_eq!(listed(store, &prefix("very")).await, []);
 }
 
 async fn many_at_once(store: &dyn ObjectStore) {

@@ -3,22 +3,22 @@
 //! An object is written whole, is durable before [`ObjectStore::put`] returns, and is read by ranges that stream.
 //! Nothing is ever appended to or changed in place; whoever wants other bytes uses another name.
 
-use std::{fmt, ops::Range, path::PathBuf, str::FromStr, sync::Arc, time::Duration};
+use std::{fmt, ops::Range, time::Duration};
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt as _, TryStreamExt as _, stream, stream::BoxStream};
 
-use crate::url::{Family, UrlError};
-
 pub mod blocks;
 pub mod contract;
 mod file;
 mod name;
+pub mod url;
 
 pub use self::{
     file::FileStore,
     name::{InvalidName, ObjectName, ObjectPrefix},
+    url::{ObjectsUrl, S3Keys, S3Url},
 };
 
 /// Bytes of one object in order, in pieces of a size the store finds efficient (a few hundred KiB).
@@ -93,6 +93,14 @@ pub trait ObjectStore: Send + Sync + fmt::Debug {
 
     /// How much room the store has, where that is known to be bounded.
     async fn space(&self) -> Result<Option<Space>, ObjectError> {
+        Ok(None)
+    }
+
+    /// An address at which anybody reads the whole object, with ranges, until `expires` has passed, past whoever gives it
+    /// away: for clients that reach the store themselves. Nothing where a store has no such thing. It is made without
+    /// asking whether the object exists.
+    async fn presigned(&self, name: &ObjectName, expires: Duration) -> Result<Option<String>, ObjectError> {
+        let _ = (name, expires);
         Ok(None)
     }
 
@@ -189,51 +197,8 @@ pub enum ObjectError {
     },
 }
 
-/// Which object store, as written in the settings: `file:PATH`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ObjectsUrl {
-    /// Files below a directory of this machine, made when missing.
-    File(PathBuf),
-}
-
-const FAMILY: Family = Family { backend: "the object store", known: "file:PATH" };
-
-impl FromStr for ObjectsUrl {
-    type Err = UrlError;
-
-    fn from_str(url: &str) -> Result<Self, UrlError> {
-        let (scheme, rest) = FAMILY.split(url)?;
-        if scheme != "file" {
-            return Err(FAMILY.unknown(scheme));
-        }
-        let path = match rest.strip_prefix("//") {
-            Some(path) if path.starts_with('/') => path,
-            Some(_) => return Err(FAMILY.malformed(url, "names a host; write file:PATH or file:///PATH")),
-            None => rest,
-        };
-        if path.is_empty() {
-            return Err(FAMILY.malformed(url, "a path must follow file:"));
-        }
-        Ok(Self::File(path.into()))
-    }
-}
-
-impl fmt::Display for ObjectsUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File(path) => write!(f, "file:{}", path.display()),
-        }
-    }
-}
-
-/// Opens the object store a URL names.
-pub async fn open(url: &ObjectsUrl) -> Result<Arc<dyn ObjectStore>, ObjectError> {
-    match url {
-        ObjectsUrl::File(path) => Ok(Arc::new(FileStore::open(path).await?)),
-    }
-}
-
-async fn gather(mut stream: ByteStream) -> Result<Bytes, ObjectError> {
+/// All bytes of a stream in memory, without a copy where they came in one piece. The caller bounds them.
+pub async fn gather(mut stream: ByteStream) -> Result<Bytes, ObjectError> {
     let Some(first) = stream.try_next().await? else { return Ok(Bytes::new()) };
     let Some(second) = stream.try_next().await? else { return Ok(first) };
     let mut whole = BytesMut::from(first);
@@ -242,30 +207,4 @@ async fn gather(mut stream: ByteStream) -> Result<Bytes, ObjectError> {
         whole.extend_from_slice(&more);
     }
     Ok(whole.freeze())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_url_names_a_directory() {
-        for (url, path) in
-            [("file:data/objects", "data/objects"), ("file:/srv/x", "/srv/x"), ("file:///srv/x", "/srv/x")]
-        {
-            assert_eq!(url.parse(), Ok(ObjectsUrl::File(path.into())), "{url}");
-        }
-    }
-
-    #[test]
-    fn other_urls_are_refused_in_words() {
-        for (url, words) in [
-            ("s3://bucket", "s3: is not a known scheme for the object store; known: file:PATH"),
-            ("data", "\"data\" has no scheme; known for the object store: file:PATH"),
-            ("file:", "\"file:\" for the object store: a path must follow file:"),
-            ("file://host/x", "\"file://host/x\" for the object store: names a host; write file:PATH or file:///PATH"),
-        ] {
-            assert_eq!(url.parse::<ObjectsUrl>().unwrap_err().to_string(), words);
-        }
-    }
 }

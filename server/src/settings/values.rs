@@ -47,20 +47,7 @@ pub(super) fn loopback(address: SocketAddr) -> Result<SocketAddr, String> {
     Err(format!("{address} is not loopback; the mesh listener has no authentication yet, so only loopback is allowed"))
 }
 
-/// A backend's URL; only its embedded scheme is known.
-pub(super) fn url(value: &str, scheme: &str, with_path: bool) -> Result<String, String> {
-    let known = if with_path { format!("{scheme}:PATH") } else { format!("{scheme}:") };
-    let (given, path) = value.split_once(':').unwrap_or((value, ""));
-    if given != scheme {
-        return Err(format!("`{given}` is not a known scheme; known is {known}"));
-    }
-    if path.is_empty() == with_path {
-        return Err(format!("`{value}` should look like {known}"));
-    }
-    Ok(value.to_owned())
-}
-
-/// The URL of a queue, a bus or a catalog. What is wrong with it is said without its password.
+/// The URL of a backend. What is wrong with it is said without its password.
 pub(super) fn server_url<T: FromStr<Err: std::fmt::Display>>(value: &str) -> Result<T, String> {
     value.parse().map_err(|error: T::Err| error.to_string())
 }

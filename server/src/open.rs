@@ -1,0 +1,36 @@
+//! Opens the backends that URLs name: the embedded ones, or clients of servers.
+
+use std::sync::Arc;
+use vidstream_backends::bus::{BusUrl, EventBus, LocalBus};
+use vidstream_backends::objects::{FileStore, ObjectStore, ObjectsUrl};
+use vidstream_backends::queue::{JobQueue, LocalQueue, QueueUrl};
+use vidstream_catalog::store::{Store, StoreUrl, open_file};
+use vidstream_s3::S3Store;
+
+pub(crate) async fn store(url: &StoreUrl) -> anyhow::Result<Arc<dyn Store>> {
+    match url {
+        StoreUrl::Sqlite(path) => Ok(open_file(path).await?),
+        StoreUrl::Mongo(url) => Ok(vidstream_mongo::open(url.reveal()).await?),
+    }
+}
+
+pub(crate) async fn objects(url: &ObjectsUrl) -> anyhow::Result<Arc<dyn ObjectStore>> {
+    Ok(match url {
+        ObjectsUrl::File(path) => Arc::new(FileStore::open(path).await?),
+        ObjectsUrl::S3(url) => Arc::new(S3Store::open(url).await?),
+    })
+}
+
+pub(crate) async fn queue(url: &QueueUrl) -> anyhow::Result<Arc<dyn JobQueue>> {
+    match url {
+        QueueUrl::Local => Ok(Arc::new(LocalQueue::default())),
+        QueueUrl::Amqp(url) => Ok(vidstream_amqp::open(url).await?),
+    }
+}
+
+pub(crate) async fn bus(url: &BusUrl) -> anyhow::Result<Arc<dyn EventBus>> {
+    match url {
+        BusUrl::Local => Ok(Arc::new(LocalBus::default())),
+        BusUrl::Redis(url) => Ok(vidstream_redis::open(url).await?),
+    }
+}
