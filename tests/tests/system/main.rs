@@ -7,6 +7,7 @@ mod barcode;
 mod browser;
 mod commands;
 mod deletion;
+mod distributed;
 mod durability;
 mod edge;
 mod expiry;

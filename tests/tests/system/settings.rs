@@ -20,7 +20,7 @@ fn all_mistakes_are_said_at_once() {
             "--roles",
             "gateway",
             "--objects",
-            "s3://bucket",
+            "ftp://bucket",
             "--ffmpeg",
             "no-such-ffmpeg",
             "--speling",
@@ -35,7 +35,7 @@ fn all_mistakes_are_said_at_once() {
     assert_eq!(out.status.code(), Some(2));
     let errors = String::from_utf8_lossy(&out.stderr);
     for part in
-        ["speed", "--speling", "insecure-public", "roles", "s3", "no-such-ffmpeg", "VIDSTREAM_NONSENSE", "192.0.2.1:1"]
+        ["speed", "--speling", "insecure-public", "roles", "ftp", "no-such-ffmpeg", "VIDSTREAM_NONSENSE", "192.0.2.1:1"]
     {
         assert!(errors.contains(part), "{part} in {errors}");
     }
