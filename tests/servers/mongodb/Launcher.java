@@ -15,14 +15,16 @@ import java.time.Instant;
 import java.util.Collection;
 import java.util.List;
 import java.util.Set;
+import java.util.concurrent.locks.ReadWriteLock;
+import java.util.concurrent.locks.ReentrantReadWriteLock;
 import org.h2.mvstore.MVStore;
 
 /**
  * mongo-java-server on a file, as today's drivers want it: {@code java Launcher FILE PORT}, on loopback.
  *
  * <p>Beside what the library does: it says that it is MongoDB 6.0, knows {@code hello}, gives errors their codes, sets timestamps
- * that rise with every write, as MongoDB does (the library's of one second are all alike), and has each write in its file before
- * it answers, so that what was acknowledged survives a kill (not a power cut: nothing is synced).
+ * that rise with every write, as MongoDB does (the library's of one second are all alike), shows no half of a write, and has each
+ * write in its file before it answers, so that what was acknowledged survives a kill (not a power cut: nothing is synced).
  */
 public final class Launcher {
     private static final int WIRE_VERSION = 17;
@@ -35,6 +37,7 @@ public final class Launcher {
             "listCollections", "listIndexes", "listDatabases", "endSessions", "serverStatus", "collStats", "dbStats");
 
     private final H2Backend backend;
+    private final ReadWriteLock lock = new ReentrantReadWriteLock();
     /** The last timestamp: seconds in the upper half, what tells writes of a second apart in the lower. */
     private long timestamp;
 
@@ -66,7 +69,7 @@ public final class Launcher {
             return hello();
         }
         try {
-            return withCode((Document) (READS.contains(command) ? pass(method, values) : write(method, values)));
+            return withCode(READS.contains(command) ? read(method, values) : write(method, values));
         } catch (NoSuchCommandException error) {
             return failure(COMMAND_NOT_FOUND, "no such command: '" + command + "'");
         } catch (MongoServerError error) {
@@ -76,21 +79,33 @@ public final class Launcher {
         }
     }
 
-    /** One at a time, so that no other's commit saves half of this write. */
-    private synchronized Object write(Method method, Object[] values) throws Throwable {
-        if (((MongoMessage) values[0]).getDocument().get("updates") instanceof Collection<?> updates) {
-            updates.forEach(update -> setTimestamps((Document) ((Document) update).get("u")));
-        }
+    /** Never beside a write: the library changes documents field by field where they are, and sends answers with them later. */
+    private Document read(Method method, Object[] values) throws Throwable {
+        lock.readLock().lock();
         try {
-            return pass(method, values);
+            return ((Document) pass(method, values)).cloneDeeply();
+        } finally {
+            lock.readLock().unlock();
+        }
+    }
+
+    /** One at a time, so that no other's commit saves half of this write. */
+    private Document write(Method method, Object[] values) throws Throwable {
+        lock.writeLock().lock();
+        try {
+            if (((MongoMessage) values[0]).getDocument().get("updates") instanceof Collection<?> updates) {
+                updates.forEach(update -> setTimestamps(((Document) update).get("u")));
+            }
+            return ((Document) pass(method, values)).cloneDeeply();
         } finally {
             backend.commit();
+            lock.writeLock().unlock();
         }
     }
 
     /** Sets the fields of an update that are to have the time of the write. */
-    private void setTimestamps(Document update) {
-        if (!(update.get("$currentDate") instanceof Document fields)) {
+    private void setTimestamps(Object operators) {
+        if (!(operators instanceof Document update && update.get("$currentDate") instanceof Document fields)) {
             return;
         }
         Document set = update.get("$set") instanceof Document given ? given : new Document();
