@@ -2,7 +2,7 @@
 //!
 //! A point is an event of `tracing` with the target [`TARGET`] and a name of its own, such as
 //!
-//! ```ignore
+//! ```text
 //! tracing::trace!(name: "upload.stored", target: "point", "an extent is stored and not recorded");
 //! ```
 //!
