@@ -1,6 +1,9 @@
 //! Segments cut on request, against tower-http's `ServeFile` on the same bytes cut before.
 
+use rustix::fs::{Advice, fadvise};
+use std::fs::File;
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,13 +66,54 @@ async fn uploaded(client: &mut Client, minutes: u32) -> String {
     upload.video_id
 }
 
-/// Measures the segments of `track`, each `until`, in so many rounds, and prints the row.
-async fn measure(server: &Server, client: &Client, video: &str, what: &str, track: &str, until: Until, rounds: usize) {
+/// What the system's cache holds of the files that are read, of ours and of the peer's alike. Uploads go past it.
+#[derive(Clone, Copy)]
+enum Cached {
+    AsItIs,
+    All,
+    Nothing,
+}
+
+impl Cached {
+    fn apply(self, folder: &Path) {
+        if matches!(self, Self::AsItIs) {
+            return;
+        }
+        for entry in std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry")) {
+            let path = entry.path();
+            if path.is_dir() {
+                self.apply(&path);
+                continue;
+            }
+            let mut file = File::open(&path).expect("readable");
+            if matches!(self, Self::All) {
+                std::io::copy(&mut file, &mut std::io::sink()).expect("read");
+            } else {
+                file.sync_all().expect("written");
+                fadvise(&file, 0, None, Advice::DontNeed).expect("forgotten");
+            }
+        }
+    }
+}
+
+/// One row: segments of which track, asked for how often.
+struct Row {
+    what: &'static str,
+    track: &'static str,
+    until: Until,
+    rounds: usize,
+    cached: Cached,
+}
+
+/// Measures the segments of a row's track, and prints it.
+async fn measure(server: &Server, client: &Client, video: &str, row: &Row) {
+    let Row { what, track, until, rounds, cached } = *row;
     let ours: Arc<[String]> = client.segments(video, track).into();
     let folder = TempDir::new_in(media::folder()).expect("a temporary folder");
     let (mut here, mut there) = (Vec::new(), Vec::new());
     if matches!(until, Until::Once) {
         // Before they are asked for to be cut.
+        cached.apply(&server.data().join("objects"));
         here.push(served(&server.address, server.id(), &ours, until).await);
     }
     let mut bytes = 0;
@@ -85,6 +129,7 @@ async fn measure(server: &Server, client: &Client, video: &str, what: &str, trac
         if matches!(until, Until::Time(_)) {
             here.push(served(&server.address, server.id(), &ours, until).await);
         }
+        cached.apply(folder.path());
         there.push(served(&peer.address, peer.child.id(), &cut, until).await);
     }
     let middle =
@@ -111,9 +156,18 @@ async fn main() {
     let rates = ["ours: a second", "`ServeFile`: a second", "ratio"];
     let costs = ["ours: CPU a GB", "`ServeFile`: CPU a GB", "ratio"];
     table::head("Segments under load", &[&["what", "a segment"][..], &rates, &costs].concat());
-    let again = Until::Time(TIME);
-    measure(&server, &client, &video, "pictures of 10 min", "v1", again, table::ROUNDS).await;
-    measure(&server, &client, &video, "sound of 10 min", "a1", again, table::ROUNDS).await;
-    let long = uploaded(&mut client, 60).await;
-    measure(&server, &client, &long, "sound of 60 min, each once", "a1", Until::Once, 1).await;
+    let again =
+        |what, track| Row { what, track, until: Until::Time(TIME), rounds: table::ROUNDS, cached: Cached::AsItIs };
+    measure(&server, &client, &video, &again("pictures of 10 min", "v1")).await;
+    measure(&server, &client, &video, &again("sound of 10 min", "a1")).await;
+    for (what, cached) in [
+        ("sound of 60 min, each once, from memory", Cached::All),
+        ("sound of 60 min, each once, from the disk", Cached::Nothing),
+    ] {
+        // Of its own each time: the gateway keeps what it gathered.
+        let server = Server::on_disk(&media::folder(), &[]);
+        let mut client = Client::of(&server.address).await;
+        let long = uploaded(&mut client, 60).await;
+        measure(&server, &client, &long, &Row { what, track: "a1", until: Until::Once, rounds: 1, cached }).await;
+    }
 }
