@@ -1,12 +1,15 @@
 # VidStream. `make run` tries it, `make test` proves it; both install what is missing.
 export VIDEO
-.PHONY: run test build web web-dev setup setup-test bench lint clean help
+.PHONY: run run-mesh test build web web-dev setup setup-test bench lint clean help
 
 help:            ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*##/\t/' | expand -t 14
 
 run: build       ## build, start, upload a clip (or VIDEO=path) and say where to watch it
 	@scripts/run
+
+run-mesh: build   ## the same on real backends, with two processes of each service
+	@scripts/run-mesh
 
 test: setup-test ## everything that proves it works
 	@scripts/test

@@ -1,10 +1,12 @@
 //! Notices of changes, on the bus. All of them may be lost: whoever waits for one looks again by itself after a while.
 
 use bytes::Bytes;
-use futures::stream;
+use futures::future::ready;
+use futures::stream::{self, StreamExt};
 use prost::Message;
 use std::sync::Arc;
-use vidstream_backends::bus::{EventBus, Events, LARGEST_PAYLOAD, Topic};
+use uuid::Uuid;
+use vidstream_backends::bus::{Event, EventBus, Events, LARGEST_PAYLOAD, Topic};
 use vidstream_proto::ids::{SourceId, VideoId};
 use vidstream_proto::pb;
 
@@ -12,6 +14,8 @@ use vidstream_proto::pb;
 #[derive(Clone, Debug)]
 pub(crate) struct Notices {
     bus: Arc<dyn EventBus>,
+    /// Tells what this catalog says from what others say.
+    name: Uuid,
 }
 
 fn topic(name: &str) -> Topic {
@@ -20,7 +24,7 @@ fn topic(name: &str) -> Topic {
 
 impl Notices {
     pub(crate) fn new(bus: Arc<dyn EventBus>) -> Self {
-        Self { bus }
+        Self { bus, name: Uuid::new_v4() }
     }
 
     /// A video's row changed.
@@ -35,6 +39,21 @@ impl Notices {
             payload = pb::WatchSourceResponse { lagged: true, ..pb::WatchSourceResponse::default() }.encode_to_vec();
         }
         self.publish(&topic(&format!("source.{id}")), payload.into()).await;
+    }
+
+    /// Somebody waits for bytes of a source; the message says for which.
+    pub(crate) async fn wanted(&self, id: SourceId, message: &pb::WantRangesRequest) {
+        self.publish(&topic(&format!("want.{}.{id}", self.name)), message.encode_to_vec().into()).await;
+    }
+
+    /// What other catalogs are told that somebody waits for, from now on, of all sources.
+    pub(crate) async fn wants(&self) -> Events {
+        let own = topic(&format!("want.{}", self.name));
+        let others = move |event: &Event| match event {
+            Event::Notice { topic, .. } => !topic.is_within(&own),
+            Event::Missed => true,
+        };
+        self.subscribe(&topic("want")).await.filter(move |event| ready(others(event))).boxed()
     }
 
     /// Changes of any video from now on.

@@ -21,6 +21,9 @@ const OPEN_LOOKS: u32 = 4;
 /// The longest sleep until something is due: a wall clock can be set.
 const LONGEST_SLEEP: Duration = Duration::from_mins(1);
 
+/// Until the bus is listened to again, if it ended.
+const HEAR_AGAIN: Duration = Duration::from_secs(5);
+
 impl Catalog {
     /// Sweeps, purges and notes progress until the lifecycle stops. A store that fails is waited for.
     pub async fn run(self) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
@@ -33,6 +36,7 @@ impl Catalog {
                 self.due_loop(),
                 self.arrivals_loop(),
                 self.views_loop(),
+                self.wants_loop(),
                 self.garbage_loop()
             )
         };
@@ -58,6 +62,14 @@ impl Catalog {
                 forget_at = Instant::now() + FORGET_INTERVAL;
             }
             tokio::time::sleep(self.config.sweep_interval).await;
+        }
+    }
+
+    async fn wants_loop(&self) {
+        loop {
+            self.hear_wants().await;
+            // The bus was not there, or has gone.
+            tokio::time::sleep(HEAR_AGAIN).await;
         }
     }
 

@@ -3,9 +3,12 @@
 use crate::Catalog;
 use crate::sources::is_going;
 use crate::sweep::each;
+use futures::StreamExt;
+use prost::Message;
 use std::ops::Range;
 use std::sync::PoisonError;
 use std::time::{Duration, SystemTime};
+use vidstream_backends::bus::Event;
 use vidstream_proto::error::{Problem, Reason};
 use vidstream_proto::ids::SourceId;
 use vidstream_proto::pb::{self, UploadState};
@@ -265,12 +268,33 @@ impl Catalog {
         let WantRanges { source_id: id, waiter, ranges, ttl } = want;
         let source = self.source(id).await?;
         let ranges: ByteRanges = ranges.into_iter().map(|range| range.start..range.end.min(source.size)).collect();
-        let before = self.wants.of(id);
+        let message = pb::WantRangesRequest {
+            source_id: id.to_string(),
+            waiter: waiter.clone(),
+            ranges: ranges::to_wire(ranges.iter()),
+            ttl: Some(time::proto_duration(ttl)),
+        };
         self.wants.set(id, waiter, ranges, ttl)?;
-        if self.wants.of(id) != before {
-            self.tell_source(&source, Vec::new()).await;
-        }
+        // Each time: whoever came since the last one hears of it, too.
+        self.notices.wanted(id, &message).await;
         Ok(())
+    }
+
+    /// Notes what other catalogs were told, as long as the bus lasts.
+    pub(crate) async fn hear_wants(&self) {
+        let mut heard = self.notices.wants().await;
+        while let Some(event) = heard.next().await {
+            // What was missed is said again, or its time is over soon.
+            let Event::Notice { payload, .. } = event else { continue };
+            let want = pb::WantRangesRequest::decode(payload).ok().and_then(|want| WantRanges::try_from(want).ok());
+            let Some(WantRanges { source_id, waiter, ranges, ttl }) = want else {
+                tracing::warn!("a notice on the bus says what nobody can want");
+                continue;
+            };
+            if let Err(problem) = self.wants.set(source_id, waiter, ranges.into_iter().collect(), ttl) {
+                tracing::warn!(source = %source_id, %problem, "what another catalog was told to want is left out");
+            }
+        }
     }
 }
 

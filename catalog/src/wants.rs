@@ -1,9 +1,11 @@
-//! Who waits for which bytes. Kept in memory: waiters say so again and again, and are forgotten when they stop.
+//! Who waits for which bytes. Kept in memory: waiters say so again and again, and are forgotten when they stop. What one catalog
+//! is told it tells all others over the bus: a waiter and whoever can bring the bytes may ask different ones.
 
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::time::Instant;
 use vidstream_proto::error::{Problem, Reason};
 use vidstream_proto::ids::SourceId;
@@ -22,11 +24,17 @@ struct Want {
 #[derive(Debug, Default)]
 pub(crate) struct Wants {
     sources: Mutex<HashMap<SourceId, HashMap<String, Want>>>,
+    changed: watch::Sender<()>,
 }
 
 impl Wants {
     fn lock(&self) -> MutexGuard<'_, HashMap<SourceId, HashMap<String, Want>>> {
         self.sources.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Hears whenever something is waited for that was not before, or no longer by word of its waiter.
+    pub(crate) fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
     }
 
     /// Replaces what `waiter` waits for; no ranges end its wait.
@@ -41,15 +49,19 @@ impl Wants {
         let mut sources = self.lock();
         let waiters = sources.entry(source).or_default();
         waiters.retain(|_, want| want.until > now);
-        waiters.remove(&waiter);
+        let before = waiters.remove(&waiter).map(|want| want.ranges).unwrap_or_default();
         if waiters.len() >= MOST_WAITERS {
             return Err(Problem::new(Reason::ResourceExhausted, format!("{MOST_WAITERS} others wait for this source")));
         }
+        let is_new = before != ranges;
         if !ranges.is_empty() {
             waiters.insert(waiter, Want { ranges, until: now + ttl });
         }
         if waiters.is_empty() {
             sources.remove(&source);
+        }
+        if is_new {
+            self.changed.send_replace(());
         }
         Ok(())
     }

@@ -7,7 +7,8 @@ use futures::{Stream, StreamExt, stream};
 use prost::Message;
 use std::ops::ControlFlow;
 use std::time::Duration;
-use tokio::time::Instant;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
 use vidstream_backends::bus::{Event, Events};
 use vidstream_proto::error::{Problem, Reason};
 use vidstream_proto::ids::SourceId;
@@ -24,6 +25,7 @@ struct Watcher {
     catalog: Catalog,
     id: SourceId,
     notices: Events,
+    wanted: watch::Receiver<()>,
     /// What the watcher was told last.
     wants: Vec<pb::ByteRange>,
     revision: i64,
@@ -44,6 +46,7 @@ impl Catalog {
             catalog: self.clone(),
             id,
             notices,
+            wanted: self.wants.changes(),
             wants: Vec::new(),
             revision: 0,
             next_row: Instant::now(),
@@ -71,7 +74,12 @@ impl Watcher {
             return self.all().await;
         }
         loop {
-            let Ok(event) = tokio::time::timeout(LOOK_AT_WANTS, self.notices.next()).await else {
+            let event = tokio::select! {
+                event = self.notices.next() => Some(event),
+                Ok(()) = self.wanted.changed() => None,
+                () = sleep(LOOK_AT_WANTS) => None,
+            };
+            let Some(event) = event else {
                 if let Some(message) = self.look().await? {
                     return Ok(message);
                 }
@@ -79,7 +87,9 @@ impl Watcher {
             };
             match event {
                 Some(Event::Notice { payload, .. }) => {
-                    if let Ok(message) = pb::WatchSourceResponse::decode(payload) {
+                    if let Ok(mut message) = pb::WatchSourceResponse::decode(payload) {
+                        // Those of the catalog that sent it may be behind.
+                        message.wants = ranges::to_wire(self.catalog.wants.of(self.id).iter());
                         return Ok(message);
                     }
                 }

@@ -104,7 +104,8 @@ impl Gateway {
         let playback = Playback::new(deps());
         let routes =
             self.grpc_routes(&playback).merge(upload::router(deps(), self.memory.clone())).merge(playback.router());
-        http::edge(routes.merge(http::health::router(deps())))
+        let Deps { catalog, objects, lifecycle, .. } = deps();
+        http::edge(routes.merge(http::health::router(http::health::Needs { catalog, objects, lifecycle })))
     }
 
     /// The public services, for gRPC and grpc-web.

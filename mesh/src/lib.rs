@@ -3,6 +3,7 @@
 
 pub mod caller;
 pub mod channel;
+pub mod client;
 pub mod clock;
 pub mod in_process;
 pub mod lifecycle;

@@ -4,7 +4,7 @@ use clap::Parser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use std::ffi::OsString;
 
-/// An on-demand video platform in one process.
+/// An on-demand video platform: all of it in one process, or any of its services.
 #[derive(Parser, Debug, Default)]
 #[command(name = "vidstream", version, max_term_width = 110)]
 #[command(
@@ -21,10 +21,17 @@ pub struct Args {
     /// Address of the listener for catalog and transcoder; loopback only [default: off]
     #[arg(long, value_name = "ADDR")]
     pub mesh_listen: Option<String>,
+    /// Where the catalog listens for other services, if it is not in this process; several after commas, or a name with several
+    /// addresses, share the calls
+    #[arg(long, value_name = "HOST:PORT")]
+    pub to_catalog: Option<String>,
+    /// Where the transcoder listens, likewise
+    #[arg(long, value_name = "HOST:PORT")]
+    pub to_transcoder: Option<String>,
     /// Folder for everything that is kept [default: ./data]
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<String>,
-    /// Services to run; only `all` for now [default: all]
+    /// Services to run: gateway, catalog, transcoder, several after commas [default: all]
     #[arg(long, value_name = "ROLES")]
     pub roles: Option<String>,
     /// Where videos, sources and jobs are kept: `sqlite:PATH` or `mongodb://HOST` [default: `sqlite:DATA-DIR/catalog.sqlite3`]
@@ -122,6 +129,8 @@ impl Args {
         let texts = [
             ("listen", &self.listen),
             ("mesh-listen", &self.mesh_listen),
+            ("to-catalog", &self.to_catalog),
+            ("to-transcoder", &self.to_transcoder),
             ("data-dir", &self.data_dir),
             ("roles", &self.roles),
             ("catalog", &self.catalog),

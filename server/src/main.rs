@@ -66,7 +66,7 @@ fn settings() -> Result<Settings, Mistakes> {
 
 async fn run(settings: Settings) -> anyhow::Result<()> {
     // Before anything answers: two processes on one directory would destroy it.
-    let _lock = DataDir::open(&settings.data_dir)?;
+    let _lock = settings.owns_data_dir().then(|| DataDir::open(&settings.data_dir)).transpose()?;
     // Before the ready line: who reads it may stop us at once, and in order too.
     let mut signals = StopSignals::listen()?;
     let life = Lifecycle::new();

@@ -4,8 +4,16 @@ use std::sync::Arc;
 use vidstream_backends::bus::{BusUrl, EventBus, LocalBus};
 use vidstream_backends::objects::{FileStore, ObjectStore, ObjectsUrl};
 use vidstream_backends::queue::{JobQueue, LocalQueue, QueueUrl};
-use vidstream_catalog::store::{Store, StoreUrl, open_file};
-use vidstream_s3::S3Store;
+use vidstream_catalog::store::{Store, StoreError, StoreUrl, open_file};
+use vidstream_mesh::client::Unreached;
+use vidstream_s3::{OpenError, S3Store};
+
+/// Whether opening may succeed later with nothing changed in the settings: a server is not there yet.
+pub(crate) fn may_pass(error: &anyhow::Error) -> bool {
+    error.is::<Unreached>()
+        || error.downcast_ref::<OpenError>().is_some_and(OpenError::may_pass)
+        || error.downcast_ref::<StoreError>().is_some_and(vidstream_mongo::may_pass)
+}
 
 pub(crate) async fn store(url: &StoreUrl) -> anyhow::Result<Arc<dyn Store>> {
     match url {

@@ -1,8 +1,10 @@
 //! Settings: default < file < environment < flag, checked as a whole; every mistake is reported at once.
 
 mod media;
+mod roles;
 mod values;
 
+use crate::roles::{Role, Roles};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
@@ -17,15 +19,18 @@ use vidstream_backends::objects::ObjectsUrl;
 use vidstream_backends::queue::QueueUrl;
 use vidstream_catalog::store::StoreUrl;
 use vidstream_gateway::http::hosts::Hosts;
+use vidstream_mesh::client::Peers;
 use vidstream_mesh::serve::Limits;
 use vidstream_mesh::telemetry::LogFormat;
 
 /// What starts the names of our environment variables.
 const PREFIX: &str = "VIDSTREAM_";
 /// Names of all settings, as flags, file keys and (in upper case) variables.
-const NAMES: [&str; 26] = [
+const NAMES: &[&str] = &[
     "listen",
     "mesh-listen",
+    "to-catalog",
+    "to-transcoder",
     "data-dir",
     "roles",
     "catalog",
@@ -59,6 +64,12 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Address of the mesh listener, if there is one.
     pub mesh_listen: Option<SocketAddr>,
+    /// Where the catalog's mesh listeners are, if it runs in other processes.
+    pub to_catalog: Option<Peers>,
+    /// Where the transcoder's are.
+    pub to_transcoder: Option<Peers>,
+    /// The services that run in this process.
+    pub roles: Roles,
     /// Folder for everything that is kept.
     pub data_dir: PathBuf,
     /// Catalog store, `sqlite:PATH` or `mongodb://HOST`.
@@ -140,6 +151,13 @@ impl Settings {
     }
 }
 
+impl Settings {
+    /// Whether something is kept in the data directory that no other process may touch.
+    pub fn owns_data_dir(&self) -> bool {
+        !self.roles.are_some() || self.roles.has(Role::Catalog) && matches!(self.catalog, StoreUrl::Sqlite(_))
+    }
+}
+
 impl Layers {
     fn file(&mut self, file: &str, text: &str) {
         let table = match text.parse::<toml::Table>() {
@@ -209,9 +227,6 @@ impl Layers {
 
     fn settings(mut self) -> Result<Settings, Mistakes> {
         let data_dir: PathBuf = self.read("data-dir", "data".into(), |v| not_empty(v).map(Into::into));
-        self.read("roles", (), |v| {
-            if v == "all" { Ok(()) } else { Err(format!("`{v}` can't be chosen yet; only `all` is known")) }
-        });
         let listen = self.read("listen", SocketAddr::from(([127, 0, 0, 1], 8080)), address);
         let public_url = self.read("public-url", None, |v| public_url(v).map(Some));
         let hosts = self.read("allow-host", Hosts::loopback(), allowed_hosts).with_address(listen.ip());
@@ -229,6 +244,9 @@ impl Layers {
             hosts,
             limits,
             public_url,
+            roles: self.read("roles", Roles::all(), str::parse),
+            to_catalog: self.read("to-catalog", None, |v| server_url(v).map(Some)),
+            to_transcoder: self.read("to-transcoder", None, |v| server_url(v).map(Some)),
             mesh_listen: self.read("mesh-listen", None, |v| address(v).and_then(loopback).map(Some)),
             catalog: self.read("catalog", StoreUrl::Sqlite(data_dir.join("catalog.sqlite3")), server_url),
             objects: self.read("objects", ObjectsUrl::File(data_dir.join("objects")), server_url),
@@ -256,6 +274,7 @@ impl Layers {
                 settings.listen
             ));
         }
+        self.check_roles(&settings);
         if self.mistakes.is_empty() { Ok(settings) } else { Err(Mistakes(self.mistakes)) }
     }
 }
@@ -286,7 +305,7 @@ mod tests {
         let environment = variables(&[("VIDSTREAM_MESH_LISTEN", "0.0.0.0:9"), ("VIDSTREAM_COLOUR", "red")]);
         let flags = vec![
             ("listen", "0.0.0.0:80".to_owned()),
-            ("roles", "gateway".to_owned()),
+            ("roles", "everything".to_owned()),
             ("catalog", "postgres://db".to_owned()),
             ("queue", "local:x".to_owned()),
             ("public-url", "ftp://x".to_owned()),

@@ -1,27 +1,24 @@
-//! All roles in one process: opens the backends, gives each service clients of the others, serves the listeners.
+//! The roles of one process: opens the backends, gives each service clients of the others, serves the listeners.
 
-use crate::open;
+use crate::backends::{Backends, until_there};
+use crate::front::Awaited;
+use crate::listeners::{Listener, services_only};
+use crate::roles::Role;
 use crate::settings::Settings;
 use anyhow::Context;
 use axum::Router;
-use axum::middleware::from_fn;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use tokio::net::TcpListener;
 use tonic::service::Routes;
-use vidstream_backends::bus::EventBus;
-use vidstream_backends::objects::ObjectStore;
-use vidstream_backends::queue::JobQueue;
 use vidstream_catalog::Catalog;
 use vidstream_catalog::store::{Store, StoreUrl};
-use vidstream_gateway::http::hosts;
+use vidstream_gateway::http::health;
 use vidstream_gateway::{Deps, Gateway};
 use vidstream_mesh::channel::Channel;
+use vidstream_mesh::client::{self, ClientOptions, Peers, Reach};
+use vidstream_mesh::in_process;
 use vidstream_mesh::lifecycle::Lifecycle;
 use vidstream_mesh::reflection::Introspection;
-use vidstream_mesh::serve::{Limits, serve};
-use vidstream_mesh::{caller, in_process};
 use vidstream_proto::pb::catalog_service_client::CatalogServiceClient;
 use vidstream_proto::pb::transcoder_service_client::TranscoderServiceClient;
 use vidstream_transcoder::{Program, Transcoder};
@@ -29,9 +26,14 @@ use vidstream_transcoder::{Program, Transcoder};
 /// Largest message between services.
 const LARGEST_MESSAGE: usize = 16 << 20;
 
-/// A running mesh.
+const GATEWAY: &str = "vidstream.v1.GatewayService";
+const UPLOADS: &str = "vidstream.v1.UploadService";
+const CATALOG: &str = "vidstream.v1.CatalogService";
+const TRANSCODER: &str = "vidstream.v1.TranscoderService";
+
+/// The running services of a process.
 pub struct Mesh {
-    /// `http://ADDRESS` of the public listener.
+    /// `http://ADDRESS` of the public listener, or of the mesh listener where there is no gateway.
     pub address: String,
     listeners: Vec<Introspection>,
 }
@@ -45,135 +47,178 @@ impl Mesh {
     }
 }
 
-/// Starts everything; when this returns, the listeners answer and there is an ffmpeg to work with.
+/// Starts the services that are set; when this returns, they do their work: what they need is there, in this process or
+/// another. Until then the listeners say what is waited for.
 ///
 /// # Errors
 /// In words. One that holds a [`ProgramError`](vidstream_transcoder::ProgramError) is about the setting `ffmpeg`.
 pub async fn start(settings: &Settings, life: &Lifecycle) -> anyhow::Result<Mesh> {
+    let awaited = Awaited::default();
     // While it answers, if it must be asked at all, everything else is opened.
-    let (ffmpeg, note) = (PathBuf::from(&settings.ffmpeg), settings.data_dir.join("ffmpeg.checked"));
-    let program =
-        tokio::spawn(async move { Program::recall(&ffmpeg, vidstream_transcoder::Limits::default(), &note).await });
-    // Addresses first: they are what most often can't be had.
-    let public = bind(settings.listen).await?;
+    let program = settings.roles.has(Role::Transcoder).then(|| tokio::spawn(recall_program(settings)));
+    let public = match settings.roles.has(Role::Gateway) {
+        true => Some(Listener::public(settings, &awaited, life).await?),
+        false => None,
+    };
     let behind = match settings.mesh_listen {
-        Some(address) => Some(bind(address).await?),
+        Some(address) => Some(Listener::mesh(address, &awaited, life).await?),
         None => None,
     };
-    let backends = Backends::open(settings).await?;
-    let catalog = backends.catalog(settings, life);
-    let to_catalog = in_process::channel(catalog.service());
-    let transcoder = backends.transcoder(settings, life, to_catalog.clone());
-    let to_transcoder = in_process::channel(transcoder.service());
-    let gateway = backends.gateway(settings, life, to_catalog, to_transcoder);
-
-    let mut listeners = Vec::new();
-    let address = format!("http://{}", public.local_addr().context("read the public address")?);
-    let (edge, introspection) = with_introspection(gateway.router(), vec![GATEWAY, UPLOADS]).await?;
-    listen(public, hosts::only(settings.hosts.clone(), edge), settings.limits.clone(), life);
-    listeners.push(introspection);
-    if let Some(behind) = behind {
-        tracing::info!(address = %behind.local_addr().context("read the mesh address")?, "mesh listener");
-        let routes = Routes::from(Router::new()).add_service(catalog.service()).add_service(transcoder.service());
-        let routes = routes.into_axum_router().layer(from_fn(caller::authorise_mesh));
-        let (services, introspection) = with_introspection(routes, vec![CATALOG, TRANSCODER]).await?;
-        // Services call each other by whatever name their network has.
-        listen(behind, services, Limits::default(), life);
-        listeners.push(introspection);
+    let backends = Backends::open(settings, &awaited).await?;
+    let services = Services::make(settings, &backends, &awaited, life).await?;
+    let program = match program {
+        Some(program) => Some(program.await.context("ask ffmpeg")?.context("the ffmpeg that is set can't be used")?),
+        None => None,
+    };
+    let mut mesh = Mesh { address: String::new(), listeners: Vec::new() };
+    if let Some(behind) = &behind {
+        mesh.address = format!("http://{}", behind.address);
+        mesh.listeners.push(services.open_mesh(behind, &backends, life).await?);
     }
-    life.spawn("catalog", Box::pin(catalog.run()));
-    let program = program.await.context("ask ffmpeg")?.context("the ffmpeg that is set can't be used")?;
-    life.spawn("transcoder", async move {
-        transcoder.run(program).await;
-        Ok(())
-    });
-    Ok(Mesh { address, listeners })
+    if let Some(public) = &public {
+        mesh.address = format!("http://{}", public.address);
+        let gateway = services.gateway(settings, &backends, life)?;
+        mesh.listeners.push(public.open(gateway.router(), vec![GATEWAY, UPLOADS]).await?);
+    }
+    services.run(program, life);
+    Ok(mesh)
 }
 
-/// What services keep things in and hear each other by.
-struct Backends {
-    objects: Arc<dyn ObjectStore>,
-    queue: Arc<dyn JobQueue>,
-    bus: Arc<dyn EventBus>,
-    store: Arc<dyn Store>,
+/// What the ffmpeg that is set is and can do.
+fn recall_program(
+    settings: &Settings,
+) -> impl Future<Output = Result<Program, vidstream_transcoder::ProgramError>> + Send + use<> {
+    let (ffmpeg, note) = (PathBuf::from(&settings.ffmpeg), settings.data_dir.join("ffmpeg.checked"));
+    async move { Program::recall(&ffmpeg, vidstream_transcoder::Limits::default(), &note).await }
 }
 
-impl Backends {
-    async fn open(settings: &Settings) -> anyhow::Result<Self> {
-        Ok(Self {
-            objects: open::objects(&settings.objects)
-                .await
-                .with_context(|| format!("open the object store {}", settings.objects))?,
-            queue: open::queue(&settings.queue)
-                .await
-                .with_context(|| format!("open the job queue {}", settings.queue))?,
-            bus: open::bus(&settings.events)
-                .await
-                .with_context(|| format!("open the event bus {}", settings.events))?,
-            store: open::store(&settings.catalog)
-                .await
-                .with_context(|| format!("open the catalog {}", settings.catalog))?,
-        })
+/// The services of this process, and ways to those of others.
+struct Services {
+    catalog: Option<Catalog>,
+    transcoder: Option<Transcoder>,
+    to_catalog: Channel,
+    /// Only where somebody asks the transcoder.
+    to_transcoder: Option<Channel>,
+}
+
+impl Services {
+    async fn make(
+        settings: &Settings,
+        backends: &Backends,
+        awaited: &Awaited,
+        life: &Lifecycle,
+    ) -> anyhow::Result<Self> {
+        let catalog = backends.store.as_ref().map(|store| make_catalog(store, settings, backends, life));
+        let to_catalog = match &catalog {
+            Some(catalog) => in_process::channel(catalog.service()),
+            None => {
+                let peers = settings.to_catalog.as_ref().context("--to-catalog is not set")?;
+                let (channel, reach) = connect(peers, settings, life);
+                is_reached(awaited, format!("the catalog at {peers}"), &reach).await?;
+                channel
+            }
+        };
+        let transcoder =
+            settings.roles.has(Role::Transcoder).then(|| make_transcoder(settings, backends, life, to_catalog.clone()));
+        let to_transcoder = match (&transcoder, &settings.to_transcoder) {
+            (Some(transcoder), _) => Some(in_process::channel(transcoder.service())),
+            // Not waited for: without one, videos are taken and played, and progress is asked for again.
+            (None, Some(peers)) => Some(connect(peers, settings, life).0),
+            (None, None) => None,
+        };
+        Ok(Self { catalog, transcoder, to_catalog, to_transcoder })
     }
 
-    fn catalog(&self, settings: &Settings, life: &Lifecycle) -> Catalog {
-        let (queue, bus, objects) = (Arc::clone(&self.queue), Arc::clone(&self.bus), Arc::clone(&self.objects));
-        Catalog::builder(Arc::clone(&self.store), queue, bus, objects)
-            .config(vidstream_catalog::Config {
-                purge_after: settings.purge_after,
-                upload_expiry: settings.upload_expiry,
-                write_deadline: settings.write_deadline,
-                // The workers of an earlier run lived in the same process and are gone, unless others share the catalog.
-                free_leases_at_start: matches!(settings.catalog, StoreUrl::Sqlite(_)),
-                ..Default::default()
-            })
-            .lifecycle(life.clone())
-            .build()
+    /// Opens the listener that other services use, for what of it is here.
+    async fn open_mesh(
+        &self,
+        listener: &Listener,
+        backends: &Backends,
+        life: &Lifecycle,
+    ) -> anyhow::Result<Introspection> {
+        let (mut routes, mut names) = (Routes::from(Router::new()), Vec::new());
+        if let Some(catalog) = &self.catalog {
+            (routes, names) = (routes.add_service(catalog.service()), [names, vec![CATALOG]].concat());
+        }
+        if let Some(transcoder) = &self.transcoder {
+            (routes, names) = (routes.add_service(transcoder.service()), [names, vec![TRANSCODER]].concat());
+        }
+        let health = health::router(health::Needs {
+            catalog: self.catalog_client(),
+            objects: Arc::clone(&backends.objects),
+            lifecycle: life.clone(),
+        });
+        listener.open(services_only(routes.into_axum_router()).merge(health), names).await
     }
 
-    fn transcoder(&self, settings: &Settings, life: &Lifecycle, catalog: Channel) -> Transcoder {
-        let (queue, bus, objects) = (Arc::clone(&self.queue), Arc::clone(&self.bus), Arc::clone(&self.objects));
-        Transcoder::builder(catalog, objects, queue, bus)
-            .config(vidstream_transcoder::Config {
-                write_deadline: settings.write_deadline,
-                media: settings.media,
-                ..Default::default()
-            })
-            .lifecycle(life.clone())
-            .build()
+    fn catalog_client(&self) -> CatalogServiceClient<Channel> {
+        CatalogServiceClient::new(self.to_catalog.clone()).max_decoding_message_size(LARGEST_MESSAGE)
     }
 
-    fn gateway(&self, settings: &Settings, life: &Lifecycle, catalog: Channel, transcoder: Channel) -> Gateway {
-        Gateway::new(Deps {
-            catalog: CatalogServiceClient::new(catalog).max_decoding_message_size(LARGEST_MESSAGE),
-            transcoder: TranscoderServiceClient::new(transcoder),
-            objects: Arc::clone(&self.objects),
+    fn gateway(&self, settings: &Settings, backends: &Backends, life: &Lifecycle) -> anyhow::Result<Gateway> {
+        let to_transcoder = self.to_transcoder.clone().context("--to-transcoder is not set")?;
+        Ok(Gateway::new(Deps {
+            catalog: self.catalog_client(),
+            transcoder: TranscoderServiceClient::new(to_transcoder),
+            objects: Arc::clone(&backends.objects),
             lifecycle: life.clone(),
             config: Arc::new(vidstream_gateway::Config {
                 public_url: settings.public_url.clone().unwrap_or_default(),
                 upload_memory: settings.upload_memory,
                 ..Default::default()
             }),
-        })
+        }))
+    }
+
+    /// Lets the services work until the life ends.
+    fn run(self, program: Option<Program>, life: &Lifecycle) {
+        if let Some(catalog) = self.catalog {
+            life.spawn("catalog", Box::pin(catalog.run()));
+        }
+        if let (Some(transcoder), Some(program)) = (self.transcoder, program) {
+            life.spawn("transcoder", async move {
+                transcoder.run(program).await;
+                Ok(())
+            });
+        }
     }
 }
 
-const GATEWAY: &str = "vidstream.v1.GatewayService";
-const UPLOADS: &str = "vidstream.v1.UploadService";
-const CATALOG: &str = "vidstream.v1.CatalogService";
-const TRANSCODER: &str = "vidstream.v1.TranscoderService";
-
-async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| format!("listen on {address}; is another program there?"))
+fn connect(peers: &Peers, settings: &Settings, life: &Lifecycle) -> (Channel, Reach) {
+    let _ = settings;
+    let service = client::connect(peers.clone(), ClientOptions::default(), life);
+    (service.channel, service.reach)
 }
 
-/// `router` with health and reflection for `services`.
-async fn with_introspection(router: Router, services: Vec<&'static str>) -> anyhow::Result<(Router, Introspection)> {
-    let introspection = Introspection::new(services).await.context("describe the services")?;
-    Ok((router.merge(introspection.routes.clone().into_axum_router()), introspection))
+/// Waits until one of the service's processes answers.
+async fn is_reached(awaited: &Awaited, what: String, reach: &Reach) -> anyhow::Result<()> {
+    until_there(awaited, what, async || Ok(reach.now().await?)).await
 }
 
-fn listen(listener: TcpListener, router: Router, limits: Limits, life: &Lifecycle) {
-    let served = serve(listener, router, limits, life.clone());
-    life.spawn("listener", async move { Ok(served.await?) });
+fn make_catalog(store: &Arc<dyn Store>, settings: &Settings, backends: &Backends, life: &Lifecycle) -> Catalog {
+    let (queue, bus, objects) = (Arc::clone(&backends.queue), Arc::clone(&backends.bus), Arc::clone(&backends.objects));
+    // The workers of an earlier run lived in the same process and are gone, unless others share the catalog.
+    let alone = matches!(settings.catalog, StoreUrl::Sqlite(_)) && settings.roles.has(Role::Transcoder);
+    Catalog::builder(Arc::clone(store), queue, bus, objects)
+        .config(vidstream_catalog::Config {
+            purge_after: settings.purge_after,
+            upload_expiry: settings.upload_expiry,
+            write_deadline: settings.write_deadline,
+            free_leases_at_start: alone,
+            ..Default::default()
+        })
+        .lifecycle(life.clone())
+        .build()
+}
+
+fn make_transcoder(settings: &Settings, backends: &Backends, life: &Lifecycle, catalog: Channel) -> Transcoder {
+    let (queue, bus, objects) = (Arc::clone(&backends.queue), Arc::clone(&backends.bus), Arc::clone(&backends.objects));
+    Transcoder::builder(catalog, objects, queue, bus)
+        .config(vidstream_transcoder::Config {
+            write_deadline: settings.write_deadline,
+            media: settings.media,
+            ..Default::default()
+        })
+        .lifecycle(life.clone())
+        .build()
 }

@@ -61,23 +61,8 @@ impl Server {
         Self::run(Command::new(binary("vidstream")), data, flags)
     }
 
-    fn run(mut command: Command, data: Arc<TempDir>, flags: &[&str]) -> Self {
-        let log = File::options().create(true).append(true).open(data.path().join("log")).expect("a log file");
-        let mut child = command
-            .args(["--listen", "127.0.0.1:0", "--data-dir"])
-            .arg(data.path().join("data"))
-            .args(flags)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .spawn()
-            .expect("vidstream starts");
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("a line");
-        let Some(address) = line.trim().strip_prefix("vidstream ready on ") else {
-            panic!("vidstream said `{line}`: {}", std::fs::read_to_string(data.path().join("log")).unwrap_or_default())
-        };
-        Self { child, address: address.to_owned(), data }
+    fn run(command: Command, data: Arc<TempDir>, flags: &[&str]) -> Self {
+        Starting::run(command, data, &[&["--listen", "127.0.0.1:0"], flags].concat()).ready()
     }
 
     /// Ends it as a power cut would, and starts another on the same data.
@@ -122,6 +107,34 @@ impl Server {
     pub fn stop(mut self) -> ExitStatus {
         signal(self.id(), "TERM");
         self.child.wait().expect("it ends")
+    }
+}
+
+/// A server that was started, and may wait for something.
+pub struct Starting(Server);
+
+impl Starting {
+    /// A process with an empty data directory and exactly these flags besides.
+    pub fn of(flags: &[&str]) -> Self {
+        let data = Arc::new(TempDir::new().expect("a temporary folder"));
+        Self::run(Command::new(binary("vidstream")), data, flags)
+    }
+
+    fn run(mut command: Command, data: Arc<TempDir>, flags: &[&str]) -> Self {
+        let log = File::options().create(true).append(true).open(data.path().join("log")).expect("a log file");
+        command.arg("--data-dir").arg(data.path().join("data")).args(flags);
+        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn().expect("vidstream starts");
+        Self(Server { child, address: String::new(), data })
+    }
+
+    /// Waits until it says that it is ready.
+    pub fn ready(self) -> Server {
+        let Self(mut server) = self;
+        let mut line = String::new();
+        BufReader::new(server.child.stdout.take().expect("piped")).read_line(&mut line).expect("a line");
+        let address = line.trim().strip_prefix("vidstream ready on ");
+        server.address = address.unwrap_or_else(|| panic!("vidstream said `{line}`")).to_owned();
+        server
     }
 }
 

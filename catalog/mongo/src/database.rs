@@ -22,6 +22,8 @@ const DATABASE: &str = "vidstream";
 /// MongoDB's numbers of errors.
 const DUPLICATE_KEY: i32 = 11000;
 const OUT_OF_DISK_SPACE: i32 = 14031;
+const UNAUTHORIZED: i32 = 13;
+const AUTHENTICATION_FAILED: i32 = 18;
 
 /// The collections of one catalog.
 #[derive(Clone, Debug)]
@@ -118,4 +120,21 @@ pub fn every(conditions: Vec<Document>) -> Document {
 /// A limit of documents.
 pub fn limit(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
+}
+
+/// Whether `error` is about a server that does not answer now, and not about what it was told.
+pub fn may_pass(error: &StoreError) -> bool {
+    let StoreError::Unavailable(cause) = error else { return false };
+    let told = |error: &Error| {
+        let kinds = [UNAUTHORIZED, AUTHENTICATION_FAILED];
+        code(error).is_some_and(|code| kinds.contains(&code))
+            || matches!(
+                &*error.kind,
+                ErrorKind::Authentication { .. }
+                    | ErrorKind::InvalidArgument { .. }
+                    | ErrorKind::InvalidTlsConfig { .. }
+                    | ErrorKind::IncompatibleServer { .. }
+            )
+    };
+    cause.is::<Late>() || cause.downcast_ref::<Error>().is_some_and(|error| !told(error))
 }

@@ -10,7 +10,7 @@ use std::time::SystemTime;
 use vidstream_catalog::Position;
 use vidstream_catalog::store::{
     Changes, ChangesQuery, Flush, JobRow, JobsQuery, ListPage, ListQuery, Maker, Recorded, RequestRow, Result, Store,
-    VideoRow, ViewerRow,
+    StoreError, VideoRow, ViewerRow,
 };
 use vidstream_proto::ids::{RequestId, SourceId, UploadId, VideoId, ViewerId};
 use vidstream_proto::job::{Job, JobClass, JobId};
@@ -34,9 +34,14 @@ mod views;
 /// path names the database, `vidstream` if there is none.
 ///
 /// # Errors
-/// [`Unavailable`](vidstream_catalog::store::StoreError::Unavailable) if nobody answers, or the string can't be read.
+/// [`StoreError::Unavailable`] if nobody answers, or the string can't be read; [`may_pass`] tells these apart.
 pub async fn open(url: &str) -> Result<Arc<dyn Store>> {
     Ok(Arc::new(Mongo::open(url).await?))
+}
+
+/// Whether what [`open`] failed with may pass with nothing changed in the settings: the server is not there yet.
+pub fn may_pass(error: &StoreError) -> bool {
+    database::may_pass(error)
 }
 
 #[async_trait]

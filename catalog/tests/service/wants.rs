@@ -70,6 +70,36 @@ async fn a_watcher_hears_records_and_wants() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_one_catalog_is_told_watchers_of_another_hear() {
+    let mut one = World::start().await;
+    let mut other = one.replica().await.run();
+    let source = one.create(8 * GRANULE).await;
+    let mut feed = watch(&mut other, &source.id).await;
+    next(&mut feed).await;
+    let file = File::new(usize::try_from(8 * GRANULE).unwrap());
+    // As waiters do, again and again: a replica that begins to listen hears the next one.
+    let waiting = async {
+        loop {
+            want(&mut one, &source.id, "a", &[(7 * GRANULE, 8 * GRANULE)], Duration::from_secs(10)).await;
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    };
+    let wanted = async {
+        let wanted = until(&mut feed, |message| !message.wants.is_empty()).await;
+        assert_eq!(plain(&wanted.wants), [(7 * GRANULE, 8 * GRANULE)]);
+        let answer = other.record(&source.id, vec![file.extent(0..GRANULE)]).await.unwrap();
+        assert_eq!(plain(&answer.wants), [(7 * GRANULE, 8 * GRANULE)]);
+    };
+    tokio::select! {
+        () = waiting => unreachable!("it has no end"),
+        () = wanted => {}
+    }
+    // The replica hears the end of a wait too.
+    want(&mut one, &source.id, "a", &[], Duration::from_secs(10)).await;
+    until(&mut feed, |message| message.wants.is_empty()).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_watcher_hears_the_end() {
     let mut world = World::start().await;
     let source = world.create(10).await;

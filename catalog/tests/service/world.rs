@@ -45,6 +45,7 @@ pub struct World {
     pub catalog: Catalog,
     pub life: Lifecycle,
     pub queue: Arc<LocalQueue>,
+    bus: Arc<LocalBus>,
     pub store: Arc<dyn Store>,
     pub objects: Arc<dyn ObjectStore>,
     pub config: Config,
@@ -66,24 +67,25 @@ impl World {
     /// Without its loops: nothing happens but what is called.
     pub async fn still(config: Config) -> Self {
         let clock = Arc::new(TokioClock { start: Instant::now(), began: SystemTime::now() });
-        Self::open(Arc::new(tempfile::tempdir().unwrap()), clock, config, |store| store).await
+        Self::open(Arc::new(tempfile::tempdir().unwrap()), clock, config, Arc::default(), |store| store).await
     }
 
     async fn open(
         folder: Arc<TempDir>,
         clock: Arc<TokioClock>,
         config: Config,
+        bus: Arc<LocalBus>,
         wrap: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>,
     ) -> Self {
         let store = store::open_file(&folder.path().join("catalog.db")).await.unwrap();
-        let (queue, bus, life) = (Arc::new(LocalQueue::default()), Arc::new(LocalBus::default()), Lifecycle::new());
-        let (bells, notices): (Arc<dyn JobQueue>, Arc<dyn EventBus>) = (queue.clone(), bus);
+        let (queue, life) = (Arc::new(LocalQueue::default()), Lifecycle::new());
+        let (bells, notices): (Arc<dyn JobQueue>, Arc<dyn EventBus>) = (queue.clone(), bus.clone());
         let objects: Arc<dyn ObjectStore> = Arc::new(FileStore::open(folder.path().join("objects")).await.unwrap());
         let builder = Catalog::builder(wrap(store.clone()), bells, notices, objects.clone());
         let builder = builder.config(config.clone()).clock(clock.clone()).lifecycle(life.clone());
         let catalog = builder.build();
         let client = Client::new(in_process::channel(catalog.service()));
-        Self { client, catalog, life, queue, store, objects, config, clock, folder }
+        Self { client, catalog, life, queue, bus, store, objects, config, clock, folder }
     }
 
     pub fn run(self) -> Self {
@@ -97,14 +99,20 @@ impl World {
         self.reopen_over(|store| store).await
     }
 
-    /// Another catalog over the same file, at the same time.
+    /// Another catalog over the same file, at the same time, that hears nothing of this one.
     pub async fn beside(&self) -> Self {
-        Self::open(self.folder.clone(), self.clock.clone(), self.config.clone(), |store| store).await
+        Self::open(self.folder.clone(), self.clock.clone(), self.config.clone(), Arc::default(), |store| store).await
+    }
+
+    /// Another catalog over the same file and on the same bus.
+    pub async fn replica(&self) -> Self {
+        let (folder, clock, bus) = (self.folder.clone(), self.clock.clone(), self.bus.clone());
+        Self::open(folder, clock, self.config.clone(), bus, |store| store).await
     }
 
     pub async fn reopen_over(&self, wrap: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>) -> Self {
         self.life.stopped().cancel();
-        Self::open(self.folder.clone(), self.clock.clone(), self.config.clone(), wrap).await
+        Self::open(self.folder.clone(), self.clock.clone(), self.config.clone(), Arc::default(), wrap).await
     }
 
     /// The file of an object.

@@ -1,32 +1,46 @@
 //! `/healthz`: the process answers. `/readyz`: it can do its work.
 
-use crate::Deps;
 use crate::http::problem::HttpProblem;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::json;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
-use vidstream_backends::objects::{ObjectError, ObjectName};
+use vidstream_backends::objects::{ObjectError, ObjectName, ObjectStore};
+use vidstream_mesh::channel::Channel;
+use vidstream_mesh::lifecycle::Lifecycle;
 use vidstream_proto::error::{Problem, Reason};
 use vidstream_proto::pb;
+use vidstream_proto::pb::catalog_service_client::CatalogServiceClient;
 
 /// A dependency that does not answer a probe for this long is missing.
 const PROBE: Duration = Duration::from_secs(2);
 
-/// The routes of health.
-pub fn router(deps: Deps) -> Router {
-    Router::new().route("/healthz", get(|| async { "ok\n" })).route("/readyz", get(ready)).with_state(deps)
+/// What a process has to reach to do its work: a gateway, and any other service.
+#[derive(Clone, Debug)]
+pub struct Needs {
+    /// The truth about videos and sources.
+    pub catalog: CatalogServiceClient<Channel>,
+    /// The bytes.
+    pub objects: Arc<dyn ObjectStore>,
+    /// When to stop.
+    pub lifecycle: Lifecycle,
 }
 
-async fn ready(State(deps): State<Deps>) -> Response {
+/// The routes of health.
+pub fn router(needs: Needs) -> Router {
+    Router::new().route("/healthz", get(|| async { "ok\n" })).route("/readyz", get(ready)).with_state(needs)
+}
+
+async fn ready(State(needs): State<Needs>) -> Response {
     let mut missing = Vec::new();
-    if deps.lifecycle.stopping().is_cancelled() {
+    if needs.lifecycle.stopping().is_cancelled() {
         missing.push("the server is stopping".to_owned());
     }
-    let (catalog, objects) = tokio::join!(timeout(PROBE, catalog(&deps)), timeout(PROBE, objects(&deps)));
+    let (catalog, objects) = tokio::join!(timeout(PROBE, catalog(&needs)), timeout(PROBE, objects(&needs)));
     missing.extend(catalog.unwrap_or_else(|_| Some("the catalog does not answer".to_owned())));
     missing.extend(objects.unwrap_or_else(|_| Some("the object store does not answer".to_owned())));
     if missing.is_empty() {
@@ -35,15 +49,15 @@ async fn ready(State(deps): State<Deps>) -> Response {
     HttpProblem::from(Problem::new(Reason::Unavailable, missing.join("; "))).into_response()
 }
 
-async fn catalog(deps: &Deps) -> Option<String> {
+async fn catalog(needs: &Needs) -> Option<String> {
     let first = pb::ListEntriesRequest { page_size: 1, ..Default::default() };
-    let error = deps.catalog.clone().list_entries(first).await.err()?;
+    let error = needs.catalog.clone().list_entries(first).await.err()?;
     Some(format!("the catalog answers: {}", error.message()))
 }
 
-async fn objects(deps: &Deps) -> Option<String> {
+async fn objects(needs: &Needs) -> Option<String> {
     let probe: ObjectName = "readiness-probe".parse().expect("a plain name");
-    match deps.objects.head(&probe).await {
+    match needs.objects.head(&probe).await {
         Ok(_) | Err(ObjectError::NotFound { .. }) => None,
         Err(error) => Some(format!("the object store answers: {error}")),
     }

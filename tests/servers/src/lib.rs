@@ -19,7 +19,7 @@ mod process;
 mod relay;
 mod script;
 
-use ports::Ports;
+pub use ports::Ports;
 use process::Process;
 pub use relay::Relay;
 use std::path::PathBuf;

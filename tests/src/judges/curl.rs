@@ -36,8 +36,17 @@ pub fn get(url: &str) -> Answer {
     curl(&[url])
 }
 
+/// `GET`, where perhaps nobody listens.
+pub fn try_get(url: &str) -> Option<Answer> {
+    asked(&[url]).ok()
+}
+
 /// curl with `arguments`.
 pub fn curl(arguments: &[&str]) -> Answer {
+    asked(arguments).unwrap_or_else(|said| panic!("curl {arguments:?} said {said}"))
+}
+
+fn asked(arguments: &[&str]) -> Result<Answer, String> {
     let out = Command::new("curl")
         .args(["-sS", "--http1.1", "--path-as-is", "--max-time", "60", "-D", "/dev/stderr"])
         .args(arguments)
@@ -48,9 +57,10 @@ pub fn curl(arguments: &[&str]) -> Answer {
     // The last head: what comes before is `100 Continue`.
     let head = head.trim_end().rsplit("\r\n\r\n").next().unwrap_or_default().to_owned();
     let mut lines = head.lines();
-    let status = lines.next().and_then(|line| line.split(' ').nth(1)).and_then(|code| code.parse().ok());
-    let status = status.unwrap_or_else(|| panic!("curl {arguments:?} said {head}"));
+    let status = lines.next().filter(|line| line.starts_with("HTTP/"));
+    let status = status.and_then(|line| line.split(' ').nth(1)).and_then(|code| code.parse().ok());
+    let Some(status) = status else { return Err(head) };
     let headers = lines.filter_map(|line| line.split_once(": "));
     let headers = headers.map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned())).collect();
-    Answer { status, headers, body: out.stdout }
+    Ok(Answer { status, headers, body: out.stdout })
 }

@@ -10,20 +10,21 @@ use vidstream_test_servers::{self as servers, Kind, PASSWORD, USER};
 use vidstream_tests::clips;
 use vidstream_tests::judges::{curl, playlists};
 use vidstream_tests::proxy::Proxy;
-use vidstream_tests::server::Server;
+use vidstream_tests::server::{Server, Starting};
 use vidstream_tests::vidctl::{Person, id};
 
 /// What a notice takes at the longest, and a look that does without.
 const SOON: Duration = Duration::from_secs(30);
 
 /// Servers of this test's own.
-struct Backends {
+pub(crate) struct Backends {
     flags: Vec<String>,
-    _servers: Vec<servers::Server>,
+    mongo: servers::Server,
+    _others: [servers::Server; 3],
 }
 
 impl Backends {
-    fn start(runtime: &Runtime) -> Self {
+    pub(crate) fn start(runtime: &Runtime) -> Self {
         runtime.block_on(async {
             let start = servers::Server::start;
             let (mongo, minio) = tokio::join!(start(Kind::MongoDb), start(Kind::Minio));
@@ -37,18 +38,32 @@ impl Backends {
                 ("--events", redis.url()),
             ];
             let flags = flags.into_iter().flat_map(|(flag, url)| [flag.to_owned(), url]).collect();
-            Self { flags, _servers: vec![mongo, minio, rabbit, redis] }
+            Self { flags, mongo, _others: [minio, rabbit, redis] }
         })
+    }
+
+    /// The database.
+    pub(crate) fn mongo(&self) -> &servers::Server {
+        &self.mongo
     }
 
     /// A server on these, with nothing of its own.
     fn server(&self) -> Server {
-        Server::with(&self.flags.iter().map(String::as_str).collect::<Vec<_>>())
+        Server::with(&self.flags())
+    }
+
+    /// A process on these that is starting, with `flags` besides.
+    pub(crate) fn starting(&self, flags: &[&str]) -> Starting {
+        Starting::of(&[&self.flags(), flags].concat())
+    }
+
+    fn flags(&self) -> Vec<&str> {
+        self.flags.iter().map(String::as_str).collect()
     }
 }
 
 /// Waits until `it_is`.
-fn wait(what: &str, it_is: impl Fn() -> bool) {
+pub(crate) fn wait(what: &str, it_is: impl Fn() -> bool) {
     let begun = Instant::now();
     while !it_is() {
         assert!(begun.elapsed() < SOON, "{what}");

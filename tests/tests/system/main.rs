@@ -1,6 +1,7 @@
 //! The binaries `vidstream` and `vidctl`, driven as people drive them, judged by ffprobe, ffmpeg, Chromium,
 //! Firefox, players of others, curl and grpcurl.
 
+mod apart;
 mod architecture;
 mod bad_input;
 mod barcode;

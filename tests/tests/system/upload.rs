@@ -237,8 +237,12 @@ pub(crate) fn long_clip() -> PathBuf {
 
 #[tokio::test]
 async fn an_index_at_the_end_is_wanted_first() {
-    let server = Server::start();
-    let mut client = client(&server).await;
+    index_is_wanted_first(&Server::start()).await;
+}
+
+/// Sends the beginning of a clip whose index is at its end, until that is wanted: then only the end, until the video says what it is.
+pub(crate) async fn index_is_wanted_first(server: &Server) {
+    let mut client = client(server).await;
     let clip = long_clip();
     let data = std::fs::read(&clip).expect("readable");
     assert!(data.len() > 12 * MIB, "{} bytes", data.len());
