@@ -1,6 +1,6 @@
 # VidStream. `make run` tries it, `make test` proves it; both install what is missing.
 export VIDEO
-.PHONY: run run-mesh test build web web-dev setup setup-test bench lint clean help
+.PHONY: run run-mesh test build web web-dev setup setup-lint setup-test bench lint clean help
 
 help:            ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*##/\t/' | expand -t 14
@@ -26,13 +26,16 @@ web-dev: setup   ## the web app with live reload, talking to a server on port 80
 setup:           ## what `make run` needs: ffmpeg, mold, npm packages
 	@scripts/setup run
 
+setup-lint:      ## what `make lint` needs besides: docker-compose, shellcheck, hadolint, kustomize
+	@scripts/setup lint
+
 setup-test:      ## what `make test` needs besides: Chromium, Firefox, players of others, grpcurl, servers
 	@scripts/setup test
 
 bench: build     ## the tables of bench/RESULTS.md
 	@scripts/bench
 
-lint: setup      ## formatting, clippy, the contract
+lint: setup-lint ## formatting, clippy, the contract, what it is deployed with
 	@scripts/lint
 
 clean:           ## what builds left behind, not the data
