@@ -3,6 +3,7 @@
 use crate::Config;
 use crate::again::Makers;
 use crate::feed::look::Looks;
+use crate::figures::Figures;
 use crate::notices::Notices;
 use crate::room::Owed;
 use crate::service::Service;
@@ -44,6 +45,7 @@ pub struct Catalog {
     pub(crate) viewers: Arc<Viewers>,
     pub(crate) makers: Arc<Makers>,
     pub(crate) looks: Arc<Looks>,
+    pub(crate) figures: Figures,
     /// Sources with bytes recorded since their row last said so.
     pub(crate) arrivals: Arc<Mutex<HashSet<SourceId>>>,
     /// What unfinished uploads have yet to bring.
@@ -100,6 +102,7 @@ impl Builder {
             viewers: Arc::default(),
             makers: Arc::default(),
             looks: Arc::default(),
+            figures: Figures::default(),
             arrivals: Arc::default(),
             owed: Arc::default(),
             due: Arc::default(),

@@ -10,6 +10,7 @@ mod apply;
 mod catalog;
 mod config;
 mod feed;
+mod figures;
 mod garbage;
 mod jobs;
 mod leases;

@@ -5,4 +5,5 @@ pub mod args;
 pub mod data_dir;
 mod open;
 pub mod settings;
+mod sight;
 pub mod wiring;

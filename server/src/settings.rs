@@ -19,11 +19,12 @@ use vidstream_catalog::store::StoreUrl;
 use vidstream_gateway::http::hosts::Hosts;
 use vidstream_mesh::serve::Limits;
 use vidstream_mesh::telemetry::LogFormat;
+use vidstream_otlp::OtlpUrl;
 
 /// What starts the names of our environment variables.
 const PREFIX: &str = "VIDSTREAM_";
 /// Names of all settings, as flags, file keys and (in upper case) variables.
-const NAMES: [&str; 26] = [
+const NAMES: [&str; 27] = [
     "listen",
     "mesh-listen",
     "data-dir",
@@ -49,6 +50,7 @@ const NAMES: [&str; 26] = [
     "purge-after",
     "write-deadline",
     "ffmpeg",
+    "otlp",
     "log-format",
 ];
 
@@ -87,6 +89,8 @@ pub struct Settings {
     pub write_deadline: Duration,
     /// The ffmpeg to run.
     pub ffmpeg: String,
+    /// Who collects spans, if anybody does.
+    pub otlp: Option<OtlpUrl>,
     /// Look of the log.
     pub log_format: LogFormat,
 }
@@ -240,6 +244,7 @@ impl Layers {
             purge_after: self.read("purge-after", Duration::from_hours(24), duration),
             write_deadline: self.read("write-deadline", Duration::from_mins(1), duration),
             ffmpeg: self.ffmpeg(),
+            otlp: self.read("otlp", None, |v| server_url(v).map(Some)),
             log_format: self.read("log-format", LogFormat::Text, log_format),
             data_dir,
         };

@@ -2,6 +2,7 @@
 
 use crate::open;
 use crate::settings::Settings;
+use crate::sight::Sight;
 use anyhow::Context;
 use axum::Router;
 use axum::middleware::from_fn;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tonic::service::Routes;
+use tower::Layer;
 use vidstream_backends::bus::EventBus;
 use vidstream_backends::objects::ObjectStore;
 use vidstream_backends::queue::JobQueue;
@@ -21,6 +23,7 @@ use vidstream_mesh::channel::Channel;
 use vidstream_mesh::lifecycle::Lifecycle;
 use vidstream_mesh::reflection::Introspection;
 use vidstream_mesh::serve::{Limits, serve};
+use vidstream_mesh::trace::Tracer;
 use vidstream_mesh::{caller, in_process};
 use vidstream_proto::pb::catalog_service_client::CatalogServiceClient;
 use vidstream_proto::pb::transcoder_service_client::TranscoderServiceClient;
@@ -34,6 +37,7 @@ pub struct Mesh {
     /// `http://ADDRESS` of the public listener.
     pub address: String,
     listeners: Vec<Introspection>,
+    sight: Sight,
 }
 
 impl Mesh {
@@ -42,6 +46,11 @@ impl Mesh {
         for listener in &self.listeners {
             listener.stop().await;
         }
+    }
+
+    /// Sends spans that are not sent yet, once all that makes some has ended.
+    pub async fn send_last_spans(&self) {
+        self.sight.end().await;
     }
 }
 
@@ -61,22 +70,26 @@ pub async fn start(settings: &Settings, life: &Lifecycle) -> anyhow::Result<Mesh
         None => None,
     };
     let backends = Backends::open(settings).await?;
+    let sight = Sight::new(settings)?;
     let catalog = backends.catalog(settings, life);
-    let to_catalog = in_process::channel(catalog.service());
-    let transcoder = backends.transcoder(settings, life, to_catalog.clone());
-    let to_transcoder = in_process::channel(transcoder.service());
+    catalog.show_on(&sight.metrics);
+    let to_catalog = in_process::channel(sight.observer.layer("catalog").layer(catalog.service()));
+    let transcoder = backends.transcoder(settings, life, to_catalog.clone(), sight.observer.tracer().clone());
+    let to_transcoder = in_process::channel(sight.observer.layer("transcoder").layer(transcoder.service()));
     let gateway = backends.gateway(settings, life, to_catalog, to_transcoder);
 
     let mut listeners = Vec::new();
     let address = format!("http://{}", public.local_addr().context("read the public address")?);
     let (edge, introspection) = with_introspection(gateway.router(), vec![GATEWAY, UPLOADS]).await?;
-    listen(public, hosts::only(settings.hosts.clone(), edge), settings.limits.clone(), life);
+    let edge = hosts::only(settings.hosts.clone(), edge.merge(sight.metrics.router()));
+    listen(public, edge.layer(sight.observer.layer("gateway")), settings.limits.clone(), life);
     listeners.push(introspection);
     if let Some(behind) = behind {
         tracing::info!(address = %behind.local_addr().context("read the mesh address")?, "mesh listener");
         let routes = Routes::from(Router::new()).add_service(catalog.service()).add_service(transcoder.service());
         let routes = routes.into_axum_router().layer(from_fn(caller::authorise_mesh));
         let (services, introspection) = with_introspection(routes, vec![CATALOG, TRANSCODER]).await?;
+        let services = services.merge(sight.metrics.router()).layer(sight.observer.layer("mesh"));
         // Services call each other by whatever name their network has.
         listen(behind, services, Limits::default(), life);
         listeners.push(introspection);
@@ -87,7 +100,7 @@ pub async fn start(settings: &Settings, life: &Lifecycle) -> anyhow::Result<Mesh
         transcoder.run(program).await;
         Ok(())
     });
-    Ok(Mesh { address, listeners })
+    Ok(Mesh { address, listeners, sight })
 }
 
 /// What services keep things in and hear each other by.
@@ -131,9 +144,10 @@ impl Backends {
             .build()
     }
 
-    fn transcoder(&self, settings: &Settings, life: &Lifecycle, catalog: Channel) -> Transcoder {
+    fn transcoder(&self, settings: &Settings, life: &Lifecycle, catalog: Channel, tracer: Tracer) -> Transcoder {
         let (queue, bus, objects) = (Arc::clone(&self.queue), Arc::clone(&self.bus), Arc::clone(&self.objects));
         Transcoder::builder(catalog, objects, queue, bus)
+            .tracer(tracer)
             .config(vidstream_transcoder::Config {
                 write_deadline: settings.write_deadline,
                 media: settings.media,

@@ -2,6 +2,7 @@
 
 use crate::catalog::Catalog;
 use crate::ffmpeg::Program;
+use crate::jobs::Tools;
 use crate::service::Service;
 use crate::worker::Worker;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use vidstream_backends::objects::ObjectStore;
 use vidstream_backends::queue::JobQueue;
 use vidstream_mesh::channel::Channel;
 use vidstream_mesh::lifecycle::Lifecycle;
+use vidstream_mesh::trace::Tracer;
 use vidstream_proto::pb::transcoder_service_server::TranscoderServiceServer;
 
 /// Between two beats of a lease, at the least.
@@ -61,6 +63,7 @@ pub struct Builder {
     bus: Arc<dyn EventBus>,
     config: Config,
     lifecycle: Lifecycle,
+    tracer: Tracer,
 }
 
 impl Builder {
@@ -78,13 +81,20 @@ impl Builder {
         self
     }
 
+    /// Who collects spans of its jobs.
+    #[must_use]
+    pub fn tracer(mut self, tracer: Tracer) -> Self {
+        self.tracer = tracer;
+        self
+    }
+
     /// The transcoder, which does nothing yet.
     pub fn build(self) -> Transcoder {
-        let Self { catalog, objects, queue, bus, mut config, lifecycle } = self;
+        let Self { catalog, objects, queue, bus, mut config, lifecycle, tracer } = self;
         // A worker hears with a beat that its source is going. Whoever has not heard yet must not begin a write that a
         // deletion no longer waits for.
         config.beat = config.beat.min(config.write_deadline / 2).max(QUICKEST_BEAT);
-        Transcoder { catalog: Catalog::new(catalog), objects, queue, bus, config, lifecycle }
+        Transcoder { catalog: Catalog::new(catalog), objects, queue, bus, config, lifecycle, tracer }
     }
 }
 
@@ -97,6 +107,7 @@ pub struct Transcoder {
     bus: Arc<dyn EventBus>,
     config: Config,
     lifecycle: Lifecycle,
+    tracer: Tracer,
 }
 
 impl Transcoder {
@@ -107,7 +118,8 @@ impl Transcoder {
         queue: Arc<dyn JobQueue>,
         bus: Arc<dyn EventBus>,
     ) -> Builder {
-        Builder { catalog, objects, queue, bus, config: Config::default(), lifecycle: Lifecycle::default() }
+        let (config, lifecycle, tracer) = (Config::default(), Lifecycle::default(), Tracer::default());
+        Builder { catalog, objects, queue, bus, config, lifecycle, tracer }
     }
 
     /// The gRPC service.
@@ -119,7 +131,8 @@ impl Transcoder {
     /// Takes jobs and does them, with this ffmpeg, until the life's stopping token; then hands back what it holds and
     /// returns.
     pub async fn run(self, program: Program) {
-        let Self { catalog, objects, queue, bus, config, lifecycle } = self;
-        Worker::new(catalog, objects, queue, bus, config, lifecycle, program).run().await;
+        let Self { catalog, objects, queue, bus, config, lifecycle, tracer } = self;
+        let tools = Tools { catalog, objects, program, config: Arc::new(config) };
+        Worker::new(tools, queue, bus, lifecycle, tracer).run().await;
     }
 }

@@ -70,6 +70,7 @@ impl Catalog {
             poster_result: None,
             shown_revision: 1,
             tried_by: 0,
+            trace_parent: String::new(),
         };
         let state = State {
             source,
