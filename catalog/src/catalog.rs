@@ -2,6 +2,7 @@
 
 use crate::Config;
 use crate::again::Makers;
+use crate::examine::WorkersSeen;
 use crate::feed::look::Looks;
 use crate::figures::Figures;
 use crate::notices::Notices;
@@ -46,6 +47,7 @@ pub struct Catalog {
     pub(crate) makers: Arc<Makers>,
     pub(crate) looks: Arc<Looks>,
     pub(crate) figures: Figures,
+    pub(crate) workers: Arc<WorkersSeen>,
     /// Sources with bytes recorded since their row last said so.
     pub(crate) arrivals: Arc<Mutex<HashSet<SourceId>>>,
     /// What unfinished uploads have yet to bring.
@@ -103,6 +105,7 @@ impl Builder {
             makers: Arc::default(),
             looks: Arc::default(),
             figures: Figures::default(),
+            workers: Arc::default(),
             arrivals: Arc::default(),
             owed: Arc::default(),
             due: Arc::default(),

@@ -287,6 +287,7 @@ impl Catalog {
     ) -> Result<Option<(Job, Source)>, Problem> {
         self.free_former_leases().await?;
         self.makers.note(maker);
+        self.workers.note(classes);
         while let Some(row) = self.store.lease_job(classes, worker, maker.version, self.now()).await? {
             let job = row.job;
             let wants = |source: &Source| derive(source).iter().any(|wanted| wanted.id == job.id);

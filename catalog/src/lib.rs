@@ -9,6 +9,7 @@ mod answers;
 mod apply;
 mod catalog;
 mod config;
+mod examine;
 mod feed;
 mod figures;
 mod garbage;

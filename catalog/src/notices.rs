@@ -23,6 +23,11 @@ impl Notices {
         Self { bus }
     }
 
+    /// What carries them.
+    pub(crate) fn bus(&self) -> &dyn EventBus {
+        &*self.bus
+    }
+
     /// A video's row changed.
     pub(crate) async fn video_changed(&self, id: VideoId) {
         self.publish(&topic(&format!("video.{id}")), Bytes::new()).await;

@@ -1,6 +1,7 @@
 //! Settings, and how a transcoder is put together.
 
 use crate::catalog::Catalog;
+use crate::examine::Condition;
 use crate::ffmpeg::Program;
 use crate::jobs::Tools;
 use crate::service::Service;
@@ -94,7 +95,8 @@ impl Builder {
         // A worker hears with a beat that its source is going. Whoever has not heard yet must not begin a write that a
         // deletion no longer waits for.
         config.beat = config.beat.min(config.write_deadline / 2).max(QUICKEST_BEAT);
-        Transcoder { catalog: Catalog::new(catalog), objects, queue, bus, config, lifecycle, tracer }
+        let (catalog, condition) = (Catalog::new(catalog), Condition::default());
+        Transcoder { catalog, objects, queue, bus, config, lifecycle, tracer, condition }
     }
 }
 
@@ -108,6 +110,7 @@ pub struct Transcoder {
     config: Config,
     lifecycle: Lifecycle,
     tracer: Tracer,
+    condition: Condition,
 }
 
 impl Transcoder {
@@ -124,15 +127,22 @@ impl Transcoder {
 
     /// The gRPC service.
     pub fn service(&self) -> TranscoderServiceServer<Service> {
-        let service = Service::new(self.catalog.clone(), Arc::clone(&self.bus), self.lifecycle.clone());
-        TranscoderServiceServer::new(service)
+        TranscoderServiceServer::new(Service {
+            catalog: self.catalog.clone(),
+            objects: Arc::clone(&self.objects),
+            queue: Arc::clone(&self.queue),
+            bus: Arc::clone(&self.bus),
+            life: self.lifecycle.clone(),
+            condition: self.condition.clone(),
+        })
     }
 
     /// Takes jobs and does them, with this ffmpeg, until the life's stopping token; then hands back what it holds and
     /// returns.
     pub async fn run(self, program: Program) {
-        let Self { catalog, objects, queue, bus, config, lifecycle, tracer } = self;
+        let Self { catalog, objects, queue, bus, config, lifecycle, tracer, condition } = self;
+        condition.works_with(&program);
         let tools = Tools { catalog, objects, program, config: Arc::new(config) };
-        Worker::new(tools, queue, bus, lifecycle, tracer).run().await;
+        Worker::new(tools, queue, bus, lifecycle, tracer, condition).run().await;
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::beat::{self, Lost};
 use crate::catalog::{Lease, passes};
+use crate::examine::Condition;
 use crate::jobs::{self, Failure, Task, Tools};
 use crate::pace::{Backoff, jittered};
 use crate::place::{Place, Places};
@@ -32,6 +33,7 @@ pub(crate) struct Worker {
     bus: Arc<dyn EventBus>,
     life: Lifecycle,
     tracer: Tracer,
+    condition: Condition,
     name: String,
 }
 
@@ -52,9 +54,10 @@ impl Worker {
         bus: Arc<dyn EventBus>,
         life: Lifecycle,
         tracer: Tracer,
+        condition: Condition,
     ) -> Self {
         let name = format!("{}-{}", std::process::id(), uuid::Uuid::new_v4().simple());
-        Self { tools, queue, bus, life, tracer, name }
+        Self { tools, queue, bus, life, tracer, condition, name }
     }
 
     /// Takes jobs until the process is to stop; returns when every job was handed back and every ffmpeg is reaped.
@@ -75,7 +78,9 @@ impl Worker {
         let stopping = self.life.stopping();
         while let Some(place) = stopping.run_until_cancelled(places.take()).await {
             // Not cut short by stopping: a lease that nobody knows of would be dead wood for half a minute.
-            let wait = match self.tools.catalog.take(class, &self.name).await {
+            let answer = self.tools.catalog.take(class, &self.name).await;
+            self.condition.asked(bell.as_str(), &answer);
+            let wait = match answer {
                 Ok(Some(lease)) => {
                     backoff = Backoff::default();
                     tasks.spawn(Arc::clone(self).work(Arc::new(lease), place));

@@ -8,6 +8,7 @@ mod browser;
 mod commands;
 mod deletion;
 mod distributed;
+mod doctor;
 mod durability;
 mod edge;
 mod expiry;

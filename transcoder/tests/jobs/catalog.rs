@@ -359,6 +359,7 @@ unused! {
     list_entries(ListEntriesRequest) -> ListEntriesResponse,
     get_entry(GetEntryRequest) -> GetEntryResponse,
     add_watched(AddWatchedRequest) -> AddWatchedResponse,
+    examine_catalog(ExamineCatalogRequest) -> ExamineCatalogResponse,
     update_entry(UpdateEntryRequest) -> UpdateEntryResponse,
     remove_entry(RemoveEntryRequest) -> RemoveEntryResponse,
     restore_entry(RestoreEntryRequest) -> RestoreEntryResponse,
