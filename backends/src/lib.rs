@@ -6,6 +6,7 @@
 
 pub mod bus;
 pub mod objects;
+pub mod probe;
 pub mod queue;
 pub mod retry;
 pub mod url;

@@ -2,7 +2,9 @@
 
 use crate::Config;
 use crate::again::Makers;
+use crate::examine::WorkersSeen;
 use crate::feed::look::Looks;
+use crate::figures::Figures;
 use crate::notices::Notices;
 use crate::room::Owed;
 use crate::service::Service;
@@ -44,6 +46,8 @@ pub struct Catalog {
     pub(crate) viewers: Arc<Viewers>,
     pub(crate) makers: Arc<Makers>,
     pub(crate) looks: Arc<Looks>,
+    pub(crate) figures: Figures,
+    pub(crate) workers: Arc<WorkersSeen>,
     /// Sources with bytes recorded since their row last said so.
     pub(crate) arrivals: Arc<Mutex<HashSet<SourceId>>>,
     /// What unfinished uploads have yet to bring.
@@ -100,6 +104,8 @@ impl Builder {
             viewers: Arc::default(),
             makers: Arc::default(),
             looks: Arc::default(),
+            figures: Figures::default(),
+            workers: Arc::default(),
             arrivals: Arc::default(),
             owed: Arc::default(),
             due: Arc::default(),

@@ -5,6 +5,7 @@ use crate::sources::{contended, is_going};
 use crate::store::{JobRow, JobsQuery, Maker};
 use std::time::Duration;
 use vidstream_backends::queue::Class;
+use vidstream_mesh::trace::{Kind, Span};
 use vidstream_proto::error::{Problem, Reason};
 use vidstream_proto::ids::SourceId;
 use vidstream_proto::job::{Fence, Job, JobClass, JobId, JobKind, JobProgress, JobState};
@@ -244,6 +245,8 @@ impl Catalog {
             JobClass::Pictures => Class::new("pictures"),
             JobClass::Unspecified => return,
         };
+        // Whoever hears it takes whatever job is best: the trace goes on in the row.
+        let _span = Span::below(Kind::Producer, || format!("ring {class}").into());
         if let Err(error) = self.queue.ring(class).await {
             tracing::warn!(%class, %error, "a bell was lost; the next sweep rings again");
         }
@@ -284,6 +287,7 @@ impl Catalog {
     ) -> Result<Option<(Job, Source)>, Problem> {
         self.free_former_leases().await?;
         self.makers.note(maker);
+        self.workers.note(classes);
         while let Some(row) = self.store.lease_job(classes, worker, maker.version, self.now()).await? {
             let job = row.job;
             let wants = |source: &Source| derive(source).iter().any(|wanted| wanted.id == job.id);
@@ -345,8 +349,10 @@ impl Catalog {
         fence: Fence,
         result: finish_job_request::Result,
     ) -> Result<(), Problem> {
+        let mut ended = false;
         let row = self.change_job(id, |row| {
             check_fence(&row.job, fence)?;
+            ended = row.job.state == JobState::Leased;
             match row.job.state {
                 JobState::Leased => {}
                 // Said before; the answer was lost.
@@ -364,6 +370,9 @@ impl Catalog {
             Ok(())
         });
         let row = row.await?;
+        if ended {
+            self.figures.attempt_ended(&row.job, true);
+        }
         tracing::trace!(name: "job.done", target: "point", "a job is done, and its source does not know");
         self.apply(row).await
     }
@@ -389,6 +398,9 @@ impl Catalog {
             Ok(())
         });
         let row = row.await?;
+        if ended {
+            self.figures.attempt_ended(&row.job, kind != FailureKind::NotOffered);
+        }
         if row.job.state == JobState::Queued && ended {
             let job = &row.job;
             tracing::info!(job = %job.id, attempts = job.attempts, reason, "an attempt failed; it will be tried again");

@@ -69,8 +69,10 @@ impl Catalog {
 
     /// Ends the lease that was seen, unless it moved since. One that was `lost` is counted.
     async fn end_lease(&self, seen: &JobRow, lost: bool) -> Result<(), Problem> {
+        let mut ends = false;
         let ended = self.change_job(&seen.job.id, |row| {
-            if row.revision != seen.revision {
+            ends = row.revision == seen.revision;
+            if !ends {
                 return Ok(());
             }
             row.lost += u32::from(lost);
@@ -85,6 +87,9 @@ impl Catalog {
             Ok(())
         });
         let row = ended.await?;
+        if ends && lost {
+            self.figures.lease_lost(&row.job);
+        }
         if row.job.state == JobState::Queued {
             self.part_waits(&row.job).await?;
             self.ring(row.job.class()).await;

@@ -27,6 +27,11 @@ impl Notices {
         Self { bus, name: Uuid::new_v4() }
     }
 
+    /// What carries them.
+    pub(crate) fn bus(&self) -> &dyn EventBus {
+        &*self.bus
+    }
+
     /// A video's row changed.
     pub(crate) async fn video_changed(&self, id: VideoId) {
         self.publish(&topic(&format!("video.{id}")), Bytes::new()).await;

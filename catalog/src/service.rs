@@ -185,6 +185,10 @@ impl CatalogService for Service {
         let collection = self.catalog.collect_objects(request.into_inner().dry_run);
         Ok(Response::new(collection.map_err(Status::from).boxed()))
     }
+
+    async fn examine_catalog(&self, _: Request<pb::ExamineCatalogRequest>) -> Answer<pb::ExamineCatalogResponse> {
+        Ok(Response::new(pb::ExamineCatalogResponse { examination: Some(self.catalog.examine().await) }))
+    }
 }
 
 /// A result must be of the kind that its job makes.

@@ -8,6 +8,7 @@ use crate::sweep::each;
 use crate::{jobs, videos};
 use futures::future::{try_join, try_join_all, try_join3};
 use prost::Message;
+use vidstream_mesh::trace;
 use vidstream_proto::error::{Problem, Reason};
 use vidstream_proto::ids::{SourceId, UploadId, VideoId};
 use vidstream_proto::pb::{self, SourceLife, UploadState};
@@ -94,6 +95,7 @@ impl Catalog {
             poster_result: None,
             shown_revision: 0,
             tried_by: 0,
+            trace_parent: trace::current().map(|at| at.to_string()).unwrap_or_default(),
         };
         let mut video = pb::Video {
             id: video_id.to_string(),

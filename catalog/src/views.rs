@@ -233,6 +233,7 @@ impl Catalog {
 
     async fn count(&self, count: &Count) -> Result<(), StoreError> {
         if self.store.add_views(count.video, count.views, count.flush).await? {
+            self.figures.viewed(count.views);
             self.notices.video_changed(count.video).await;
         }
         Ok(())

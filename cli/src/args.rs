@@ -61,6 +61,8 @@ pub enum Command {
     Play(One),
     /// Look after the server as a whole
     Admin(Admin),
+    /// Look for what is wrong with the server and what it works with, and say what to do
+    Doctor,
     /// Print a completion script for a shell
     Completions(Completions),
 }

@@ -66,6 +66,15 @@ impl Printer {
         }
     }
 
+    /// Something that was found of the server, or what it came to.
+    pub fn diagnosis(self, message: &pb::DiagnoseResponse) -> Result<(), Failure> {
+        let Some(event) = &message.event else { return Ok(()) };
+        match self.output {
+            Output::Table => out(&render::diagnosis(event)),
+            Output::Json => line(&json::to_string("DiagnoseResponse", message)),
+        }
+    }
+
     /// Something that happened. Silence is not printed.
     pub fn event(self, message: &pb::WatchVideosResponse) -> Result<(), Failure> {
         let Some(text) = message.event.as_ref().and_then(render::event) else { return Ok(()) };

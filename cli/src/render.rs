@@ -4,6 +4,7 @@ use crate::text::{self, clean};
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use vidstream_proto::pb;
 use vidstream_proto::pb::collect_garbage_response::Event as Garbage;
+use vidstream_proto::pb::diagnose_response::Event as Diagnosis;
 use vidstream_proto::pb::watch_videos_response::Event;
 
 /// A table of videos. The title, which may be long, stands last; nothing is broken into lines, so ids can be copied.
@@ -70,6 +71,29 @@ pub fn garbage(event: &Garbage) -> String {
                 young => format!("; {young} more may be garbage, but it is too early to tell"),
             };
             format!("{done} {} of {} objects, {size}{young}", total.garbage, total.seen)
+        }
+    }
+}
+
+/// Something that was found, with what to do below it; or what it all came to.
+pub fn diagnosis(event: &Diagnosis) -> String {
+    match event {
+        Diagnosis::Found(found) => {
+            let verdict = match found.verdict() {
+                pb::Verdict::Fine => "fine",
+                pb::Verdict::Doubtful => "doubtful",
+                pb::Verdict::Wrong => "wrong",
+                pb::Verdict::Unspecified => "unknown",
+            };
+            let (service, part) = (clean(&found.service), clean(&found.part));
+            let mut text = format!("{verdict:<8}  {service:<10}  {part:<12}  {}\n", clean(&found.text));
+            if !found.advice.is_empty() {
+                text += &format!("{:<8}  {}\n", "", clean(&found.advice));
+            }
+            text
+        }
+        Diagnosis::Total(pb::DiagnosisTotal { fine, doubtful, wrong }) => {
+            format!("{fine} fine, {doubtful} doubtful, {wrong} wrong\n")
         }
     }
 }

@@ -3,6 +3,7 @@
 //! It holds clients of the other services and the object store, and no state of its own beyond caches: any gateway can
 //! take over from any other in the middle of anything. It knows nothing of ffmpeg or databases.
 
+mod diagnose;
 pub mod http;
 pub mod live;
 pub mod permissions;

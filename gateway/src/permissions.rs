@@ -16,6 +16,7 @@ pub const RPCS: &[(&str, Permission)] = &[
     ("/vidstream.v1.GatewayService/GetPlayback", Permission::Read),
     ("/vidstream.v1.GatewayService/ReportWatched", Permission::Read),
     ("/vidstream.v1.GatewayService/CollectGarbage", Permission::Admin),
+    ("/vidstream.v1.GatewayService/Diagnose", Permission::Admin),
     ("/vidstream.v1.UploadService/CreateUpload", Permission::Upload),
     ("/vidstream.v1.UploadService/GetUpload", Permission::Upload),
     ("/vidstream.v1.UploadService/StreamPieces", Permission::Upload),

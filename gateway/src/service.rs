@@ -1,8 +1,8 @@
 //! The public service of videos: what the catalog knows, without what is nobody's business.
 
-use crate::Deps;
 use crate::live::{self, Live};
 use crate::playback::{Playback, addresses};
+use crate::{Deps, diagnose};
 use futures::stream::{BoxStream, StreamExt};
 use tonic::{Request, Response, Status};
 use vidstream_proto::error::{Problem, Reason};
@@ -51,6 +51,7 @@ impl GatewayService for Videos {
     type WatchVideosStream = BoxStream<'static, Result<pb::WatchVideosResponse, Status>>;
     type WatchProgressStream = BoxStream<'static, Result<pb::WatchProgressResponse, Status>>;
     type CollectGarbageStream = BoxStream<'static, Result<pb::CollectGarbageResponse, Status>>;
+    type DiagnoseStream = BoxStream<'static, Result<pb::DiagnoseResponse, Status>>;
 
     async fn list_videos(
         &self,
@@ -148,5 +149,9 @@ impl GatewayService for Videos {
         request: Request<pb::CollectGarbageRequest>,
     ) -> Result<Response<Self::CollectGarbageStream>, Status> {
         Ok(Response::new(live::garbage(&self.deps, request.into_inner().dry_run).await?))
+    }
+
+    async fn diagnose(&self, _: Request<pb::DiagnoseRequest>) -> Result<Response<Self::DiagnoseStream>, Status> {
+        Ok(Response::new(diagnose::findings(self.deps.clone()).boxed()))
     }
 }

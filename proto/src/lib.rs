@@ -5,6 +5,7 @@
 
 pub mod error;
 pub mod field;
+pub mod finding;
 pub mod ids;
 pub mod job;
 pub mod json;

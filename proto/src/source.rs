@@ -114,6 +114,8 @@ pub struct Source {
     pub shown_revision: i64,
     /// Version of the workers' code by which what failed was last tried.
     pub tried_by: u32,
+    /// The trace of the call that made it, as `traceparent` has it; may be empty.
+    pub trace_parent: String,
 }
 
 impl TryFrom<pb::Source> for Source {
@@ -146,6 +148,7 @@ impl TryFrom<pb::Source> for Source {
             poster_result: s.poster_result,
             shown_revision: s.shown_revision,
             tried_by: s.tried_by,
+            trace_parent: s.trace_parent,
         })
     }
 }
@@ -175,6 +178,7 @@ impl From<Source> for pb::Source {
             poster_result: s.poster_result,
             shown_revision: s.shown_revision,
             tried_by: s.tried_by,
+            trace_parent: s.trace_parent,
         }
     }
 }

@@ -98,6 +98,9 @@ pub struct Args {
     /// The ffmpeg to run [default: ffmpeg]
     #[arg(long, value_name = "PROGRAM")]
     pub ffmpeg: Option<String>,
+    /// Collector of OpenTelemetry that spans are sent to, by gRPC: `http://HOST:4317` [default: none]
+    #[arg(long, value_name = "URL")]
+    pub otlp: Option<String>,
     /// Look of the log on stderr: text or json [default: text]
     #[arg(long, value_name = "FORMAT")]
     pub log_format: Option<String>,
@@ -152,6 +155,7 @@ impl Args {
             ("purge-after", &self.purge_after),
             ("write-deadline", &self.write_deadline),
             ("ffmpeg", &self.ffmpeg),
+            ("otlp", &self.otlp),
             ("log-format", &self.log_format),
         ];
         let mut given: Vec<_> = texts.into_iter().filter_map(|(name, v)| v.clone().map(|v| (name, v))).collect();

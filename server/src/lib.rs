@@ -9,4 +9,5 @@ mod listeners;
 mod open;
 pub mod roles;
 pub mod settings;
+mod sight;
 pub mod wiring;

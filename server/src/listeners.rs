@@ -2,6 +2,7 @@
 
 use crate::front::{Awaited, Front};
 use crate::settings::Settings;
+use crate::sight::Sight;
 use anyhow::Context;
 use axum::Router;
 use axum::middleware::from_fn;
@@ -22,29 +23,44 @@ pub(crate) struct Listener {
 
 impl Listener {
     /// The listener that people use.
-    pub(crate) async fn public(settings: &Settings, awaited: &Awaited, life: &Lifecycle) -> anyhow::Result<Self> {
+    pub(crate) async fn public(
+        settings: &Settings,
+        awaited: &Awaited,
+        sight: &Sight,
+        life: &Lifecycle,
+    ) -> anyhow::Result<Self> {
         let (listener, address) = bind(settings.listen).await?;
         let front = Front::new(awaited.clone());
         // Before anything else, whatever is asked.
         let router = hosts::only(settings.hosts.clone(), front.router());
-        listen(listener, router, settings.limits.clone(), life);
+        listen(listener, router.layer(sight.observer.layer("gateway")), settings.limits.clone(), life);
         Ok(Self { address, front })
     }
 
     /// The listener that other services use.
-    pub(crate) async fn mesh(address: SocketAddr, awaited: &Awaited, life: &Lifecycle) -> anyhow::Result<Self> {
+    pub(crate) async fn mesh(
+        address: SocketAddr,
+        awaited: &Awaited,
+        sight: &Sight,
+        life: &Lifecycle,
+    ) -> anyhow::Result<Self> {
         let (listener, address) = bind(address).await?;
         let front = Front::new(awaited.clone());
         // Services call each other by whatever name their network has.
-        listen(listener, front.router(), Limits::default(), life);
+        listen(listener, front.router().layer(sight.observer.layer("mesh")), Limits::default(), life);
         tracing::info!(%address, "mesh listener");
         Ok(Self { address, front })
     }
 
-    /// Answers with `router` from now on, and with health and reflection for `services`.
-    pub(crate) async fn open(&self, router: Router, services: Vec<&'static str>) -> anyhow::Result<Introspection> {
+    /// Answers with `router` from now on, with health and reflection for `services`, and with the process's figures.
+    pub(crate) async fn open(
+        &self,
+        router: Router,
+        services: Vec<&'static str>,
+        sight: &Sight,
+    ) -> anyhow::Result<Introspection> {
         let introspection = Introspection::new(services).await.context("describe the services")?;
-        self.front.open(router.merge(introspection.routes.clone().into_axum_router()));
+        self.front.open(router.merge(introspection.routes.clone().into_axum_router()).merge(sight.metrics.router()));
         Ok(introspection)
     }
 }

@@ -95,6 +95,10 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
         },
         () = signals.next() => {}
     }
+    tokio::select! {
+        () = mesh.send_last_spans() => {}
+        () = signals.next() => {}
+    }
     Ok(())
 }
 

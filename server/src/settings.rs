@@ -22,6 +22,7 @@ use vidstream_gateway::http::hosts::Hosts;
 use vidstream_mesh::client::Peers;
 use vidstream_mesh::serve::Limits;
 use vidstream_mesh::telemetry::LogFormat;
+use vidstream_otlp::OtlpUrl;
 
 /// What starts the names of our environment variables.
 const PREFIX: &str = "VIDSTREAM_";
@@ -54,6 +55,7 @@ const NAMES: &[&str] = &[
     "purge-after",
     "write-deadline",
     "ffmpeg",
+    "otlp",
     "log-format",
 ];
 
@@ -98,6 +100,8 @@ pub struct Settings {
     pub write_deadline: Duration,
     /// The ffmpeg to run.
     pub ffmpeg: String,
+    /// Who collects spans, if anybody does.
+    pub otlp: Option<OtlpUrl>,
     /// Look of the log.
     pub log_format: LogFormat,
 }
@@ -258,6 +262,7 @@ impl Layers {
             purge_after: self.read("purge-after", Duration::from_hours(24), duration),
             write_deadline: self.read("write-deadline", Duration::from_mins(1), duration),
             ffmpeg: self.ffmpeg(),
+            otlp: self.read("otlp", None, |v| server_url(v).map(Some)),
             log_format: self.read("log-format", LogFormat::Text, log_format),
             data_dir,
         };

@@ -5,11 +5,14 @@ use crate::front::Awaited;
 use crate::listeners::{Listener, services_only};
 use crate::roles::Role;
 use crate::settings::Settings;
+use crate::sight::Sight;
 use anyhow::Context;
 use axum::Router;
 use std::path::PathBuf;
 use std::sync::Arc;
+use tonic::body::Body;
 use tonic::service::Routes;
+use tower::{Layer, ServiceExt};
 use vidstream_catalog::Catalog;
 use vidstream_catalog::store::{Store, StoreUrl};
 use vidstream_gateway::http::health;
@@ -19,6 +22,7 @@ use vidstream_mesh::client::{self, ClientOptions, Peers, Reach};
 use vidstream_mesh::in_process;
 use vidstream_mesh::lifecycle::Lifecycle;
 use vidstream_mesh::reflection::Introspection;
+use vidstream_mesh::trace::{self, Tracer};
 use vidstream_proto::pb::catalog_service_client::CatalogServiceClient;
 use vidstream_proto::pb::transcoder_service_client::TranscoderServiceClient;
 use vidstream_transcoder::{Program, Transcoder};
@@ -36,6 +40,7 @@ pub struct Mesh {
     /// `http://ADDRESS` of the public listener, or of the mesh listener where there is no gateway.
     pub address: String,
     listeners: Vec<Introspection>,
+    sight: Sight,
 }
 
 impl Mesh {
@@ -45,6 +50,11 @@ impl Mesh {
             listener.stop().await;
         }
     }
+
+    /// Sends spans that are not sent yet, once all that makes some has ended.
+    pub async fn send_last_spans(&self) {
+        self.sight.end().await;
+    }
 }
 
 /// Starts the services that are set; when this returns, they do their work: what they need is there, in this process or
@@ -53,35 +63,35 @@ impl Mesh {
 /// # Errors
 /// In words. One that holds a [`ProgramError`](vidstream_transcoder::ProgramError) is about the setting `ffmpeg`.
 pub async fn start(settings: &Settings, life: &Lifecycle) -> anyhow::Result<Mesh> {
-    let awaited = Awaited::default();
+    let (awaited, sight) = (Awaited::default(), Sight::new(settings)?);
     // While it answers, if it must be asked at all, everything else is opened.
     let program = settings.roles.has(Role::Transcoder).then(|| tokio::spawn(recall_program(settings)));
     let public = match settings.roles.has(Role::Gateway) {
-        true => Some(Listener::public(settings, &awaited, life).await?),
+        true => Some(Listener::public(settings, &awaited, &sight, life).await?),
         false => None,
     };
     let behind = match settings.mesh_listen {
-        Some(address) => Some(Listener::mesh(address, &awaited, life).await?),
+        Some(address) => Some(Listener::mesh(address, &awaited, &sight, life).await?),
         None => None,
     };
     let backends = Backends::open(settings, &awaited).await?;
-    let services = Services::make(settings, &backends, &awaited, life).await?;
+    let services = Services::make(settings, &backends, &awaited, &sight, life).await?;
     let program = match program {
         Some(program) => Some(program.await.context("ask ffmpeg")?.context("the ffmpeg that is set can't be used")?),
         None => None,
     };
-    let mut mesh = Mesh { address: String::new(), listeners: Vec::new() };
+    let (mut address, mut listeners) = (String::new(), Vec::new());
     if let Some(behind) = &behind {
-        mesh.address = format!("http://{}", behind.address);
-        mesh.listeners.push(services.open_mesh(behind, &backends, life).await?);
+        address = format!("http://{}", behind.address);
+        listeners.push(services.open_mesh(behind, &backends, &sight, life).await?);
     }
     if let Some(public) = &public {
-        mesh.address = format!("http://{}", public.address);
+        address = format!("http://{}", public.address);
         let gateway = services.gateway(settings, &backends, life)?;
-        mesh.listeners.push(public.open(gateway.router(), vec![GATEWAY, UPLOADS]).await?);
+        listeners.push(public.open(gateway.router(), vec![GATEWAY, UPLOADS], &sight).await?);
     }
     services.run(program, life);
-    Ok(mesh)
+    Ok(Mesh { address, listeners, sight })
 }
 
 /// What the ffmpeg that is set is and can do.
@@ -106,11 +116,15 @@ impl Services {
         settings: &Settings,
         backends: &Backends,
         awaited: &Awaited,
+        sight: &Sight,
         life: &Lifecycle,
     ) -> anyhow::Result<Self> {
         let catalog = backends.store.as_ref().map(|store| make_catalog(store, settings, backends, life));
         let to_catalog = match &catalog {
-            Some(catalog) => in_process::channel(catalog.service()),
+            Some(catalog) => {
+                catalog.show_on(&sight.metrics);
+                in_process::channel(sight.observer.layer("catalog").layer(catalog.service()))
+            }
             None => {
                 let peers = settings.to_catalog.as_ref().context("--to-catalog is not set")?;
                 let (channel, reach) = connect(peers, settings, life);
@@ -118,10 +132,14 @@ impl Services {
                 channel
             }
         };
-        let transcoder =
-            settings.roles.has(Role::Transcoder).then(|| make_transcoder(settings, backends, life, to_catalog.clone()));
+        let transcoder = settings
+            .roles
+            .has(Role::Transcoder)
+            .then(|| make_transcoder(settings, backends, life, to_catalog.clone(), sight.observer.tracer().clone()));
         let to_transcoder = match (&transcoder, &settings.to_transcoder) {
-            (Some(transcoder), _) => Some(in_process::channel(transcoder.service())),
+            (Some(transcoder), _) => {
+                Some(in_process::channel(sight.observer.layer("transcoder").layer(transcoder.service())))
+            }
             // Not waited for: without one, videos are taken and played, and progress is asked for again.
             (None, Some(peers)) => Some(connect(peers, settings, life).0),
             (None, None) => None,
@@ -134,6 +152,7 @@ impl Services {
         &self,
         listener: &Listener,
         backends: &Backends,
+        sight: &Sight,
         life: &Lifecycle,
     ) -> anyhow::Result<Introspection> {
         let (mut routes, mut names) = (Routes::from(Router::new()), Vec::new());
@@ -148,7 +167,7 @@ impl Services {
             objects: Arc::clone(&backends.objects),
             lifecycle: life.clone(),
         });
-        listener.open(services_only(routes.into_axum_router()).merge(health), names).await
+        listener.open(services_only(routes.into_axum_router()).merge(health), names, sight).await
     }
 
     fn catalog_client(&self) -> CatalogServiceClient<Channel> {
@@ -187,7 +206,11 @@ impl Services {
 fn connect(peers: &Peers, settings: &Settings, life: &Lifecycle) -> (Channel, Reach) {
     let _ = settings;
     let service = client::connect(peers.clone(), ClientOptions::default(), life);
-    (service.channel, service.reach)
+    let traced = service.channel.map_request(|mut request: http::Request<Body>| {
+        trace::inject(request.headers_mut());
+        request
+    });
+    (Channel::new(traced), service.reach)
 }
 
 /// Waits until one of the service's processes answers.
@@ -211,9 +234,16 @@ fn make_catalog(store: &Arc<dyn Store>, settings: &Settings, backends: &Backends
         .build()
 }
 
-fn make_transcoder(settings: &Settings, backends: &Backends, life: &Lifecycle, catalog: Channel) -> Transcoder {
+fn make_transcoder(
+    settings: &Settings,
+    backends: &Backends,
+    life: &Lifecycle,
+    catalog: Channel,
+    tracer: Tracer,
+) -> Transcoder {
     let (queue, bus, objects) = (Arc::clone(&backends.queue), Arc::clone(&backends.bus), Arc::clone(&backends.objects));
     Transcoder::builder(catalog, objects, queue, bus)
+        .tracer(tracer)
         .config(vidstream_transcoder::Config {
             write_deadline: settings.write_deadline,
             media: settings.media,

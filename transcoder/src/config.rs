@@ -1,7 +1,9 @@
 //! Settings, and how a transcoder is put together.
 
 use crate::catalog::Catalog;
+use crate::examine::Condition;
 use crate::ffmpeg::Program;
+use crate::jobs::Tools;
 use crate::service::Service;
 use crate::worker::Worker;
 use std::sync::Arc;
@@ -11,6 +13,7 @@ use vidstream_backends::objects::ObjectStore;
 use vidstream_backends::queue::JobQueue;
 use vidstream_mesh::channel::Channel;
 use vidstream_mesh::lifecycle::Lifecycle;
+use vidstream_mesh::trace::Tracer;
 use vidstream_proto::pb::transcoder_service_server::TranscoderServiceServer;
 
 /// Between two beats of a lease, at the least.
@@ -61,6 +64,7 @@ pub struct Builder {
     bus: Arc<dyn EventBus>,
     config: Config,
     lifecycle: Lifecycle,
+    tracer: Tracer,
 }
 
 impl Builder {
@@ -78,13 +82,21 @@ impl Builder {
         self
     }
 
+    /// Who collects spans of its jobs.
+    #[must_use]
+    pub fn tracer(mut self, tracer: Tracer) -> Self {
+        self.tracer = tracer;
+        self
+    }
+
     /// The transcoder, which does nothing yet.
     pub fn build(self) -> Transcoder {
-        let Self { catalog, objects, queue, bus, mut config, lifecycle } = self;
+        let Self { catalog, objects, queue, bus, mut config, lifecycle, tracer } = self;
         // A worker hears with a beat that its source is going. Whoever has not heard yet must not begin a write that a
         // deletion no longer waits for.
         config.beat = config.beat.min(config.write_deadline / 2).max(QUICKEST_BEAT);
-        Transcoder { catalog: Catalog::new(catalog), objects, queue, bus, config, lifecycle }
+        let (catalog, condition) = (Catalog::new(catalog), Condition::default());
+        Transcoder { catalog, objects, queue, bus, config, lifecycle, tracer, condition }
     }
 }
 
@@ -97,6 +109,8 @@ pub struct Transcoder {
     bus: Arc<dyn EventBus>,
     config: Config,
     lifecycle: Lifecycle,
+    tracer: Tracer,
+    condition: Condition,
 }
 
 impl Transcoder {
@@ -107,19 +121,28 @@ impl Transcoder {
         queue: Arc<dyn JobQueue>,
         bus: Arc<dyn EventBus>,
     ) -> Builder {
-        Builder { catalog, objects, queue, bus, config: Config::default(), lifecycle: Lifecycle::default() }
+        let (config, lifecycle, tracer) = (Config::default(), Lifecycle::default(), Tracer::default());
+        Builder { catalog, objects, queue, bus, config, lifecycle, tracer }
     }
 
     /// The gRPC service.
     pub fn service(&self) -> TranscoderServiceServer<Service> {
-        let service = Service::new(self.catalog.clone(), Arc::clone(&self.bus), self.lifecycle.clone());
-        TranscoderServiceServer::new(service)
+        TranscoderServiceServer::new(Service {
+            catalog: self.catalog.clone(),
+            objects: Arc::clone(&self.objects),
+            queue: Arc::clone(&self.queue),
+            bus: Arc::clone(&self.bus),
+            life: self.lifecycle.clone(),
+            condition: self.condition.clone(),
+        })
     }
 
     /// Takes jobs and does them, with this ffmpeg, until the life's stopping token; then hands back what it holds and
     /// returns.
     pub async fn run(self, program: Program) {
-        let Self { catalog, objects, queue, bus, config, lifecycle } = self;
-        Worker::new(catalog, objects, queue, bus, config, lifecycle, program).run().await;
+        let Self { catalog, objects, queue, bus, config, lifecycle, tracer, condition } = self;
+        condition.works_with(&program);
+        let tools = Tools { catalog, objects, program, config: Arc::new(config) };
+        Worker::new(tools, queue, bus, lifecycle, tracer, condition).run().await;
     }
 }

@@ -6,6 +6,7 @@ pub mod child;
 pub mod decode;
 mod grip;
 mod known;
+mod needs;
 pub mod plan;
 pub mod program;
 

@@ -4,6 +4,7 @@
 mod beat;
 mod catalog;
 mod config;
+mod examine;
 mod ffmpeg;
 mod jobs;
 mod jpeg;

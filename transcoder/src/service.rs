@@ -4,6 +4,7 @@ mod source;
 mod upload;
 
 use crate::catalog::Catalog;
+use crate::examine::Condition;
 use crate::progress;
 use futures::future::ready;
 use futures::stream::{self, BoxStream};
@@ -13,6 +14,8 @@ use source::SourceProgress;
 use std::sync::Arc;
 use tonic::{Request, Response, Status};
 use vidstream_backends::bus::{Event, EventBus};
+use vidstream_backends::objects::ObjectStore;
+use vidstream_backends::queue::JobQueue;
 use vidstream_mesh::lifecycle::Lifecycle;
 use vidstream_proto::error::{Problem, Reason};
 use vidstream_proto::ids::{SourceId, VideoId};
@@ -22,19 +25,18 @@ use vidstream_proto::{field, pb};
 /// Serves progress, from the bus and from the catalog's rows. Any replica can serve any source.
 #[derive(Clone, Debug)]
 pub struct Service {
-    catalog: Catalog,
-    bus: Arc<dyn EventBus>,
-    life: Lifecycle,
+    pub(crate) catalog: Catalog,
+    pub(crate) objects: Arc<dyn ObjectStore>,
+    pub(crate) queue: Arc<dyn JobQueue>,
+    pub(crate) bus: Arc<dyn EventBus>,
+    pub(crate) life: Lifecycle,
+    pub(crate) condition: Condition,
 }
 
 type Answer<T> = Result<Response<T>, Status>;
 type Streaming<T> = BoxStream<'static, Result<T, Status>>;
 
 impl Service {
-    pub(crate) fn new(catalog: Catalog, bus: Arc<dyn EventBus>, life: Lifecycle) -> Self {
-        Self { catalog, bus, life }
-    }
-
     /// `answers`, ended with `UNAVAILABLE` once the server is to stop.
     fn until_stopping<T: Send + 'static>(
         &self,
@@ -83,5 +85,13 @@ impl TranscoderService for Service {
         });
         let ended = stream::once(ready(Err(stopped("can't hear progress any more").into())));
         Ok(Response::new(self.until_stopping(heard.chain(ended))))
+    }
+
+    async fn examine_transcoder(
+        &self,
+        _: Request<pb::ExamineTranscoderRequest>,
+    ) -> Answer<pb::ExamineTranscoderResponse> {
+        let examination = Some(self.condition.examine(&*self.objects, &*self.queue, &*self.bus).await);
+        Ok(Response::new(pb::ExamineTranscoderResponse { examination }))
     }
 }

@@ -32,6 +32,7 @@ pub(crate) fn lease(kind: JobKind) -> Lease {
         poster_result: None,
         shown_revision: 1,
         tried_by: 0,
+        trace_parent: String::new(),
     };
     Lease { job, source }
 }

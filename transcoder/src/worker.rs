@@ -1,9 +1,8 @@
 //! The loops that take jobs, and the life of one job: lease, beats, work, report.
 
 use crate::beat::{self, Lost};
-use crate::catalog::{Catalog, Lease, passes};
-use crate::config::Config;
-use crate::ffmpeg::Program;
+use crate::catalog::{Lease, passes};
+use crate::examine::Condition;
 use crate::jobs::{self, Failure, Task, Tools};
 use crate::pace::{Backoff, jittered};
 use crate::place::{Place, Places};
@@ -15,9 +14,9 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 use tokio_util::task::TaskTracker;
 use vidstream_backends::bus::EventBus;
-use vidstream_backends::objects::ObjectStore;
 use vidstream_backends::queue::{Bells, Class, JobQueue};
 use vidstream_mesh::lifecycle::Lifecycle;
+use vidstream_mesh::trace::{self, Kind, Span, Tracer};
 use vidstream_proto::error::Problem;
 use vidstream_proto::job::{JobClass, JobProgress};
 use vidstream_proto::pb::finish_job_request::Result as Outcome;
@@ -33,6 +32,8 @@ pub(crate) struct Worker {
     queue: Arc<dyn JobQueue>,
     bus: Arc<dyn EventBus>,
     life: Lifecycle,
+    tracer: Tracer,
+    condition: Condition,
     name: String,
 }
 
@@ -48,17 +49,15 @@ enum End {
 
 impl Worker {
     pub fn new(
-        catalog: Catalog,
-        objects: Arc<dyn ObjectStore>,
+        tools: Tools,
         queue: Arc<dyn JobQueue>,
         bus: Arc<dyn EventBus>,
-        config: Config,
         life: Lifecycle,
-        program: Program,
+        tracer: Tracer,
+        condition: Condition,
     ) -> Self {
         let name = format!("{}-{}", std::process::id(), uuid::Uuid::new_v4().simple());
-        let tools = Tools { catalog, objects, program, config: Arc::new(config) };
-        Self { tools, queue, bus, life, name }
+        Self { tools, queue, bus, life, tracer, condition, name }
     }
 
     /// Takes jobs until the process is to stop; returns when every job was handed back and every ffmpeg is reaped.
@@ -79,7 +78,9 @@ impl Worker {
         let stopping = self.life.stopping();
         while let Some(place) = stopping.run_until_cancelled(places.take()).await {
             // Not cut short by stopping: a lease that nobody knows of would be dead wood for half a minute.
-            let wait = match self.tools.catalog.take(class, &self.name).await {
+            let answer = self.tools.catalog.take(class, &self.name).await;
+            self.condition.asked(bell.as_str(), &answer);
+            let wait = match answer {
                 Ok(Some(lease)) => {
                     backoff = Backoff::default();
                     tasks.spawn(Arc::clone(self).work(Arc::new(lease), place));
@@ -101,14 +102,28 @@ impl Worker {
         tasks.wait().await;
     }
 
-    /// One job from its lease to its report.
+    /// One job from its lease to its report, as part of the trace of the upload that it follows from.
     async fn work(self: Arc<Self>, lease: Arc<Lease>, place: Place) {
+        let kind = lease.job.kind.name();
+        let parent = lease.source.trace_parent.parse().ok();
+        let mut span = Span::begin(&self.tracer, "transcoder", Kind::Consumer, || format!("job {kind}").into(), parent);
+        span.note("vidstream.job", || lease.job.id.to_string().into());
+        span.note("vidstream.worker", || self.name.clone().into());
+        // Without the box it would be in the future twice.
+        let done = trace::within(span.active().clone(), Box::pin(self.work_within(&lease, place))).await;
+        if !done {
+            span.fail(|| "the attempt did not end with a result".into());
+        }
+    }
+
+    /// Says whether the job has its result.
+    async fn work_within(&self, lease: &Arc<Lease>, place: Place) -> bool {
         let job = &lease.job;
         tracing::info!(job = %job.id, fence = %job.fence, "took a job");
         let gauge = Gauge::default();
-        let teller = Teller::new(Arc::clone(&self.bus), Arc::clone(&lease));
-        let mut beats = Box::pin(beat::keep(&self.tools.catalog, &lease, gauge.read(), &self.tools.config));
-        let task = Task { tools: &self.tools, lease: &lease, gauge: &gauge, place };
+        let teller = Teller::new(Arc::clone(&self.bus), Arc::clone(lease));
+        let mut beats = Box::pin(beat::keep(&self.tools.catalog, lease, gauge.read(), &self.tools.config));
+        let task = Task { tools: &self.tools, lease, gauge: &gauge, place };
         let end = {
             let work = AssertUnwindSafe(jobs::run(task)).catch_unwind();
             // Whatever branch is taken, the work is dropped with this block: its ffmpeg is killed, nothing more is written.
@@ -121,17 +136,22 @@ impl Worker {
             }
         };
         let told = match end {
-            End::Lost(lost) => return tracing::info!(job = %job.id, fence = %job.fence, ?lost, "stopped"),
+            End::Lost(lost) => {
+                tracing::info!(job = %job.id, fence = %job.fence, ?lost, "stopped");
+                return false;
+            }
             End::Done(done) => match *done {
-                Ok(outcome) => self.finish(&lease, outcome, &mut beats).await,
-                Err(failure) => self.fail(&lease, failure, &mut beats).await,
+                Ok(outcome) => self.finish(lease, outcome, &mut beats).await,
+                Err(failure) => self.fail(lease, failure, &mut beats).await,
             },
-            End::Stopping => self.fail(&lease, Failure::stopping(), &mut beats).await,
+            End::Stopping => self.fail(lease, Failure::stopping(), &mut beats).await,
         };
+        let done = matches!(told, Some((PartState::Ready | PartState::NotOffered, _)));
         if let Some((state, progress)) = told {
             let progress = progress.unwrap_or_else(|| *gauge.read().borrow());
             teller.tell(progress, state).await;
         }
+        done
     }
 
     /// Says that a job is done; a result that is refused is a failed attempt.

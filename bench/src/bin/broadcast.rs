@@ -41,6 +41,7 @@ macro_rules! service {
             type WatchVideosStream = Answers<pb::WatchVideosResponse>;
             type WatchProgressStream = Answers<pb::WatchProgressResponse>;
             type CollectGarbageStream = Answers<pb::CollectGarbageResponse>;
+            type DiagnoseStream = Answers<pb::DiagnoseResponse>;
 
             $($used)*
             $(async fn $call(&self, _: Request<pb::$request>) -> Answer<pb::$response> {
@@ -78,6 +79,10 @@ service! {
         }
 
         async fn collect_garbage(&self, _: Request<pb::CollectGarbageRequest>) -> Answer<Self::CollectGarbageStream> {
+            Err(Status::unimplemented("a broadcast only"))
+        }
+
+        async fn diagnose(&self, _: Request<pb::DiagnoseRequest>) -> Answer<Self::DiagnoseStream> {
             Err(Status::unimplemented("a broadcast only"))
         }
     }

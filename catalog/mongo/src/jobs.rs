@@ -5,7 +5,7 @@ use crate::fields::{Fields, blob, uuid};
 use mongodb::bson::{Document, doc};
 use std::time::SystemTime;
 use vidstream_catalog::store::rows::{self, nanos};
-use vidstream_catalog::store::{JobRow, JobsQuery, Result};
+use vidstream_catalog::store::{ClassLoad, JobRow, JobsQuery, Result};
 use vidstream_proto::ids::SourceId;
 use vidstream_proto::job::{Job, JobClass, JobId, JobState};
 
@@ -175,6 +175,31 @@ pub async fn waiting_classes(mongo: &Mongo, now: SystemTime) -> Result<Vec<JobCl
         }
     }
     Ok(waiting)
+}
+
+pub async fn load(mongo: &Mongo, now: SystemTime) -> Result<Vec<ClassLoad>> {
+    let classes = [JobClass::Light, JobClass::Pictures].map(|class| class_load(mongo, class, now));
+    futures::future::try_join_all(classes).await
+}
+
+async fn class_load(mongo: &Mongo, of: JobClass, now: SystemTime) -> Result<ClassLoad> {
+    let mut due = doc! { "state": state(JobState::Queued), "class": class(of), "not_before": { "$lte": nanos(now) } };
+    let leased = doc! { "state": state(JobState::Leased), "class": class(of) };
+    let count = |condition| done(mongo.jobs.count_documents(condition));
+    let (waiting, running) = futures::try_join!(count(due.clone()), count(leased))?;
+    // Jobs that never had to wait became due when they were made, all others at their time.
+    due.insert("not_before", 0_i64);
+    let at_once = first_time(mongo, due.clone(), "created");
+    due.insert("not_before", doc! { "$gt": 0_i64, "$lte": nanos(now) });
+    let (at_once, later) = futures::try_join!(at_once, first_time(mongo, due, "not_before"))?;
+    Ok(ClassLoad { class: of, waiting, running, oldest: at_once.into_iter().chain(later).min() })
+}
+
+/// The earliest time in `field` of these.
+async fn first_time(mongo: &Mongo, condition: Document, field: &str) -> Result<Option<SystemTime>> {
+    let first = mongo.jobs.find_one(condition).sort(doc! { field: 1 }).projection(doc! { field: 1 });
+    let first = done(first).await?;
+    first.map(|document| Ok(rows::time(Fields::of("job", &document).int(field)?))).transpose()
 }
 
 pub async fn forget(mongo: &Mongo, before: SystemTime) -> Result<()> {

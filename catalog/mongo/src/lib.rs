@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 use vidstream_catalog::Position;
 use vidstream_catalog::store::{
-    Changes, ChangesQuery, Flush, JobRow, JobsQuery, ListPage, ListQuery, Maker, Recorded, RequestRow, Result, Store,
-    StoreError, VideoRow, ViewerRow,
+    Changes, ChangesQuery, Flush, JobRow, JobsQuery, ListPage, ListQuery, Load, Maker, Recorded, RequestRow, Result,
+    Store, StoreError, VideoRow, ViewerRow,
 };
 use vidstream_proto::ids::{RequestId, SourceId, UploadId, VideoId, ViewerId};
 use vidstream_proto::job::{Job, JobClass, JobId};
@@ -222,6 +222,11 @@ impl Store for Mongo {
 
     async fn waiting_classes(&self, now: SystemTime) -> Result<Vec<JobClass>> {
         jobs::waiting_classes(self, now).await
+    }
+
+    async fn load(&self, now: SystemTime) -> Result<Load> {
+        let (classes, open_uploads) = futures::try_join!(jobs::load(self, now), sources::count_open(self))?;
+        Ok(Load { classes, open_uploads })
     }
 
     async fn forget_jobs(&self, before: SystemTime) -> Result<()> {

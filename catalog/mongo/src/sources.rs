@@ -47,6 +47,11 @@ pub async fn open(mongo: &Mongo, after: Option<SourceId>, count: usize) -> Resul
     all(mongo.sources.find(condition).sort(doc! { "_id": 1 }).limit(limit(count))).await?.iter().map(read).collect()
 }
 
+pub async fn count_open(mongo: &Mongo) -> Result<u64> {
+    let open = i64::from(i32::from(UploadState::Open));
+    done(mongo.sources.count_documents(doc! { "life": life(SourceLife::Live), "upload_state": open })).await
+}
+
 pub async fn dying(mongo: &Mongo, count: usize) -> Result<Vec<Source>> {
     let condition = doc! { "life": { "$gt": life(SourceLife::Live) } };
     all(mongo.sources.find(condition).sort(doc! { "life": -1 }).limit(limit(count))).await?.iter().map(read).collect()

@@ -229,6 +229,28 @@ pub struct Maker {
     pub index_format: u32,
 }
 
+/// What waits and runs, for whoever watches over it.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Load {
+    /// Of each class; one without jobs may be missing.
+    pub classes: Vec<ClassLoad>,
+    /// Uploads of live sources that are open.
+    pub open_uploads: u64,
+}
+
+/// What of a class waits and runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ClassLoad {
+    /// The class.
+    pub class: JobClass,
+    /// Jobs that are queued and due.
+    pub waiting: u64,
+    /// Jobs that are leased.
+    pub running: u64,
+    /// Since when the oldest of those that wait could be taken.
+    pub oldest: Option<SystemTime>,
+}
+
 /// Which jobs of a list.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct JobsQuery {
@@ -342,6 +364,8 @@ pub trait Store: Send + Sync + fmt::Debug {
     async fn unapplied_jobs(&self, limit: usize) -> Result<Vec<JobRow>>;
     /// Classes with a queued job that is due.
     async fn waiting_classes(&self, now: SystemTime) -> Result<Vec<JobClass>>;
+    /// What waits and runs.
+    async fn load(&self, now: SystemTime) -> Result<Load>;
     /// Forgets finished jobs last written before `before` whose source is gone.
     async fn forget_jobs(&self, before: SystemTime) -> Result<()>;
 

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::SystemTime;
 use vidstream_catalog::Position;
 use vidstream_catalog::store::{
-    Changes, ChangesQuery, Flush, JobRow, JobsQuery, ListPage, ListQuery, Maker, Recorded, RequestRow, Result, Store,
-    StoreError, VideoRow, ViewerRow,
+    Changes, ChangesQuery, Flush, JobRow, JobsQuery, ListPage, ListQuery, Load, Maker, Recorded, RequestRow, Result,
+    Store, StoreError, VideoRow, ViewerRow,
 };
 use vidstream_proto::ids::{RequestId, SourceId, UploadId, VideoId, ViewerId};
 use vidstream_proto::job::{Job, JobClass, JobId};
@@ -100,6 +100,7 @@ store! {
         leased_jobs() -> Vec<JobRow>;
         unapplied_jobs(limit: usize) -> Vec<JobRow>;
         waiting_classes(now: SystemTime) -> Vec<JobClass>;
+        load(now: SystemTime) -> Load;
         next_due(now: SystemTime) -> Option<SystemTime>;
     }
     writes {

@@ -2,6 +2,7 @@
 
 mod admin;
 mod completions;
+mod doctor;
 mod download;
 mod list;
 mod play;
@@ -45,6 +46,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Watch(args) => Box::pin(watch::run(context, args)).await,
         Command::Play(args) => play::run(context, &args.id).await,
         Command::Admin(args) => admin::run(context, args.command).await,
+        Command::Doctor => doctor::run(context).await,
         Command::Completions(args) => completions::run(args.shell),
     }
 }

@@ -26,6 +26,7 @@ async fn help_is_written_with_care() {
         "play",
         "admin",
         "admin gc",
+        "doctor",
         "completions",
     ];
     for command in commands {

@@ -72,6 +72,28 @@ async fn garbage_is_told_as_it_is_found() {
 }
 
 #[tokio::test]
+async fn what_is_wrong_is_told_with_what_to_do() {
+    let (fake, machine) = place().await;
+    let fine = pb::Finding::fine("catalog", "store", "takes a write in 2 ms");
+    let doubtful = pb::Finding::doubtful("gateway", "clocks", "the catalog's is 5.0 s behind", "set them by NTP");
+    fake.world().findings = vec![fine, doubtful];
+    let ran = machine.run(&["doctor"]).await;
+    let lines = "fine      catalog     store         takes a write in 2 ms\n\
+                 doubtful  gateway     clocks        the catalog's is 5.0 s behind\n          set them by NTP\n\
+                 1 fine, 1 doubtful, 0 wrong\n";
+    assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.as_str()), (0, lines, ""));
+    fake.world().findings.push(pb::Finding::wrong("transcoder", "ffmpeg", "is gone \u{1b}[2J", "install it"));
+    let ran = machine.run(&["doctor"]).await;
+    assert!(ran.stdout.contains("wrong     transcoder  ffmpeg        is gone  [2J"), "{}", ran.stdout);
+    assert_eq!(ran.code, 1, "something is wrong");
+    let ran = machine.run(&["--output", "json", "doctor"]).await;
+    let events = json_lines(&ran.stdout);
+    assert_eq!(ran.code, 1);
+    assert_eq!(events[2]["found"]["verdict"], "VERDICT_WRONG");
+    assert_eq!((&events[3]["total"]["fine"], &events[3]["total"]["wrong"]), (&1.into(), &1.into()));
+}
+
+#[tokio::test]
 async fn all_ids_are_tried_and_the_highest_code_wins() {
     let (fake, machine) = place().await;
     let (first, last) = (fake.add("a", b"x"), fake.add("b", b"y"));

@@ -4,6 +4,7 @@ use super::memory::{Share, UploadMemory};
 use super::session::Session;
 use crate::Deps;
 use std::sync::Arc;
+use vidstream_mesh::trace;
 use vidstream_proto::error::{Problem, Reason};
 use vidstream_proto::upload::Chunk;
 use vidstream_proto::{pb, ranges};
@@ -17,11 +18,11 @@ pub async fn put(
     chunk: Chunk,
 ) -> Result<pb::PutChunkResponse, Problem> {
     let (deps, memory) = (deps.clone(), memory.clone());
-    let task = tokio::spawn(async move {
+    let task = tokio::spawn(trace::carried(trace::active(), async move {
         let outcome = write(&deps, &memory, chunk).await;
         drop(share);
         outcome
-    });
+    }));
     task.await.unwrap_or_else(|panic| {
         tracing::error!(%panic, "a chunk's task ended that must not");
         Err(Problem::new(Reason::Internal, "the chunk was not stored; send it again"))
@@ -31,6 +32,11 @@ pub async fn put(
 async fn write(deps: &Deps, memory: &UploadMemory, chunk: Chunk) -> Result<pb::PutChunkResponse, Problem> {
     let session = Session::find(deps, chunk.upload_id).await?;
     session.takes_bytes()?;
+    let span = session.span("take a chunk");
+    trace::within(span.active().clone(), store(&session, memory, chunk)).await
+}
+
+async fn store(session: &Session, memory: &UploadMemory, chunk: Chunk) -> Result<pb::PutChunkResponse, Problem> {
     let piece = chunk.piece.within(session.source().size)?;
     let range = piece.offset..piece.offset + piece.data.len() as u64;
     let (mut writer, recording) = session.writer(range, memory).await?;

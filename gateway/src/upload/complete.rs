@@ -2,6 +2,7 @@
 
 use super::session::Session;
 use crate::Deps;
+use vidstream_mesh::trace;
 use vidstream_proto::error::{FieldViolation, Problem, Reason};
 use vidstream_proto::pb;
 use vidstream_proto::source::{Source, UploadState};
@@ -14,6 +15,11 @@ const NAMED: usize = 20;
 /// Ends the upload and answers its video. A repeat answers the same.
 pub async fn complete(deps: &Deps, request: CompleteUpload) -> Result<pb::CompleteUploadResponse, Problem> {
     let session = Session::find(deps, request.upload_id).await?;
+    let span = session.span("complete an upload");
+    trace::within(span.active().clone(), end(deps, &session, request)).await
+}
+
+async fn end(deps: &Deps, session: &Session, request: CompleteUpload) -> Result<pb::CompleteUploadResponse, Problem> {
     let source = session.source();
     let actual = match (source.upload_state, source.blake3) {
         (UploadState::Complete, Some(verified)) => verified,

@@ -6,7 +6,7 @@ mod complete;
 mod digest;
 mod memory;
 mod put;
-mod room;
+pub(crate) mod room;
 mod session;
 mod stream;
 

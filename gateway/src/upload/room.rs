@@ -13,7 +13,8 @@ pub async fn of(objects: &dyn ObjectStore) -> Result<Option<u64>, Problem> {
     Ok(space.map(for_uploads))
 }
 
-fn for_uploads(Space { free, total }: Space) -> u64 {
+/// The same of a store that has this much.
+pub fn for_uploads(Space { free, total }: Space) -> u64 {
     free.saturating_sub((total / TWENTIETH).min(MOST_KEPT))
 }
 

@@ -9,6 +9,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use tokio::sync::watch;
 use tonic::Streaming;
+use vidstream_mesh::trace::{self, Active, Kind, Span};
 use vidstream_proto::error::{Problem, Reason};
 use vidstream_proto::ids::UploadId;
 use vidstream_proto::source::{Source, SourceLife, UploadState};
@@ -51,6 +52,16 @@ impl Session {
     /// Its source.
     pub fn source(&self) -> &Source {
         &self.source
+    }
+
+    /// Work for this upload, as part of the trace that it began with: one upload is one trace, however many calls and gateways
+    /// bring it.
+    pub fn span(&self, what: &'static str) -> Span {
+        let tracer = trace::active().map(|active| active.tracer).unwrap_or_default();
+        let upload = self.source.trace_parent.parse().ok().or_else(trace::current);
+        let mut span = Span::begin(&tracer, "gateway", Kind::Internal, || what.into(), upload);
+        span.note("vidstream.upload", || self.source.upload_id.to_string().into());
+        span
     }
 
     /// Refuses bytes for an upload that is complete.
@@ -101,8 +112,12 @@ impl Session {
         memory: &UploadMemory,
     ) -> Result<(SourceWriter, Arc<Recording>), Problem> {
         let recorded = self.recorded(range).await?;
-        let recording =
-            Arc::new(Recording { deps: self.deps.clone(), source: self.source.clone(), wants: watch::channel(None).0 });
+        let recording = Arc::new(Recording {
+            deps: self.deps.clone(),
+            source: self.source.clone(),
+            wants: watch::channel(None).0,
+            active: trace::active(),
+        });
         let objects = Arc::clone(&self.deps.objects);
         let blocks = Arc::clone(memory.blocks());
         Ok((SourceWriter::new(self.source.id, objects, recording.clone(), recorded, blocks), recording))
@@ -159,6 +174,8 @@ pub struct Recording {
     deps: Deps,
     source: Source,
     wants: watch::Sender<Option<Vec<pb::ByteRange>>>,
+    /// What the writer, which works in tasks of its own, works for.
+    active: Option<Active>,
 }
 
 impl Recording {
@@ -175,7 +192,8 @@ impl Recorder for Recording {
             source_id: self.source.id.to_string(),
             extents: extents.iter().map(pb::Extent::from).collect(),
         };
-        let answer = self.deps.ask(self.deps.catalog.clone().record_extents(call)).await?;
+        let answer = async { self.deps.ask(self.deps.catalog.clone().record_extents(call)).await };
+        let answer = trace::carried(self.active.clone(), answer).await?;
         self.wants.send_replace(Some(answer.wants));
         answer.overlapping.iter().map(Extent::try_from).collect::<Result<_, _>>().map_err(|problem| confused(&problem))
     }

@@ -18,6 +18,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 use vidstream_mesh::serve::STREAM_WINDOW;
+use vidstream_mesh::trace;
 use vidstream_proto::error::{Problem, Reason};
 use vidstream_proto::pb::stream_pieces_request::Message;
 use vidstream_proto::upload::{MAX_PIECE, Piece};
@@ -47,7 +48,7 @@ pub fn serve(deps: Deps, memory: &UploadMemory, pieces: Pieces) -> Result<Answer
     let held = Held { share: memory.begin(OPENING_SHARE)?, memory: memory.clone() };
     let (answers, stream) = mpsc::channel(1);
     let last = answers.clone();
-    let task = tokio::spawn(Box::pin(run(deps, held, pieces, answers)));
+    let task = tokio::spawn(trace::carried(trace::active(), Box::pin(run(deps, held, pieces, answers))));
     tokio::spawn(async move {
         let outcome = task.await.unwrap_or_else(|panic| {
             tracing::error!(%panic, "an upload's task ended that must not");
@@ -74,6 +75,18 @@ async fn run(
     answers: mpsc::Sender<Result<pb::StreamPiecesResponse, Status>>,
 ) -> Result<(), Problem> {
     let Some(session) = open(&deps, &mut pieces).await? else { return Ok(()) };
+    let span = session.span("take pieces");
+    let taking = Box::pin(take(deps, held, session, pieces, answers));
+    trace::within(span.active().clone(), taking).await
+}
+
+async fn take(
+    deps: Deps,
+    held: Held,
+    session: Session,
+    pieces: Pieces,
+    answers: mpsc::Sender<Result<pb::StreamPiecesResponse, Status>>,
+) -> Result<(), Problem> {
     // First the watch, then the records: what arrives between them is heard twice rather than never.
     let notices = session.watch().await?;
     let (writer, _) = session.writer(0..session.source().size, &held.memory).await?;

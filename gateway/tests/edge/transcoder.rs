@@ -48,4 +48,11 @@ impl TranscoderService for Transcoder {
         let all = BroadcastStream::new(self.all.subscribe()).map(|item| item.expect("tests do not lag"));
         Ok(Response::new(all.boxed()))
     }
+
+    async fn examine_transcoder(
+        &self,
+        _: Request<pb::ExamineTranscoderRequest>,
+    ) -> Result<Response<pb::ExamineTranscoderResponse>, Status> {
+        Err(Status::unavailable("no transcoder here"))
+    }
 }

@@ -192,4 +192,5 @@ service! {
     fail_job: FailJobRequest -> pb::FailJobResponse;
     list_jobs: ListJobsRequest -> pb::ListJobsResponse;
     add_watched: AddWatchedRequest -> pb::AddWatchedResponse;
+    examine_catalog: ExamineCatalogRequest -> pb::ExamineCatalogResponse;
 }

@@ -154,4 +154,11 @@ impl TranscoderService for Transcoder {
         });
         Ok(Response::new(steps.boxed()))
     }
+
+    async fn examine_transcoder(
+        &self,
+        _: Request<pb::ExamineTranscoderRequest>,
+    ) -> Result<Response<pb::ExamineTranscoderResponse>, Status> {
+        Err(Status::unimplemented("all progress only"))
+    }
 }

@@ -236,4 +236,5 @@ service! {
     fail_job: FailJobRequest -> FailJobResponse;
     list_jobs: ListJobsRequest -> ListJobsResponse;
     add_watched: AddWatchedRequest -> AddWatchedResponse;
+    examine_catalog: ExamineCatalogRequest -> ExamineCatalogResponse;
 }

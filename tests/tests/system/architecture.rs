@@ -15,6 +15,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("vidstream-points", &[]),
     ("vidstream-test-servers", &[]),
     ("vidstream-mesh", &["vidstream-proto"]),
+    ("vidstream-otlp", &["vidstream-mesh"]),
     ("vidstream-source", &["vidstream-proto", "vidstream-backends"]),
     ("vidstream-catalog", &["vidstream-proto", "vidstream-mesh", "vidstream-source", "vidstream-backends"]),
     ("vidstream-mongo", &["vidstream-proto", "vidstream-source", "vidstream-catalog"]),

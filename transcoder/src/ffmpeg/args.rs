@@ -35,7 +35,7 @@ pub fn decode(plan: &Decode) -> Vec<String> {
 }
 
 /// Names of the decoders for a codec, over the builds of ffmpeg.
-fn decoders(decoder: Decoder) -> &'static str {
+pub(super) fn decoders(decoder: Decoder) -> &'static str {
     match decoder {
         Decoder::H264 => "h264",
         Decoder::Hevc => "hevc",

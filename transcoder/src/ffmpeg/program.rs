@@ -140,7 +140,7 @@ fn command(path: &Path, leashed: bool) -> Vec<OsString> {
     [leash, &[path.as_os_str().to_owned()]].concat()
 }
 
-async fn version(command: &[OsString], path: &Path) -> Result<String, ProgramError> {
+pub(super) async fn version(command: &[OsString], path: &Path) -> Result<String, ProgramError> {
     let (program, args) = command.split_first().expect("a command has a program");
     let mut asked = Command::new(program);
     asked.args(args).arg("-version").stdin(Stdio::null()).kill_on_drop(true);

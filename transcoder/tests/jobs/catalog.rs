@@ -70,6 +70,7 @@ impl Catalog {
             poster_result: None,
             shown_revision: 1,
             tried_by: 0,
+            trace_parent: String::new(),
         };
         let state = State {
             source,
@@ -358,6 +359,7 @@ unused! {
     list_entries(ListEntriesRequest) -> ListEntriesResponse,
     get_entry(GetEntryRequest) -> GetEntryResponse,
     add_watched(AddWatchedRequest) -> AddWatchedResponse,
+    examine_catalog(ExamineCatalogRequest) -> ExamineCatalogResponse,
     update_entry(UpdateEntryRequest) -> UpdateEntryResponse,
     remove_entry(RemoveEntryRequest) -> RemoveEntryResponse,
     restore_entry(RestoreEntryRequest) -> RestoreEntryResponse,

@@ -9,6 +9,7 @@ use std::time::SystemTime;
 use vidstream_proto::ids::SourceId;
 use vidstream_proto::job::{Fence, Job, JobClass, JobId, JobKind, JobProgress, JobState};
 use vidstream_proto::pb;
+use vidstream_proto::source::{Source, UploadState};
 
 pub(super) async fn check(store: &Arc<dyn Store>) {
     rows_are_compared_and_set(&**store).await;
@@ -16,6 +17,7 @@ pub(super) async fn check(store: &Arc<dyn Store>) {
     a_lease_starts_afresh(&**store).await;
     no_job_is_leased_twice(store).await;
     places_are_counted(&**store).await;
+    load_is_told(&**store).await;
     ended_jobs_of_gone_sources_are_forgotten(&**store).await;
 }
 
@@ -106,6 +108,41 @@ async fn cancel_all(store: &dyn Store) {
     }
     assert!(ok(store.jobs(unfinished).await).is_empty());
     assert!(ok(store.leased_jobs().await).is_empty());
+}
+
+async fn load_is_told(store: &dyn Store) {
+    let class = async |class, now| {
+        let load = ok(store.load(at(now)).await);
+        let of = load.classes.iter().find(|of| of.class == class);
+        of.map_or((0, 0, None), |of| (of.waiting, of.running, of.oldest))
+    };
+    let (light, pictures) = (JobClass::Light, JobClass::Pictures);
+    let uploads = ok(store.load(at(0)).await).open_uploads;
+    assert_eq!((class(light, 9).await, class(pictures, 9).await), ((0, 0, None), (0, 0, None)));
+    insert(store, job(JobKind::Ingest, 1, 5)).await;
+    insert(store, job(JobKind::Poster, 9, 7)).await;
+    let mut later = job(JobKind::Delete, 1, 0);
+    later.job.not_before = Some(at(20));
+    insert(store, later).await;
+    insert(store, job(JobKind::Storyboard, 1, 6)).await;
+    assert_eq!(class(light, 10).await, (2, 0, Some(at(5))), "what is not due does not wait");
+    assert_eq!(class(light, 30).await, (3, 0, Some(at(5))));
+    assert_eq!(class(pictures, 10).await, (1, 0, Some(at(6))));
+    // The one of the higher priority goes first, and the older one still waits.
+    assert!(lease(store, &[light], at(10)).await.is_some());
+    assert_eq!(class(light, 10).await, (1, 1, Some(at(5))));
+    assert!(lease(store, &[light], at(10)).await.is_some());
+    assert_eq!(class(light, 10).await, (0, 2, None));
+    assert_eq!(class(light, 30).await, (1, 2, Some(at(20))), "since it could be taken, not since it was made");
+    cancel_all(store).await;
+    assert_eq!((class(light, 99).await, class(pictures, 99).await), ((0, 0, None), (0, 0, None)));
+
+    let open = source();
+    assert!(ok(store.insert_source(open.clone()).await));
+    assert_eq!(ok(store.load(at(0)).await).open_uploads, uploads + 1);
+    let complete = Source { revision: 2, upload_state: UploadState::Complete, ..open };
+    assert!(ok(store.replace_source(complete, 1).await));
+    assert_eq!(ok(store.load(at(0)).await).open_uploads, uploads);
 }
 
 async fn a_lease_starts_afresh(store: &dyn Store) {

@@ -106,5 +106,6 @@ fn source() -> Source {
         poster_result: None,
         shown_revision: 0,
         tried_by: 0,
+        trace_parent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into(),
     }
 }

@@ -1,7 +1,7 @@
 //! Rows of jobs.
 
 use super::super::rows::{self, nanos};
-use super::super::{JobRow, JobsQuery, Result};
+use super::super::{ClassLoad, JobRow, JobsQuery, Result};
 use super::limit;
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, named_params, params};
 use std::cmp::Reverse;
@@ -184,6 +184,25 @@ pub(super) fn waiting_classes(c: &Connection, now: SystemTime) -> Result<Vec<Job
         }
     }
     Ok(waiting)
+}
+
+pub(super) fn load(c: &Connection, now: SystemTime) -> Result<Vec<ClassLoad>> {
+    let mut load = c.prepare_cached(
+        "SELECT COUNT(*) FILTER (WHERE state = ?1 AND not_before <= ?3), COUNT(*) FILTER (WHERE state = ?2),
+            MIN(MAX(created, not_before)) FILTER (WHERE state = ?1 AND not_before <= ?3)
+         FROM job WHERE state IN (?1, ?2) AND class = ?4",
+    )?;
+    let (queued, leased) = (i32::from(JobState::Queued), i32::from(JobState::Leased));
+    let of = |class: JobClass| {
+        let values = params![queued, leased, nanos(now), i32::from(class)];
+        Ok(load.query_row(values, |row| {
+            let (waiting, running): (i64, i64) = (row.get(0)?, row.get(1)?);
+            let oldest: Option<i64> = row.get(2)?;
+            let (waiting, running) = (waiting.cast_unsigned(), running.cast_unsigned());
+            Ok(ClassLoad { class, waiting, running, oldest: oldest.map(rows::time) })
+        })?)
+    };
+    [JobClass::Light, JobClass::Pictures].into_iter().map(of).collect()
 }
 
 pub(super) fn forget(c: &Connection, before: SystemTime) -> Result<()> {

@@ -1,8 +1,8 @@
 //! The embedded store: one `SQLite` file.
 
 use super::{
-    Changes, ChangesQuery, Flush, JobRow, JobsQuery, ListPage, ListQuery, Maker, Recorded, RequestRow, Result, Store,
-    StoreError, VideoRow, ViewerRow,
+    Changes, ChangesQuery, Flush, JobRow, JobsQuery, ListPage, ListQuery, Load, Maker, Recorded, RequestRow, Result,
+    Store, StoreError, VideoRow, ViewerRow,
 };
 use crate::feed::Position;
 use async_trait::async_trait;
@@ -252,6 +252,10 @@ impl Store for Sqlite {
 
     async fn waiting_classes(&self, now: SystemTime) -> Result<Vec<JobClass>> {
         self.read(move |c| jobs::waiting_classes(c, now)).await
+    }
+
+    async fn load(&self, now: SystemTime) -> Result<Load> {
+        self.read(move |c| Ok(Load { classes: jobs::load(c, now)?, open_uploads: sources::count_open(c)? })).await
     }
 
     async fn forget_jobs(&self, before: SystemTime) -> Result<()> {

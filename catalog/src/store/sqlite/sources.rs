@@ -46,6 +46,13 @@ pub(super) fn open(c: &Connection, after: Option<SourceId>, count: usize) -> Res
     many(c, condition, &[&life, &open, &after, &limit(count)])
 }
 
+pub(super) fn count_open(c: &Connection) -> Result<u64> {
+    let mut count = c.prepare_cached("SELECT COUNT(*) FROM source WHERE life = ? AND upload_state = ?")?;
+    let open = params![i32::from(SourceLife::Live), i32::from(UploadState::Open)];
+    let count: i64 = count.query_row(open, |row| row.get(0))?;
+    Ok(count.cast_unsigned())
+}
+
 pub(super) fn dying(c: &Connection, count: usize) -> Result<Vec<Source>> {
     many(c, "life > ? ORDER BY life DESC LIMIT ?", &[&i32::from(SourceLife::Live), &limit(count)])
 }

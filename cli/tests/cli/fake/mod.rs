@@ -41,6 +41,8 @@ pub struct World {
     /// State of a video whose upload is complete.
     pub after_upload: pb::VideoState,
     pub heard: Heard,
+    /// What a diagnosis finds.
+    pub findings: Vec<pb::Finding>,
 }
 
 /// An upload and what came of it.

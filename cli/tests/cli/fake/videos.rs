@@ -150,6 +150,20 @@ impl GatewayService for Fake {
         let told = events.map(|event| Ok(pb::CollectGarbageResponse { event: Some(event) }));
         Ok(Response::new(Box::pin(futures::stream::iter(told))))
     }
+
+    type DiagnoseStream = Answers<pb::DiagnoseResponse>;
+
+    async fn diagnose(&self, _: Request<pb::DiagnoseRequest>) -> Result<Response<Self::DiagnoseStream>, Status> {
+        use pb::diagnose_response::Event;
+        let findings = self.world().findings.clone();
+        let count =
+            |verdict| findings.iter().filter(|found| found.verdict() == verdict).count().try_into().expect("few");
+        let (fine, doubtful) = (count(pb::Verdict::Fine), count(pb::Verdict::Doubtful));
+        let total = pb::DiagnosisTotal { fine, doubtful, wrong: count(pb::Verdict::Wrong) };
+        let events: Vec<_> = findings.into_iter().map(Event::Found).chain([Event::Total(total)]).collect();
+        let told = events.into_iter().map(|event| Ok(pb::DiagnoseResponse { event: Some(event) }));
+        Ok(Response::new(Box::pin(futures::stream::iter(told))))
+    }
 }
 
 struct Follower {

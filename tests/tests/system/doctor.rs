@@ -1,0 +1,117 @@
+//! `vidctl doctor` on servers of which something is killed, gone or wrong.
+
+use serde_json::Value;
+use std::os::unix::fs::PermissionsExt as _;
+use tokio::runtime::Runtime;
+use vidstream_test_servers::{self as servers, Kind, PASSWORD, USER};
+use vidstream_tests::server::{Server, binary};
+use vidstream_tests::vidctl::Person;
+
+/// What the doctor finds of each part that each service looks at, and what it ends with.
+struct Diagnosis {
+    code: i32,
+    findings: Vec<Value>,
+}
+
+impl Diagnosis {
+    fn of(server: &Server) -> Self {
+        let (code, out, errors) = Person::of(server).run(&["--output", "json", "doctor"]);
+        assert_eq!(errors, "", "{out}");
+        let events = out.lines().map(|line| serde_json::from_str::<Value>(line).expect(line));
+        let (totals, findings): (Vec<Value>, Vec<Value>) = events.partition(|event| event.get("total").is_some());
+        assert_eq!(totals.len(), 1, "it has an end: {out}");
+        Self { code, findings: findings.into_iter().map(|event| event["found"].clone()).collect() }
+    }
+
+    /// `service part` of all findings that are not fine.
+    fn ill(&self) -> Vec<String> {
+        let ill = self.findings.iter().filter(|found| found["verdict"] != "VERDICT_FINE");
+        let mut ill: Vec<_> = ill.map(|found| format!("{} {}", text(found, "service"), text(found, "part"))).collect();
+        ill.sort_unstable();
+        ill.dedup();
+        ill
+    }
+
+    fn of_part(&self, part: &str) -> &Value {
+        self.findings.iter().find(|found| found["part"] == part && found["verdict"] == "VERDICT_WRONG").expect(part)
+    }
+}
+
+fn text<'a>(found: &'a Value, field: &str) -> &'a str {
+    found[field].as_str().expect(field)
+}
+
+#[test]
+fn a_server_by_itself_is_well() {
+    let server = Server::start();
+    let diagnosis = Diagnosis::of(&server);
+    assert_eq!((diagnosis.ill(), diagnosis.code), (Vec::<String>::new(), 0), "{:#?}", diagnosis.findings);
+    let parts: Vec<&str> = diagnosis.findings.iter().map(|found| text(found, "part")).collect();
+    for part in
+        ["store", "object store", "job queue", "event bus", "ffmpeg", "worker", "light jobs", "picture jobs", "clocks"]
+    {
+        assert!(parts.contains(&part), "{part} in {parts:?}");
+    }
+    let left = server.data().join("objects/probes").read_dir().map(Iterator::count);
+    assert!(left.as_ref().map_or(true, |left| *left == 0), "it leaves nothing behind: {left:?}");
+}
+
+#[test]
+fn an_ffmpeg_that_went_is_missed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("ffmpeg");
+    std::fs::write(&path, "#!/bin/sh\nexec ffmpeg \"$@\"\n").expect("written");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("allowed");
+    let server = Server::with(&["--ffmpeg", path.to_str().expect("text")]);
+    assert_eq!(Diagnosis::of(&server).code, 0);
+    std::fs::remove_file(&path).expect("removed");
+    let diagnosis = Diagnosis::of(&server);
+    assert_eq!((diagnosis.ill(), diagnosis.code), (vec!["transcoder ffmpeg".to_owned()], 1));
+    let found = diagnosis.of_part("ffmpeg");
+    assert!(text(found, "advice").contains("--ffmpeg"), "{found}");
+}
+
+#[test]
+fn nobody_there_is_said_as_everywhere() {
+    let code = Person::at("http://127.0.0.1:1").run(&["doctor"]).0;
+    assert_eq!(code, 4);
+    assert!(binary("vidctl").is_file());
+}
+
+#[test]
+fn backends_that_are_killed_are_named() {
+    let runtime = Runtime::new().expect("a runtime");
+    let start = |kind| runtime.block_on(servers::Server::start(kind));
+    let (mongo, minio) = (start(Kind::MongoDb), start(Kind::Minio));
+    let (rabbit, redis) = (start(Kind::RabbitMq), start(Kind::Redis));
+    runtime.block_on(minio.make_bucket("videos"));
+    let objects = format!("s3://{USER}:{PASSWORD}@videos/mesh?region=us-east-1&endpoint={}", minio.url());
+    let catalog = format!("{}/videos", mongo.url());
+    let (queue, events) = (rabbit.url(), redis.url());
+    let flags = ["--catalog", &catalog, "--objects", &objects, "--queue", &queue, "--events", &events];
+    let server = Server::with(&flags);
+    let well = Diagnosis::of(&server);
+    assert_eq!((well.ill(), well.code), (Vec::<String>::new(), 0), "{:#?}", well.findings);
+
+    let both = |part: &str| vec![format!("catalog {part}"), format!("transcoder {part}")];
+    drop(redis);
+    let diagnosis = Diagnosis::of(&server);
+    assert_eq!((diagnosis.ill(), diagnosis.code), (both("event bus"), 1), "{:#?}", diagnosis.findings);
+    assert!(text(diagnosis.of_part("event bus"), "advice").contains("--events"));
+    drop(rabbit);
+    let ill = [both("event bus"), both("job queue")].concat();
+    let sorted = |mut ill: Vec<String>| {
+        ill.sort_unstable();
+        ill
+    };
+    assert_eq!(Diagnosis::of(&server).ill(), sorted(ill.clone()));
+    drop(minio);
+    let diagnosis = Diagnosis::of(&server);
+    let ill = [ill, both("object store"), vec!["gateway object store".to_owned()]].concat();
+    assert_eq!(diagnosis.ill(), sorted(ill));
+    assert!(!diagnosis.findings.iter().any(|found| found.to_string().contains(PASSWORD)), "no secret is told");
+    drop(mongo);
+    let diagnosis = Diagnosis::of(&server);
+    assert!(diagnosis.ill().contains(&"catalog store".to_owned()), "{:#?}", diagnosis.findings);
+    assert!(text(diagnosis.of_part("store"), "advice").contains("--catalog"));
+}

@@ -1,0 +1,97 @@
+//! Whether an ffmpeg still is what it was when it was found, and has all that is asked of it.
+
+use super::args;
+use super::plan::Decoder;
+use super::program::{Program, ProgramError, version};
+use std::collections::HashSet;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+use tokio::process::Command;
+use tokio::time::timeout;
+
+/// Longer than any ffmpeg takes to say what it has.
+const PATIENCE: Duration = Duration::from_secs(8);
+const DECODERS: [(Decoder, &str); 4] = [
+    (Decoder::H264, "decoder for H.264"),
+    (Decoder::Hevc, "decoder for HEVC"),
+    (Decoder::Vp9, "decoder for VP9"),
+    (Decoder::Av1, "decoder for AV1"),
+];
+/// Those that [`args`] name.
+const FILTERS: [(&str, &str); 4] = [
+    ("scale", "filter scale"),
+    ("transpose", "filter transpose"),
+    ("hflip", "filter hflip"),
+    ("vflip", "filter vflip"),
+];
+
+impl Program {
+    /// Its version, and what it lacks.
+    pub(crate) async fn examine(&self) -> Result<(String, Vec<&'static str>), ProgramError> {
+        let path = self.path();
+        let version = timeout(PATIENCE, version(&self.whole_command(), Path::new(&path))).await;
+        let version = version.unwrap_or_else(|_| Err(ProgramError::Silent { path: path.clone() }))?;
+        let (decoders, filters) = tokio::try_join!(self.list("-decoders"), self.list("-filters"))?;
+        let lacks_decoder = |(decoder, name): (Decoder, &'static str)| {
+            (!args::decoders(decoder).split(',').any(|known| decoders.contains(known))).then_some(name)
+        };
+        let lacks_filter = |(filter, name): (&str, &'static str)| (!filters.contains(filter)).then_some(name);
+        let lacks = DECODERS.into_iter().filter_map(lacks_decoder).chain(FILTERS.into_iter().filter_map(lacks_filter));
+        Ok((version, lacks.collect()))
+    }
+
+    /// The names of one of its lists: they stand behind a word of flags.
+    async fn list(&self, what: &str) -> Result<HashSet<String>, ProgramError> {
+        let (program, arguments) = self.command();
+        let mut asked = Command::new(program);
+        asked.args(arguments).args(["-hide_banner", what]).stdin(Stdio::null()).kill_on_drop(true);
+        let answered = timeout(PATIENCE, asked.output()).await;
+        let answered = answered.map_err(|_| ProgramError::Silent { path: self.path() })?;
+        let answered = answered.map_err(|source| ProgramError::NotStarted { path: self.path(), source })?;
+        let lines = String::from_utf8_lossy(&answered.stdout);
+        Ok(lines.lines().filter_map(|line| line.split_whitespace().nth(1)).map(ToOwned::to_owned).collect())
+    }
+
+    fn whole_command(&self) -> Vec<std::ffi::OsString> {
+        let (program, arguments) = self.command();
+        std::iter::once(program).chain(arguments).cloned().collect()
+    }
+
+    /// What was set as the ffmpeg to run.
+    fn path(&self) -> String {
+        let (program, arguments) = self.command();
+        arguments.last().unwrap_or(program).to_string_lossy().into_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::program::{Limits, for_tests};
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    #[tokio::test]
+    async fn the_ffmpeg_of_this_machine_lacks_nothing() {
+        let (version, lacks) = for_tests().await.examine().await.expect("it answers");
+        assert!(version.contains('.') && lacks.is_empty(), "{version} {lacks:?}");
+    }
+
+    #[tokio::test]
+    async fn what_it_lacks_is_named() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("ffmpeg");
+        let lists = "-decoders) echo ' V....D h264 H.264'; echo ' V....D av1 AV1';; -filters) echo ' ... scale V->V';;";
+        let script =
+            format!("#!/bin/sh\nfor last; do :; done\ncase $last in {lists} *) echo ffmpeg version 7.0 x;; esac\n");
+        std::fs::write(&path, script).expect("written");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("allowed");
+        let program = Program::find(&path, Limits::default()).await.expect("it says so");
+        let (version, lacks) = program.examine().await.expect("it answers");
+        assert_eq!(version, "7.0");
+        let missing = ["decoder for HEVC", "decoder for VP9", "filter transpose", "filter hflip", "filter vflip"];
+        assert_eq!(lacks, missing);
+        std::fs::remove_file(&path).expect("removed");
+        program.examine().await.expect_err("it is gone");
+    }
+}
