@@ -2,9 +2,11 @@
 
 use crate::channel::{Channel, ChannelError};
 use crate::lifecycle::Lifecycle;
+use crate::trace;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
+use tonic::body::Body;
 use tonic::transport::{self, Endpoint};
 use tower::ServiceExt;
 
@@ -72,5 +74,9 @@ impl Reach {
 pub fn connect(peers: Peers, _options: ClientOptions, _life: &Lifecycle) -> Service {
     let endpoints = peers.0.iter().filter_map(|peer| Endpoint::from_shared(format!("http://{peer}")).ok());
     let channel = transport::Channel::balance_list(endpoints);
+    let channel = channel.map_request(|mut request: http::Request<Body>| {
+        trace::inject(request.headers_mut());
+        request
+    });
     Service { channel: Channel::new(channel.map_err(ChannelError::new)), reach: Reach(peers) }
 }

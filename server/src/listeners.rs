@@ -19,40 +19,32 @@ pub(crate) struct Listener {
     /// Where it listens, the port that was picked included.
     pub(crate) address: SocketAddr,
     front: Front,
+    /// Who answers what is no rpc, as spans call it.
+    service: &'static str,
 }
 
 impl Listener {
     /// The listener that people use.
-    pub(crate) async fn public(
-        settings: &Settings,
-        awaited: &Awaited,
-        sight: &Sight,
-        life: &Lifecycle,
-    ) -> anyhow::Result<Self> {
+    pub(crate) async fn public(settings: &Settings, awaited: &Awaited, life: &Lifecycle) -> anyhow::Result<Self> {
         let (listener, address) = bind(settings.listen).await?;
         let front = Front::new(awaited.clone());
         // Before anything else, whatever is asked.
         let router = hosts::only(settings.hosts.clone(), front.router());
-        listen(listener, router.layer(sight.observer.layer("gateway")), settings.limits.clone(), life);
-        Ok(Self { address, front })
+        listen(listener, router, settings.limits.clone(), life);
+        Ok(Self { address, front, service: "gateway" })
     }
 
     /// The listener that other services use.
-    pub(crate) async fn mesh(
-        address: SocketAddr,
-        awaited: &Awaited,
-        sight: &Sight,
-        life: &Lifecycle,
-    ) -> anyhow::Result<Self> {
+    pub(crate) async fn mesh(address: SocketAddr, awaited: &Awaited, life: &Lifecycle) -> anyhow::Result<Self> {
         let (listener, address) = bind(address).await?;
         let front = Front::new(awaited.clone());
         // Services call each other by whatever name their network has.
-        listen(listener, front.router().layer(sight.observer.layer("mesh")), Limits::default(), life);
+        listen(listener, front.router(), Limits::default(), life);
         tracing::info!(%address, "mesh listener");
-        Ok(Self { address, front })
+        Ok(Self { address, front, service: "mesh" })
     }
 
-    /// Answers with `router` from now on, with health and reflection for `services`, and with the process's figures.
+    /// Answers with `router` from now on, and with figures, health and reflection for `services`; `sight` sees all of it.
     pub(crate) async fn open(
         &self,
         router: Router,
@@ -60,7 +52,9 @@ impl Listener {
         sight: &Sight,
     ) -> anyhow::Result<Introspection> {
         let introspection = Introspection::new(services).await.context("describe the services")?;
-        self.front.open(router.merge(introspection.routes.clone().into_axum_router()).merge(sight.metrics.router()));
+        let router = router.merge(introspection.routes.clone().into_axum_router()).merge(sight.metrics.router());
+        // Here and not around the front: it needs to know which route is taken.
+        self.front.open(router.layer(sight.observer.layer(self.service)));
         Ok(introspection)
     }
 }

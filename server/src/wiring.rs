@@ -10,9 +10,8 @@ use anyhow::Context;
 use axum::Router;
 use std::path::PathBuf;
 use std::sync::Arc;
-use tonic::body::Body;
 use tonic::service::Routes;
-use tower::{Layer, ServiceExt};
+use tower::Layer;
 use vidstream_catalog::Catalog;
 use vidstream_catalog::store::{Store, StoreUrl};
 use vidstream_gateway::http::health;
@@ -22,7 +21,6 @@ use vidstream_mesh::client::{self, ClientOptions, Peers, Reach};
 use vidstream_mesh::in_process;
 use vidstream_mesh::lifecycle::Lifecycle;
 use vidstream_mesh::reflection::Introspection;
-use vidstream_mesh::trace::{self, Tracer};
 use vidstream_proto::pb::catalog_service_client::CatalogServiceClient;
 use vidstream_proto::pb::transcoder_service_client::TranscoderServiceClient;
 use vidstream_transcoder::{Program, Transcoder};
@@ -63,15 +61,16 @@ impl Mesh {
 /// # Errors
 /// In words. One that holds a [`ProgramError`](vidstream_transcoder::ProgramError) is about the setting `ffmpeg`.
 pub async fn start(settings: &Settings, life: &Lifecycle) -> anyhow::Result<Mesh> {
-    let (awaited, sight) = (Awaited::default(), Sight::new(settings)?);
+    let awaited = Awaited::default();
+    let sight = Sight::new(settings)?;
     // While it answers, if it must be asked at all, everything else is opened.
     let program = settings.roles.has(Role::Transcoder).then(|| tokio::spawn(recall_program(settings)));
     let public = match settings.roles.has(Role::Gateway) {
-        true => Some(Listener::public(settings, &awaited, &sight, life).await?),
+        true => Some(Listener::public(settings, &awaited, life).await?),
         false => None,
     };
     let behind = match settings.mesh_listen {
-        Some(address) => Some(Listener::mesh(address, &awaited, &sight, life).await?),
+        Some(address) => Some(Listener::mesh(address, &awaited, life).await?),
         None => None,
     };
     let backends = Backends::open(settings, &awaited).await?;
@@ -80,18 +79,18 @@ pub async fn start(settings: &Settings, life: &Lifecycle) -> anyhow::Result<Mesh
         Some(program) => Some(program.await.context("ask ffmpeg")?.context("the ffmpeg that is set can't be used")?),
         None => None,
     };
-    let (mut address, mut listeners) = (String::new(), Vec::new());
+    let mut mesh = Mesh { address: String::new(), listeners: Vec::new(), sight };
     if let Some(behind) = &behind {
-        address = format!("http://{}", behind.address);
-        listeners.push(services.open_mesh(behind, &backends, &sight, life).await?);
+        mesh.address = format!("http://{}", behind.address);
+        mesh.listeners.push(services.open_mesh(behind, &backends, &mesh.sight, life).await?);
     }
     if let Some(public) = &public {
-        address = format!("http://{}", public.address);
+        mesh.address = format!("http://{}", public.address);
         let gateway = services.gateway(settings, &backends, life)?;
-        listeners.push(public.open(gateway.router(), vec![GATEWAY, UPLOADS], &sight).await?);
+        mesh.listeners.push(public.open(gateway.router(), vec![GATEWAY, UPLOADS], &mesh.sight).await?);
     }
     services.run(program, life);
-    Ok(Mesh { address, listeners, sight })
+    Ok(mesh)
 }
 
 /// What the ffmpeg that is set is and can do.
@@ -132,10 +131,8 @@ impl Services {
                 channel
             }
         };
-        let transcoder = settings
-            .roles
-            .has(Role::Transcoder)
-            .then(|| make_transcoder(settings, backends, life, to_catalog.clone(), sight.observer.tracer().clone()));
+        let runs = settings.roles.has(Role::Transcoder);
+        let transcoder = runs.then(|| make_transcoder(settings, backends, sight, life, to_catalog.clone()));
         let to_transcoder = match (&transcoder, &settings.to_transcoder) {
             (Some(transcoder), _) => {
                 Some(in_process::channel(sight.observer.layer("transcoder").layer(transcoder.service())))
@@ -206,11 +203,7 @@ impl Services {
 fn connect(peers: &Peers, settings: &Settings, life: &Lifecycle) -> (Channel, Reach) {
     let _ = settings;
     let service = client::connect(peers.clone(), ClientOptions::default(), life);
-    let traced = service.channel.map_request(|mut request: http::Request<Body>| {
-        trace::inject(request.headers_mut());
-        request
-    });
-    (Channel::new(traced), service.reach)
+    (service.channel, service.reach)
 }
 
 /// Waits until one of the service's processes answers.
@@ -237,13 +230,13 @@ fn make_catalog(store: &Arc<dyn Store>, settings: &Settings, backends: &Backends
 fn make_transcoder(
     settings: &Settings,
     backends: &Backends,
+    sight: &Sight,
     life: &Lifecycle,
     catalog: Channel,
-    tracer: Tracer,
 ) -> Transcoder {
     let (queue, bus, objects) = (Arc::clone(&backends.queue), Arc::clone(&backends.bus), Arc::clone(&backends.objects));
     Transcoder::builder(catalog, objects, queue, bus)
-        .tracer(tracer)
+        .tracer(sight.observer.tracer().clone())
         .config(vidstream_transcoder::Config {
             write_deadline: settings.write_deadline,
             media: settings.media,

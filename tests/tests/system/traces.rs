@@ -1,5 +1,6 @@
 //! One upload is one trace, as a collector of others' making sees it.
 
+use crate::distributed::Backends;
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{TraceService, TraceServiceServer};
 use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
@@ -83,8 +84,33 @@ fn one_upload_is_one_trace() {
     let video = Person::of(&server).upload(&clips::clip("last.mp4"), "--wait=all");
     assert_eq!(video["state"], "VIDEO_STATE_READY");
     assert!(server.stop().success(), "and what it had not sent yet, it sends");
+    is_one_trace(&collector.spans());
+}
 
-    let spans = collector.spans();
+#[test]
+fn one_upload_is_one_trace_through_all_processes() {
+    let runtime = Runtime::new().expect("a runtime");
+    let (collector, address) = Collector::start(&runtime);
+    let backends = Backends::start(&runtime);
+    let mesh = |role: &str, flags: &[&str]| {
+        let own = ["--roles", role, "--mesh-listen", "127.0.0.1:0", "--otlp", &address];
+        backends.starting(&[&own[..], flags].concat()).ready()
+    };
+    let peer = |server: &Server| server.address.strip_prefix("http://").expect("an address").to_owned();
+    let catalog = mesh("catalog", &[]);
+    let transcoder = mesh("transcoder", &["--to-catalog", &peer(&catalog)]);
+    let others = ["--to-catalog", &peer(&catalog), "--to-transcoder", &peer(&transcoder)];
+    let gateway = mesh("gateway", &[&["--listen", "127.0.0.1:0"][..], &others[..]].concat());
+    let video = Person::of(&gateway).upload(&clips::clip("last.mp4"), "--wait=all");
+    assert_eq!(video["state"], "VIDEO_STATE_READY");
+    for server in [gateway, transcoder, catalog] {
+        assert!(server.stop().success());
+    }
+    is_one_trace(&collector.spans());
+}
+
+/// There is one trace of an upload, and all that follows from it, whoever did it, is in it.
+fn is_one_trace(spans: &[Span]) {
     let create = "vidstream.v1.UploadService/CreateUpload";
     let first = spans.iter().find(|span| span.name == create).expect("an upload begins with it");
     assert!(first.parent.is_empty(), "{first:?}");
