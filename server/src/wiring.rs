@@ -123,6 +123,9 @@ impl Backends {
                 purge_after: settings.purge_after,
                 upload_expiry: settings.upload_expiry,
                 write_deadline: settings.write_deadline,
+                lease_death: settings.lease,
+                sweep_interval: settings.lease,
+                garbage_margin: settings.garbage_margin,
                 // The workers of an earlier run lived in the same process and are gone, unless others share the catalog.
                 free_leases_at_start: matches!(settings.catalog, StoreUrl::Sqlite(_)),
                 ..Default::default()
@@ -137,6 +140,9 @@ impl Backends {
             .config(vidstream_transcoder::Config {
                 write_deadline: settings.write_deadline,
                 media: settings.media,
+                poll: settings.lease,
+                beat: settings.lease / 6,
+                lost_after: settings.lease * 2 / 3,
                 ..Default::default()
             })
             .lifecycle(life.clone())
