@@ -1,6 +1,6 @@
 # VidStream. `make run` tries it, `make test` proves it; both install what is missing.
 export VIDEO
-.PHONY: run test build web web-dev setup setup-test bench lint clean help
+.PHONY: run test faults build web web-dev setup setup-test bench lint clean help
 
 help:            ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*##/\t/' | expand -t 14
@@ -10,6 +10,9 @@ run: build       ## build, start, upload a clip (or VIDEO=path) and say where to
 
 test: setup-test ## everything that proves it works
 	@scripts/test
+
+faults: setup-test ## twenty rounds of each fault of the tests that kill; ROUNDS=n for others
+	@scripts/faults $(ROUNDS)
 
 build: setup web ## the server and the command line
 	@cargo build --locked --quiet --package vidstream-server --package vidctl
