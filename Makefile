@@ -1,6 +1,6 @@
 # VidStream. `make run` tries it, `make test` proves it; both install what is missing.
 export VIDEO
-.PHONY: run run-mesh test build web web-dev setup setup-lint setup-test bench lint clean help
+.PHONY: run run-mesh test faults build web web-dev setup setup-lint setup-test bench lint clean help
 
 help:            ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*##/\t/' | expand -t 14
@@ -13,6 +13,9 @@ run-mesh: build   ## the same on real backends, with two processes of each servi
 
 test: setup-test ## everything that proves it works
 	@scripts/test
+
+faults: setup-test ## twenty rounds of each fault of the tests that kill; ROUNDS=n for others
+	@scripts/faults $(ROUNDS)
 
 build: setup web ## the server and the command line
 	@cargo build --locked --quiet --package vidstream-server --package vidctl

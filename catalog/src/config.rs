@@ -27,6 +27,8 @@ pub struct Config {
     pub garbage_interval: Duration,
     /// How long a write of an object may take until it is recorded; a little older ones that nothing refers to are garbage.
     pub write_deadline: Duration,
+    /// What garbage is older than a write deadline: what a slow clock or a slow listing may cost, many times over.
+    pub garbage_margin: Duration,
     /// Put leased jobs back into the queue at start: right where the workers lived in the same process.
     pub free_leases_at_start: bool,
 }
@@ -45,6 +47,7 @@ impl Default for Config {
             views_interval: Duration::from_secs(5),
             garbage_interval: Duration::from_hours(6),
             write_deadline: Duration::from_mins(1),
+            garbage_margin: Duration::from_mins(5),
             free_leases_at_start: false,
         }
     }

@@ -26,9 +26,7 @@ use vidstream_proto::time::proto_duration;
 use vidstream_source::extents::{PageNumber, RecordPage};
 use vidstream_source::names::{self, Place};
 
-/// Garbage is this much older than a write deadline: what a slow clock or a slow listing may cost, many times over.
-const MARGIN: Duration = Duration::from_mins(5);
-/// How long rows that were read are believed. Much less than [`MARGIN`].
+/// How long rows that were read are believed. Much less than the margin that garbage is older than a write deadline.
 const ROWS_KEPT: Duration = Duration::from_secs(5);
 /// After a start, others come first.
 const FIRST_PASS: Duration = Duration::from_mins(5);
@@ -140,7 +138,7 @@ impl Collection {
         let Some(reason) = rows.unused(&self.catalog, &info.name, place).await? else {
             return Ok(Verdict::Used);
         };
-        let patience = self.catalog.config.write_deadline + MARGIN;
+        let patience = self.catalog.config.write_deadline + self.catalog.config.garbage_margin;
         let counted = reason == GarbageReason::Superseded && rows.moved_within(patience, self.catalog.now(), place);
         Ok(if info.age < patience || counted { Verdict::Young } else { Verdict::Garbage(reason) })
     }

@@ -170,6 +170,7 @@ impl Catalog {
         let row = match row {
             Some(row) => row,
             None if self.store.insert_job(self.new_job(source, &wanted, &known)).await? => {
+                tracing::trace!(name: "job.queued", target: "point", "a job waits, and no bell was rung");
                 self.ring(class).await;
                 return Ok(());
             }

@@ -179,6 +179,7 @@ impl Catalog {
             let batch = reports.split_off(reports.len().saturating_sub(BATCH));
             match self.save(&batch).await {
                 Ok(views) => {
+                    tracing::trace!(name: "views.saved", target: "point", "viewers have watched, and no video counts them");
                     for (video, views) in views {
                         *number += 1;
                         let flush = Flush { by: self.viewers.name, number: *number };

@@ -95,6 +95,13 @@ pub struct Args {
     /// Longest time a write may take to arrive; deletion waits for it [default: 60s]
     #[arg(long, value_name = "DURATION")]
     pub write_deadline: Option<String>,
+    /// How long a worker may be silent before others take its job, and how soon what got lost is looked for. At least 3s; the
+    /// same for all processes that share a catalog [default: 30s]
+    #[arg(long, value_name = "DURATION")]
+    pub lease: Option<String>,
+    /// How much longer than a write deadline an object that nothing refers to is left alone [default: 5m]
+    #[arg(long, value_name = "DURATION")]
+    pub garbage_margin: Option<String>,
     /// The ffmpeg to run [default: ffmpeg]
     #[arg(long, value_name = "PROGRAM")]
     pub ffmpeg: Option<String>,
@@ -154,6 +161,8 @@ impl Args {
             ("max-duration", &self.max_duration),
             ("purge-after", &self.purge_after),
             ("write-deadline", &self.write_deadline),
+            ("lease", &self.lease),
+            ("garbage-margin", &self.garbage_margin),
             ("ffmpeg", &self.ffmpeg),
             ("otlp", &self.otlp),
             ("log-format", &self.log_format),

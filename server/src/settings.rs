@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 use values::{
-    MEMORY, address, allowed_hosts, count, duration, host, log_format, loopback, not_empty, program, public_url,
+    MEMORY, address, allowed_hosts, count, duration, host, lease, log_format, loopback, not_empty, program, public_url,
     server_url, size, timeout,
 };
 use vidstream_backends::bus::BusUrl;
@@ -54,6 +54,8 @@ const NAMES: &[&str] = &[
     "max-duration",
     "purge-after",
     "write-deadline",
+    "lease",
+    "garbage-margin",
     "ffmpeg",
     "otlp",
     "log-format",
@@ -98,6 +100,10 @@ pub struct Settings {
     pub purge_after: Duration,
     /// Longest time a write may take to arrive.
     pub write_deadline: Duration,
+    /// How long a worker may be silent before others take its job.
+    pub lease: Duration,
+    /// How much longer than a write deadline an object that nothing refers to is left alone.
+    pub garbage_margin: Duration,
     /// The ffmpeg to run.
     pub ffmpeg: String,
     /// Who collects spans, if anybody does.
@@ -261,6 +267,8 @@ impl Layers {
             media: self.media(),
             purge_after: self.read("purge-after", Duration::from_hours(24), duration),
             write_deadline: self.read("write-deadline", Duration::from_mins(1), duration),
+            lease: self.read("lease", Duration::from_secs(30), lease),
+            garbage_margin: self.read("garbage-margin", Duration::from_mins(5), duration),
             ffmpeg: self.ffmpeg(),
             otlp: self.read("otlp", None, |v| server_url(v).map(Some)),
             log_format: self.read("log-format", LogFormat::Text, log_format),
@@ -380,6 +388,14 @@ mod tests {
         assert_eq!(resolved(&[("upload-expiry", "0s")]).expect_err("never").0.len(), 1);
         let default = Settings::resolve(None, [], vec![]).expect("valid");
         assert_eq!((default.upload_memory, default.upload_expiry), (256 << 20, Duration::from_hours(7 * 24)));
+    }
+
+    #[test]
+    fn a_lease_is_longer_than_what_keeps_it() {
+        let resolved = |value: &str| Settings::resolve(None, [], vec![("lease", value.to_owned())]);
+        let set = resolved("3s").expect("the shortest");
+        assert_eq!((set.lease, set.garbage_margin), (Duration::from_secs(3), Duration::from_mins(5)));
+        assert_eq!(resolved("2s").expect_err("too short").0, ["--lease: must be at least 3s"]);
     }
 
     #[test]

@@ -220,6 +220,9 @@ fn make_catalog(store: &Arc<dyn Store>, settings: &Settings, backends: &Backends
             purge_after: settings.purge_after,
             upload_expiry: settings.upload_expiry,
             write_deadline: settings.write_deadline,
+            lease_death: settings.lease,
+            sweep_interval: settings.lease,
+            garbage_margin: settings.garbage_margin,
             free_leases_at_start: alone,
             ..Default::default()
         })
@@ -240,6 +243,9 @@ fn make_transcoder(
         .config(vidstream_transcoder::Config {
             write_deadline: settings.write_deadline,
             media: settings.media,
+            poll: settings.lease,
+            beat: settings.lease / 6,
+            lost_after: settings.lease * 2 / 3,
             ..Default::default()
         })
         .lifecycle(life.clone())

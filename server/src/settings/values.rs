@@ -77,6 +77,13 @@ pub(super) fn allowed_hosts(value: &str) -> Result<Hosts, String> {
     })
 }
 
+/// How long a lease lasts without a beat: beats are tried again each second, and must come in between.
+pub(super) fn lease(value: &str) -> Result<Duration, String> {
+    const SHORTEST: Duration = Duration::from_secs(3);
+    let lease = duration(value)?;
+    if lease < SHORTEST { Err(format!("must be at least {SHORTEST:?}")) } else { Ok(lease) }
+}
+
 /// How many of something there may be.
 pub(super) fn count(value: &str) -> Result<usize, String> {
     let wrong = || format!("`{value}` is not a number from 1 to 1000000");

@@ -14,6 +14,7 @@
 //! # }
 //! ```
 
+mod disk;
 mod ports;
 mod process;
 mod relay;
@@ -73,16 +74,27 @@ struct Inner {
     kind: Kind,
     ports: Ports,
     folder: TempDir,
+    /// Its data is in memory, on a disk of its own that can be filled.
+    own_disk: bool,
     process: Mutex<Option<Process>>,
 }
 
 impl Server {
     /// A new server without data that answers. Installs first what it needs: some minutes for the first S3 server on a machine.
     pub async fn start(kind: Kind) -> Self {
+        Self::begun(kind, false).await
+    }
+
+    /// The same on a disk that nobody else sees, which can be [filled](Self::fill_disk). Its data goes with its process.
+    pub async fn start_on_own_disk(kind: Kind) -> Self {
+        Self::begun(kind, true).await
+    }
+
+    async fn begun(kind: Kind, own_disk: bool) -> Self {
         blocking(move || {
             script::set_up(kind);
             let folder = TempDir::with_prefix("vidstream-server-").expect("a temporary folder can be made");
-            let server = Inner { kind, ports: Ports::take(), folder, process: Mutex::new(None) };
+            let server = Inner { kind, ports: Ports::take(), folder, own_disk, process: Mutex::new(None) };
             server.begin();
             Self(Arc::new(server))
         })
@@ -121,6 +133,32 @@ impl Server {
     /// The folder of its data and its log.
     pub fn folder(&self) -> PathBuf {
         self.0.folder.path().to_owned()
+    }
+
+    /// The folder of its data, as it is seen from here.
+    ///
+    /// # Panics
+    /// If it has a disk of its own and was ended.
+    pub fn data(&self) -> PathBuf {
+        if self.0.own_disk { disk::seen(self.id(), &self.0.data()) } else { self.0.data() }
+    }
+
+    /// Leaves no room on its own disk.
+    ///
+    /// # Panics
+    /// If it has none, or was ended.
+    pub fn fill_disk(&self) {
+        assert!(self.0.own_disk, "it has no disk of its own");
+        disk::fill(self.id(), &self.0.data());
+    }
+
+    /// Leaves room on its own disk again.
+    ///
+    /// # Panics
+    /// If it has none, or was ended.
+    pub fn empty_disk(&self) {
+        assert!(self.0.own_disk, "it has no disk of its own");
+        disk::empty(self.id(), &self.0.data());
     }
 
     /// The last lines that it logged.
@@ -204,8 +242,11 @@ impl Inner {
     /// Starts it and waits until it answers.
     fn begin(&self) {
         let mut process = self.process();
-        let started =
-            process.insert(Process::start(script::run(self.kind, &self.data(), self.ports.first()), &self.log()));
+        let mut command = script::run(self.kind, &self.data(), self.ports.first());
+        if self.own_disk {
+            command = disk::on_own_disk(&command, &self.data());
+        }
+        let started = process.insert(Process::start(command, &self.log()));
         let begun = Instant::now();
         let mut pause = Duration::from_millis(10);
         while let Err(reason) = script::ready(self.kind, self.ports.first()) {

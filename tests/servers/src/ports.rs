@@ -44,7 +44,7 @@ impl Ports {
     }
 
     /// Waits until what listened there is gone: a companion ends a moment after its server.
-    pub fn wait_free(&self) {
+    pub(crate) fn wait_free(&self) {
         let begun = Instant::now();
         while !free(self.first) {
             assert!(begun.elapsed() < Duration::from_secs(10), "ports from {} on are still taken", self.first);

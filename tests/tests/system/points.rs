@@ -30,7 +30,7 @@ const UPLOAD: [&str; 13] = [
     "source.written",
     "source.written:3",
 ];
-const INDEX: [&str; 3] = ["index.made", "index.stored", "job.done"];
+const INDEX: [&str; 4] = ["job.queued", "index.made", "index.stored", "job.done"];
 const STORYBOARD: [&str; 3] = ["storyboard.begun", "storyboard.made", "storyboard.stored"];
 const DELETION: [&str; 6] =
     ["purge.begun", "delete.first", "objects.discarded", "delete.second", "bury.videos", "bury.pages"];
