@@ -1,82 +1,82 @@
-//! Channels to services of other processes.
+//! Clients of services that run elsewhere, in any number of replicas.
+//!
+//! Names are resolved again and again, each address has one connection of HTTP/2, and a call goes to the replica that has the
+//! fewest. A connection counts once its peer has spoken, so no call is given to one that only accepts; a call that was not
+//! sent goes on to another replica. Nobody waits for a service when the mesh starts: calls do, for a bounded time.
 
-use crate::channel::{Channel, ChannelError};
+mod balance;
+mod greeted;
+mod peers;
+mod pool;
+mod reach;
+mod replica;
+
+pub use peers::{Peer, Peers, PeersError};
+pub use reach::{Reach, Unreached};
+
+use crate::channel::Channel;
+use crate::layers::deadline::Deadline;
+use crate::layers::retry::Retry;
 use crate::lifecycle::Lifecycle;
+use crate::tls::ClientTls;
+use crate::token::MeshToken;
 use crate::trace;
-use std::fmt;
-use std::str::FromStr;
+use balance::Balance;
+use pool::Pool;
 use std::time::Duration;
 use tonic::body::Body;
-use tonic::transport::{self, Endpoint};
 use tower::ServiceExt;
 
-/// Where the processes of one service listen: `HOST:PORT`, several after commas.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Peers(Vec<String>);
+/// How a client connects and waits.
+#[derive(Clone, Debug)]
+pub struct ClientOptions {
+    /// By which connections are encrypted; none leaves them as they are.
+    pub tls: Option<ClientTls>,
+    /// Sent with each call.
+    pub token: Option<MeshToken>,
+    /// Time for a connection to come up, until its peer has spoken.
+    pub connect_timeout: Duration,
+    /// How long after the last replica was lost, or after the start, calls wait for one; later ones fail at once. Longer than
+    /// the only replica of a service takes to start again.
+    pub patience: Duration,
+    /// How often names are resolved.
+    pub resolve_every: Duration,
+    /// How often a silent peer is asked whether it lives, and how long it may take to answer.
+    pub keepalive: (Duration, Duration),
+}
 
-impl FromStr for Peers {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let peer = |peer: &str| {
-            let wrong = || format!("`{peer}` is not HOST:PORT, such as catalog.example:7070 or [::1]:7070");
-            let authority: http::uri::Authority = peer.parse().map_err(|_| wrong())?;
-            authority.port_u16().filter(|port| *port > 0 && !authority.host().is_empty()).ok_or_else(wrong)?;
-            Ok(authority.to_string())
-        };
-        text.split(',').map(|one| peer(one.trim())).collect::<Result<_, String>>().map(Self)
+impl Default for ClientOptions {
+    fn default() -> Self {
+        Self {
+            tls: None,
+            token: None,
+            connect_timeout: Duration::from_secs(3),
+            patience: Duration::from_secs(5),
+            resolve_every: Duration::from_secs(5),
+            keepalive: (Duration::from_secs(10), Duration::from_secs(10)),
+        }
     }
 }
 
-impl fmt::Display for Peers {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.join(","))
-    }
-}
-
-/// How a service is called.
-#[derive(Clone, Debug, Default)]
-pub struct ClientOptions {}
-
-/// A service of other processes.
+/// A service that runs elsewhere.
+#[derive(Clone, Debug)]
 pub struct Service {
-    /// Calls go to any of its processes.
+    /// For its generated client.
     pub channel: Channel,
-    /// Whether one is there.
+    /// Whether it is there.
     pub reach: Reach,
 }
 
-/// Tells whether a service can be reached.
-#[derive(Clone, Debug)]
-pub struct Reach(Peers);
-
-/// Nobody can be reached.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct Unreached(String);
-
-impl Reach {
-    /// Connects to any of the processes.
-    pub async fn now(&self) -> Result<(), Unreached> {
-        let mut why = String::new();
-        for peer in &self.0.0 {
-            match tokio::time::timeout(Duration::from_secs(3), tokio::net::TcpStream::connect(peer)).await {
-                Ok(Ok(_)) => return Ok(()),
-                Ok(Err(error)) => why = format!("{peer}: {error}"),
-                Err(_) => why = format!("{peer} does not answer"),
-            }
-        }
-        Err(Unreached(why))
-    }
-}
-
-/// A service that listens at `peers`.
-pub fn connect(peers: Peers, _options: ClientOptions, _life: &Lifecycle) -> Service {
-    let endpoints = peers.0.iter().filter_map(|peer| Endpoint::from_shared(format!("http://{peer}")).ok());
-    let channel = transport::Channel::balance_list(endpoints);
-    let channel = channel.map_request(|mut request: http::Request<Body>| {
+/// A client of the service whose replicas are at `peers`. Connections are made in the background, until the life has stopped
+/// or the last clone of both parts is dropped; a life that is stopping can still make calls.
+///
+/// Must be called inside a runtime.
+pub fn connect(peers: Peers, options: ClientOptions, life: &Lifecycle) -> Service {
+    let pool = Pool::start(peers, options, life.stopped().clone());
+    let balanced = Deadline::new(Retry::new(Balance::new(pool.clone())));
+    let traced = balanced.map_request(|mut request: http::Request<Body>| {
         trace::inject(request.headers_mut());
         request
     });
-    Service { channel: Channel::new(channel.map_err(ChannelError::new)), reach: Reach(peers) }
+    Service { channel: Channel::new(traced), reach: Reach::of(pool) }
 }

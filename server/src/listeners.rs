@@ -5,19 +5,18 @@ use crate::settings::Settings;
 use crate::sight::Sight;
 use anyhow::Context;
 use axum::Router;
-use axum::middleware::from_fn;
 use std::net::SocketAddr;
 use tokio::net::TcpListener;
 use vidstream_gateway::http::hosts;
-use vidstream_mesh::caller;
 use vidstream_mesh::lifecycle::Lifecycle;
 use vidstream_mesh::reflection::Introspection;
-use vidstream_mesh::serve::{Limits, serve};
+use vidstream_mesh::serve::{Limits, serve_by};
+use vidstream_mesh::tls::ServerTls;
 
 /// A listener that answers what its front does.
 pub(crate) struct Listener {
-    /// Where it listens, the port that was picked included.
-    pub(crate) address: SocketAddr,
+    /// `http://ADDRESS`, `https://ADDRESS` with TLS; with the port that was picked.
+    pub(crate) address: String,
     front: Front,
     /// Who answers what is no rpc, as spans call it.
     service: &'static str,
@@ -27,20 +26,29 @@ impl Listener {
     /// The listener that people use.
     pub(crate) async fn public(settings: &Settings, awaited: &Awaited, life: &Lifecycle) -> anyhow::Result<Self> {
         let (listener, address) = bind(settings.listen).await?;
+        let tls = settings.secure.public_tls()?;
+        let address = url(address, tls.is_some());
         let front = Front::new(awaited.clone());
         // Before anything else, whatever is asked.
         let router = hosts::only(settings.hosts.clone(), front.router());
-        listen(listener, router, settings.limits.clone(), life);
+        listen(listener, router, settings.limits.clone(), tls, life);
         Ok(Self { address, front, service: "gateway" })
     }
 
     /// The listener that other services use.
-    pub(crate) async fn mesh(address: SocketAddr, awaited: &Awaited, life: &Lifecycle) -> anyhow::Result<Self> {
-        let (listener, address) = bind(address).await?;
+    pub(crate) async fn mesh(
+        at: SocketAddr,
+        settings: &Settings,
+        awaited: &Awaited,
+        life: &Lifecycle,
+    ) -> anyhow::Result<Self> {
+        let (listener, address) = bind(at).await?;
+        let tls = settings.secure.mesh_tls()?;
+        let address = url(address, tls.is_some());
         let front = Front::new(awaited.clone());
         // Services call each other by whatever name their network has.
-        listen(listener, front.router(), Limits::default(), life);
-        tracing::info!(%address, "mesh listener");
+        listen(listener, front.router(), Limits::mesh(), tls, life);
+        tracing::info!(address, "mesh listener");
         Ok(Self { address, front, service: "mesh" })
     }
 
@@ -59,9 +67,8 @@ impl Listener {
     }
 }
 
-/// The services of a mesh listener behind their layer.
-pub(crate) fn services_only(routes: Router) -> Router {
-    routes.layer(from_fn(caller::authorise_mesh))
+fn url(address: SocketAddr, encrypted: bool) -> String {
+    format!("{}://{address}", if encrypted { "https" } else { "http" })
 }
 
 async fn bind(address: SocketAddr) -> anyhow::Result<(TcpListener, SocketAddr)> {
@@ -71,7 +78,7 @@ async fn bind(address: SocketAddr) -> anyhow::Result<(TcpListener, SocketAddr)> 
     Ok((listener, address))
 }
 
-fn listen(listener: TcpListener, router: Router, limits: Limits, life: &Lifecycle) {
-    let served = serve(listener, router, limits, life.clone());
+fn listen(listener: TcpListener, router: Router, limits: Limits, tls: Option<ServerTls>, life: &Lifecycle) {
+    let served = serve_by(listener, router, limits, tls, life.clone());
     life.spawn("listener", async move { Ok(served.await?) });
 }

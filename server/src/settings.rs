@@ -2,7 +2,10 @@
 
 mod media;
 mod roles;
+mod secure;
 mod values;
+
+pub use secure::Secure;
 
 use crate::roles::{Role, Roles};
 use std::collections::BTreeMap;
@@ -11,7 +14,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 use values::{
-    MEMORY, address, allowed_hosts, count, duration, host, lease, log_format, loopback, not_empty, program, public_url,
+    MEMORY, address, allowed_hosts, count, duration, host, lease, log_format, not_empty, program, public_url,
     server_url, size, timeout,
 };
 use vidstream_backends::bus::BusUrl;
@@ -32,6 +35,12 @@ const NAMES: &[&str] = &[
     "mesh-listen",
     "to-catalog",
     "to-transcoder",
+    "mesh-token-file",
+    "tls-cert",
+    "tls-key",
+    "mesh-tls-cert",
+    "mesh-tls-key",
+    "mesh-tls-ca",
     "data-dir",
     "roles",
     "catalog",
@@ -74,6 +83,8 @@ pub struct Settings {
     pub to_transcoder: Option<Peers>,
     /// The services that run in this process.
     pub roles: Roles,
+    /// What the listeners are protected by.
+    pub secure: Secure,
     /// Folder for everything that is kept.
     pub data_dir: PathBuf,
     /// Catalog store, `sqlite:PATH` or `mongodb://HOST`.
@@ -249,7 +260,9 @@ impl Layers {
             stall_timeout: self.read("stall-timeout", limits.stall_timeout, timeout),
             ..limits
         };
+        let mesh_listen = self.read("mesh-listen", None, |v| address(v).map(Some));
         let settings = Settings {
+            secure: self.secure(mesh_listen),
             listen,
             hosts,
             limits,
@@ -257,7 +270,7 @@ impl Layers {
             roles: self.read("roles", Roles::all(), str::parse),
             to_catalog: self.read("to-catalog", None, |v| server_url(v).map(Some)),
             to_transcoder: self.read("to-transcoder", None, |v| server_url(v).map(Some)),
-            mesh_listen: self.read("mesh-listen", None, |v| address(v).and_then(loopback).map(Some)),
+            mesh_listen,
             catalog: self.read("catalog", StoreUrl::Sqlite(data_dir.join("catalog.sqlite3")), server_url),
             objects: self.read("objects", ObjectsUrl::File(data_dir.join("objects")), server_url),
             queue: self.read("queue", QueueUrl::Local, server_url),

@@ -2,7 +2,7 @@
 
 use crate::backends::{Backends, until_there};
 use crate::front::Awaited;
-use crate::listeners::{Listener, services_only};
+use crate::listeners::Listener;
 use crate::roles::Role;
 use crate::settings::Settings;
 use crate::sight::Sight;
@@ -19,6 +19,7 @@ use vidstream_gateway::{Deps, Gateway};
 use vidstream_mesh::channel::Channel;
 use vidstream_mesh::client::{self, ClientOptions, Peers, Reach};
 use vidstream_mesh::in_process;
+use vidstream_mesh::layers::{ServerBounds, server_stack};
 use vidstream_mesh::lifecycle::Lifecycle;
 use vidstream_mesh::reflection::Introspection;
 use vidstream_proto::pb::catalog_service_client::CatalogServiceClient;
@@ -70,7 +71,7 @@ pub async fn start(settings: &Settings, life: &Lifecycle) -> anyhow::Result<Mesh
         false => None,
     };
     let behind = match settings.mesh_listen {
-        Some(address) => Some(Listener::mesh(address, &awaited, life).await?),
+        Some(address) => Some(Listener::mesh(address, settings, &awaited, life).await?),
         None => None,
     };
     let backends = Backends::open(settings, &awaited).await?;
@@ -81,11 +82,11 @@ pub async fn start(settings: &Settings, life: &Lifecycle) -> anyhow::Result<Mesh
     };
     let mut mesh = Mesh { address: String::new(), listeners: Vec::new(), sight };
     if let Some(behind) = &behind {
-        mesh.address = format!("http://{}", behind.address);
-        mesh.listeners.push(services.open_mesh(behind, &backends, &mesh.sight, life).await?);
+        mesh.address.clone_from(&behind.address);
+        mesh.listeners.push(services.open_mesh(behind, settings, &backends, &mesh.sight, life).await?);
     }
     if let Some(public) = &public {
-        mesh.address = format!("http://{}", public.address);
+        mesh.address.clone_from(&public.address);
         let gateway = services.gateway(settings, &backends, life)?;
         mesh.listeners.push(public.open(gateway.router(), vec![GATEWAY, UPLOADS], &mesh.sight).await?);
     }
@@ -126,9 +127,9 @@ impl Services {
             }
             None => {
                 let peers = settings.to_catalog.as_ref().context("--to-catalog is not set")?;
-                let (channel, reach) = connect(peers, settings, life);
-                is_reached(awaited, format!("the catalog at {peers}"), &reach).await?;
-                channel
+                let service = connect(peers, settings, life)?;
+                is_reached(awaited, format!("the catalog at {peers}"), &service.reach).await?;
+                service.channel
             }
         };
         let runs = settings.roles.has(Role::Transcoder);
@@ -138,7 +139,7 @@ impl Services {
                 Some(in_process::channel(sight.observer.layer("transcoder").layer(transcoder.service())))
             }
             // Not waited for: without one, videos are taken and played, and progress is asked for again.
-            (None, Some(peers)) => Some(connect(peers, settings, life).0),
+            (None, Some(peers)) => Some(connect(peers, settings, life)?.channel),
             (None, None) => None,
         };
         Ok(Self { catalog, transcoder, to_catalog, to_transcoder })
@@ -148,6 +149,7 @@ impl Services {
     async fn open_mesh(
         &self,
         listener: &Listener,
+        settings: &Settings,
         backends: &Backends,
         sight: &Sight,
         life: &Lifecycle,
@@ -164,7 +166,8 @@ impl Services {
             objects: Arc::clone(&backends.objects),
             lifecycle: life.clone(),
         });
-        listener.open(services_only(routes.into_axum_router()).merge(health), names, sight).await
+        let services = server_stack(routes.into_axum_router(), settings.secure.token()?, &ServerBounds::default());
+        listener.open(services.merge(health), names, sight).await
     }
 
     fn catalog_client(&self) -> CatalogServiceClient<Channel> {
@@ -200,15 +203,19 @@ impl Services {
     }
 }
 
-fn connect(peers: &Peers, settings: &Settings, life: &Lifecycle) -> (Channel, Reach) {
-    let _ = settings;
-    let service = client::connect(peers.clone(), ClientOptions::default(), life);
-    (service.channel, service.reach)
+/// A service of other processes, called by what proves that we belong to its mesh.
+fn connect(peers: &Peers, settings: &Settings, life: &Lifecycle) -> anyhow::Result<client::Service> {
+    let options = ClientOptions {
+        tls: settings.secure.client_tls()?,
+        token: settings.secure.token()?,
+        ..ClientOptions::default()
+    };
+    Ok(client::connect(peers.clone(), options, life))
 }
 
 /// Waits until one of the service's processes answers.
 async fn is_reached(awaited: &Awaited, what: String, reach: &Reach) -> anyhow::Result<()> {
-    until_there(awaited, what, async || Ok(reach.now().await?)).await
+    until_there(awaited, what, async || Ok(reach.now()?)).await
 }
 
 fn make_catalog(store: &Arc<dyn Store>, settings: &Settings, backends: &Backends, life: &Lifecycle) -> Catalog {
