@@ -1,6 +1,8 @@
 //! Who calls, and what they may do. One layer makes the caller; handlers receive it and never guess.
 
-use axum::extract::Request;
+use crate::token::MeshToken;
+use axum::extract::{Request, State};
+use axum::http::header::AUTHORIZATION;
 use axum::middleware::Next;
 use axum::response::Response;
 use std::sync::Arc;
@@ -61,9 +63,14 @@ pub fn of<T>(request: &tonic::Request<T>) -> Result<Caller, Problem> {
     request.extensions().get().cloned().ok_or_else(denied)
 }
 
-/// The layer of a mesh listener, for `axum::middleware::from_fn`: makes the caller and lets through who may talk to the
-/// services behind the gateway. All rpcs there need [`Permission::Mesh`].
-pub async fn authorise_mesh(mut request: Request, next: Next) -> Response {
+/// The layer of a mesh listener, for `axum::middleware::from_fn_with_state`: makes the caller and lets through who may talk to
+/// the services behind the gateway: with a token who has it, without one everybody. All rpcs there need [`Permission::Mesh`].
+pub async fn authorise_mesh(State(token): State<Option<MeshToken>>, mut request: Request, next: Next) -> Response {
+    let given = request.headers().get(AUTHORIZATION).map_or(&b""[..], |header| header.as_bytes());
+    if token.is_some_and(|token| !token.accepts(given)) {
+        let what = if given.is_empty() { "comes without the mesh token" } else { "comes with another mesh token" };
+        return Status::unauthenticated(format!("the call {what} (--mesh-token-file)")).into_http();
+    }
     let caller = Caller::local();
     if !caller.may(Permission::Mesh) {
         return Status::from(Problem::new(Reason::PermissionDenied, "services only")).into_http();

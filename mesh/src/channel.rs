@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt;
 use tonic::body::Body;
+use tonic::{Code, Status};
 use tower::util::BoxCloneSyncService;
 
 /// What went wrong below gRPC, such as a refused connection.
@@ -16,6 +17,18 @@ impl ChannelError {
     /// Wraps the transport's error.
     pub fn new(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self(error.into())
+    }
+
+    /// What it means for a call: the status that it holds.
+    pub(crate) fn status(&self) -> Status {
+        let mut cause: Option<&(dyn Error + 'static)> = Some(&*self.0);
+        while let Some(error) = cause {
+            if let Some(status) = error.downcast_ref::<Status>() {
+                return Status::with_details(status.code(), status.message(), status.details().to_vec().into());
+            }
+            cause = error.source();
+        }
+        Status::new(Code::Unknown, self.0.to_string())
     }
 }
 

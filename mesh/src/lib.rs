@@ -3,9 +3,14 @@
 
 pub mod caller;
 pub mod channel;
+pub mod client;
 pub mod clock;
 pub mod in_process;
+pub mod layers;
 pub mod lifecycle;
 pub mod reflection;
+mod reread;
 pub mod serve;
 pub mod telemetry;
+pub mod tls;
+pub mod token;

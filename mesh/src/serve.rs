@@ -9,6 +9,7 @@ mod watched;
 pub use pace::Stalled;
 
 use crate::lifecycle::Lifecycle;
+use crate::tls::ServerTls;
 use axum::Router;
 use axum::http::Request;
 use axum::http::header::CONTENT_TYPE;
@@ -21,6 +22,7 @@ use peers::Peers;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -60,20 +62,39 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// Those of a mesh listener: a service that calls keeps all its streams, one for each that people wait for, on one
+    /// connection.
+    pub fn mesh() -> Self {
+        Self { streams: 16 << 10, ..Self::default() }
+    }
+}
+
 /// Flow-control window of an HTTP/2 stream, bytes: what a peer may send that nobody reads yet. Throughput is at most window /
 /// round-trip time: 20 MB/s at 100 ms. What takes much from peers counts a window a stream against its memory.
 pub const STREAM_WINDOW: u32 = 2 << 20;
 /// Window of a connection.
-const CONNECTION_WINDOW: u32 = 16 << 20;
+pub(crate) const CONNECTION_WINDOW: u32 = 16 << 20;
 /// Large frames: a piece of 1 MiB is one frame.
-const FRAME: u32 = 1 << 20;
+pub(crate) const FRAME: u32 = 1 << 20;
 
 /// Serves `router` on `listener` until the life's stopping token; then no connection is accepted, each open one may
 /// finish what it does, and the hard token ends what is left.
 pub async fn serve(listener: TcpListener, router: Router, limits: Limits, life: Lifecycle) -> io::Result<()> {
+    serve_by(listener, router, limits, None, life).await
+}
+
+/// As [`serve`], encrypted if there is `tls`: a handshake may take as long as a request's head, and holds up nobody else.
+pub async fn serve_by(
+    listener: TcpListener,
+    router: Router,
+    limits: Limits,
+    tls: Option<ServerTls>,
+    life: Lifecycle,
+) -> io::Result<()> {
     let places = Arc::new(Semaphore::new(limits.connections));
     let peers = Peers::new(limits.peer_connections);
-    let server = Server { builder: builder(&limits), router, limits: limits.clone(), life: life.clone() };
+    let server = Server { builder: builder(&limits), router, limits: limits.clone(), tls, life: life.clone() };
     loop {
         let place = Arc::clone(&places).acquire_owned();
         let (place, accepted) = tokio::select! {
@@ -131,6 +152,7 @@ struct Server {
     builder: auto::Builder<TokioExecutor>,
     router: Router,
     limits: Limits,
+    tls: Option<ServerTls>,
     life: Lifecycle,
 }
 
@@ -139,6 +161,19 @@ impl Server {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "could not set TCP_NODELAY");
         }
+        let Some(tls) = self.tls.clone() else { return self.speak(stream).await };
+        let shaken = tokio::select! {
+            shaken = timeout(self.limits.head_timeout, tls.accept(stream)) => shaken,
+            () = self.life.stopping().cancelled() => return,
+        };
+        match shaken {
+            Ok(Ok(stream)) => self.speak(stream).await,
+            Ok(Err(error)) => tracing::debug!(%error, "a handshake failed"),
+            Err(_) => tracing::debug!("a handshake took too long"),
+        }
+    }
+
+    async fn speak(self, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) {
         let stall = self.limits.stall_timeout;
         let asked = CancellationToken::new();
         let first = asked.clone();

@@ -4,7 +4,6 @@ use crate::open;
 use crate::settings::Settings;
 use anyhow::Context;
 use axum::Router;
-use axum::middleware::from_fn;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,10 +17,11 @@ use vidstream_catalog::store::{Store, StoreUrl};
 use vidstream_gateway::http::hosts;
 use vidstream_gateway::{Deps, Gateway};
 use vidstream_mesh::channel::Channel;
+use vidstream_mesh::in_process;
+use vidstream_mesh::layers::{ServerBounds, server_stack};
 use vidstream_mesh::lifecycle::Lifecycle;
 use vidstream_mesh::reflection::Introspection;
 use vidstream_mesh::serve::{Limits, serve};
-use vidstream_mesh::{caller, in_process};
 use vidstream_proto::pb::catalog_service_client::CatalogServiceClient;
 use vidstream_proto::pb::transcoder_service_client::TranscoderServiceClient;
 use vidstream_transcoder::{Program, Transcoder};
@@ -75,10 +75,10 @@ pub async fn start(settings: &Settings, life: &Lifecycle) -> anyhow::Result<Mesh
     if let Some(behind) = behind {
         tracing::info!(address = %behind.local_addr().context("read the mesh address")?, "mesh listener");
         let routes = Routes::from(Router::new()).add_service(catalog.service()).add_service(transcoder.service());
-        let routes = routes.into_axum_router().layer(from_fn(caller::authorise_mesh));
+        let routes = server_stack(routes.into_axum_router(), None, &ServerBounds::default());
         let (services, introspection) = with_introspection(routes, vec![CATALOG, TRANSCODER]).await?;
         // Services call each other by whatever name their network has.
-        listen(behind, services, Limits::default(), life);
+        listen(behind, services, Limits::mesh(), life);
         listeners.push(introspection);
     }
     life.spawn("catalog", Box::pin(catalog.run()));
