@@ -18,9 +18,28 @@ pub struct Args {
     /// Address of the public listener: web app, gRPC, grpc-web, media. Port 0 picks one [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDR")]
     pub listen: Option<String>,
-    /// Address of the listener for catalog and transcoder; loopback only [default: off]
+    /// Address of the listener for catalog and transcoder; beyond loopback it needs --mesh-token-file [default: off]
     #[arg(long, value_name = "ADDR")]
     pub mesh_listen: Option<String>,
+    /// File with the secret that all services of a mesh share, at least 16 bytes; with two lines the first is sent and both are
+    /// accepted. It is read again when it changes
+    #[arg(long, value_name = "FILE")]
+    pub mesh_token_file: Option<String>,
+    /// Certificate of the public listener, PEM, with all up to its authority's; read again when it changes
+    #[arg(long, value_name = "FILE")]
+    pub tls_cert: Option<String>,
+    /// Key of that certificate, PEM
+    #[arg(long, value_name = "FILE")]
+    pub tls_key: Option<String>,
+    /// Certificate by which this process proves to other services who it is, as listener and as client, PEM
+    #[arg(long, value_name = "FILE")]
+    pub mesh_tls_cert: Option<String>,
+    /// Key of that certificate, PEM
+    #[arg(long, value_name = "FILE")]
+    pub mesh_tls_key: Option<String>,
+    /// Authorities that sign the certificates of all services, PEM
+    #[arg(long, value_name = "FILE")]
+    pub mesh_tls_ca: Option<String>,
     /// Folder for everything that is kept [default: ./data]
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<String>,
@@ -122,6 +141,12 @@ impl Args {
         let texts = [
             ("listen", &self.listen),
             ("mesh-listen", &self.mesh_listen),
+            ("mesh-token-file", &self.mesh_token_file),
+            ("tls-cert", &self.tls_cert),
+            ("tls-key", &self.tls_key),
+            ("mesh-tls-cert", &self.mesh_tls_cert),
+            ("mesh-tls-key", &self.mesh_tls_key),
+            ("mesh-tls-ca", &self.mesh_tls_ca),
             ("data-dir", &self.data_dir),
             ("roles", &self.roles),
             ("catalog", &self.catalog),

@@ -1,7 +1,10 @@
 //! Settings: default < file < environment < flag, checked as a whole; every mistake is reported at once.
 
 mod media;
+mod secure;
 mod values;
+
+pub use secure::Secure;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,8 +12,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 use values::{
-    MEMORY, address, allowed_hosts, count, duration, host, log_format, loopback, not_empty, program, public_url,
-    server_url, size, timeout,
+    MEMORY, address, allowed_hosts, count, duration, host, log_format, not_empty, program, public_url, server_url,
+    size, timeout,
 };
 use vidstream_backends::bus::BusUrl;
 use vidstream_backends::objects::ObjectsUrl;
@@ -23,9 +26,15 @@ use vidstream_mesh::telemetry::LogFormat;
 /// What starts the names of our environment variables.
 const PREFIX: &str = "VIDSTREAM_";
 /// Names of all settings, as flags, file keys and (in upper case) variables.
-const NAMES: [&str; 26] = [
+const NAMES: [&str; 32] = [
     "listen",
     "mesh-listen",
+    "mesh-token-file",
+    "tls-cert",
+    "tls-key",
+    "mesh-tls-cert",
+    "mesh-tls-key",
+    "mesh-tls-ca",
     "data-dir",
     "roles",
     "catalog",
@@ -59,6 +68,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Address of the mesh listener, if there is one.
     pub mesh_listen: Option<SocketAddr>,
+    /// What the listeners are protected by.
+    pub secure: Secure,
     /// Folder for everything that is kept.
     pub data_dir: PathBuf,
     /// Catalog store, `sqlite:PATH` or `mongodb://HOST`.
@@ -224,12 +235,14 @@ impl Layers {
             stall_timeout: self.read("stall-timeout", limits.stall_timeout, timeout),
             ..limits
         };
+        let mesh_listen = self.read("mesh-listen", None, |v| address(v).map(Some));
         let settings = Settings {
+            secure: self.secure(mesh_listen),
             listen,
             hosts,
             limits,
             public_url,
-            mesh_listen: self.read("mesh-listen", None, |v| address(v).and_then(loopback).map(Some)),
+            mesh_listen,
             catalog: self.read("catalog", StoreUrl::Sqlite(data_dir.join("catalog.sqlite3")), server_url),
             objects: self.read("objects", ObjectsUrl::File(data_dir.join("objects")), server_url),
             queue: self.read("queue", QueueUrl::Local, server_url),

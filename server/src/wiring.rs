@@ -21,7 +21,8 @@ use vidstream_mesh::in_process;
 use vidstream_mesh::layers::{ServerBounds, server_stack};
 use vidstream_mesh::lifecycle::Lifecycle;
 use vidstream_mesh::reflection::Introspection;
-use vidstream_mesh::serve::{Limits, serve};
+use vidstream_mesh::serve::{Limits, serve_by};
+use vidstream_mesh::tls::ServerTls;
 use vidstream_proto::pb::catalog_service_client::CatalogServiceClient;
 use vidstream_proto::pb::transcoder_service_client::TranscoderServiceClient;
 use vidstream_transcoder::{Program, Transcoder};
@@ -31,7 +32,7 @@ const LARGEST_MESSAGE: usize = 16 << 20;
 
 /// A running mesh.
 pub struct Mesh {
-    /// `http://ADDRESS` of the public listener.
+    /// `http://ADDRESS` of the public listener, `https://ADDRESS` with TLS.
     pub address: String,
     listeners: Vec<Introspection>,
 }
@@ -60,6 +61,8 @@ pub async fn start(settings: &Settings, life: &Lifecycle) -> anyhow::Result<Mesh
         Some(address) => Some(bind(address).await?),
         None => None,
     };
+    let secure = &settings.secure;
+    let (tls, mesh_tls, token) = (secure.public_tls()?, secure.mesh_tls()?, secure.token()?);
     let backends = Backends::open(settings).await?;
     let catalog = backends.catalog(settings, life);
     let to_catalog = in_process::channel(catalog.service());
@@ -68,17 +71,18 @@ pub async fn start(settings: &Settings, life: &Lifecycle) -> anyhow::Result<Mesh
     let gateway = backends.gateway(settings, life, to_catalog, to_transcoder);
 
     let mut listeners = Vec::new();
-    let address = format!("http://{}", public.local_addr().context("read the public address")?);
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let address = format!("{scheme}://{}", public.local_addr().context("read the public address")?);
     let (edge, introspection) = with_introspection(gateway.router(), vec![GATEWAY, UPLOADS]).await?;
-    listen(public, hosts::only(settings.hosts.clone(), edge), settings.limits.clone(), life);
+    listen(public, hosts::only(settings.hosts.clone(), edge), settings.limits.clone(), tls, life);
     listeners.push(introspection);
     if let Some(behind) = behind {
         tracing::info!(address = %behind.local_addr().context("read the mesh address")?, "mesh listener");
         let routes = Routes::from(Router::new()).add_service(catalog.service()).add_service(transcoder.service());
-        let routes = server_stack(routes.into_axum_router(), None, &ServerBounds::default());
+        let routes = server_stack(routes.into_axum_router(), token, &ServerBounds::default());
         let (services, introspection) = with_introspection(routes, vec![CATALOG, TRANSCODER]).await?;
         // Services call each other by whatever name their network has.
-        listen(behind, services, Limits::mesh(), life);
+        listen(behind, services, Limits::mesh(), mesh_tls, life);
         listeners.push(introspection);
     }
     life.spawn("catalog", Box::pin(catalog.run()));
@@ -173,7 +177,7 @@ async fn with_introspection(router: Router, services: Vec<&'static str>) -> anyh
     Ok((router.merge(introspection.routes.clone().into_axum_router()), introspection))
 }
 
-fn listen(listener: TcpListener, router: Router, limits: Limits, life: &Lifecycle) {
-    let served = serve(listener, router, limits, life.clone());
+fn listen(listener: TcpListener, router: Router, limits: Limits, tls: Option<ServerTls>, life: &Lifecycle) {
+    let served = serve_by(listener, router, limits, tls, life.clone());
     life.spawn("listener", async move { Ok(served.await?) });
 }

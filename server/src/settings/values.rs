@@ -39,14 +39,6 @@ pub(super) fn address(value: &str) -> Result<SocketAddr, String> {
     value.parse().map_err(|_| format!("`{value}` is not an address such as 127.0.0.1:8080 or [::1]:8080"))
 }
 
-/// One that only this machine reaches.
-pub(super) fn loopback(address: SocketAddr) -> Result<SocketAddr, String> {
-    if address.ip().is_loopback() {
-        return Ok(address);
-    }
-    Err(format!("{address} is not loopback; the mesh listener has no authentication yet, so only loopback is allowed"))
-}
-
 /// The URL of a backend. What is wrong with it is said without its password.
 pub(super) fn server_url<T: FromStr<Err: std::fmt::Display>>(value: &str) -> Result<T, String> {
     value.parse().map_err(|error: T::Err| error.to_string())
