@@ -42,13 +42,13 @@ impl Listener {
         awaited: &Awaited,
         life: &Lifecycle,
     ) -> anyhow::Result<Self> {
-        let (listener, address) = bind(at).await?;
+        let (listener, bound) = bind(at).await?;
         let tls = settings.secure.mesh_tls()?;
-        let address = url(address, tls.is_some());
+        let address = url(bound, tls.is_some());
         let front = Front::new(awaited.clone());
         // Services call each other by whatever name their network has.
         listen(listener, front.router(), Limits::mesh(), tls, life);
-        tracing::info!(address, "mesh listener");
+        tracing::info!(address = %bound, "mesh listener");
         Ok(Self { address, front, service: "mesh" })
     }
 

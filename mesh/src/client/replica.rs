@@ -154,7 +154,10 @@ impl Replica {
             biased;
             Ok(()) = greeted => Ok((sender, connection)),
             ended = &mut connection => {
-                Err(ended.err().map_or_else(|| "it closed the connection".to_owned(), |error| words(&error)))
+                let why = ended.err().map_or_else(|| "it closed the connection".to_owned(), |error| words(&error));
+                // A listener of TLS 1.3 judges a client's certificate when the client is through with its own part.
+                let hint = if options.tls.is_some() { "; perhaps it does not take our certificate" } else { "" };
+                Err(format!("{why}{hint}"))
             }
         }
     }
