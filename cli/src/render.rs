@@ -88,7 +88,7 @@ pub fn diagnosis(event: &Diagnosis) -> String {
             let (service, part) = (clean(&found.service), clean(&found.part));
             let mut text = format!("{verdict:<8}  {service:<10}  {part:<12}  {}\n", clean(&found.text));
             if !found.advice.is_empty() {
-                text += &format!("{:<8}  {}\n", "", clean(&found.advice));
+                text.extend(["          ", clean(&found.advice).as_str(), "\n"]);
             }
             text
         }

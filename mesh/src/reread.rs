@@ -59,7 +59,7 @@ impl<T: Clone> Reread<T> {
                         tracing::info!("{} changed and was read again", self.what);
                     }
                     Err(error) => {
-                        tracing::error!(%error, "{} changed and can't be used; it stays what it was", self.what)
+                        tracing::error!(%error, "{} changed and can't be used; it stays what it was", self.what);
                     }
                 }
             }

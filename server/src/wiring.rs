@@ -66,10 +66,8 @@ pub async fn start(settings: &Settings, life: &Lifecycle) -> anyhow::Result<Mesh
     let sight = Sight::new(settings)?;
     // While it answers, if it must be asked at all, everything else is opened.
     let program = settings.roles.has(Role::Transcoder).then(|| tokio::spawn(recall_program(settings)));
-    let public = match settings.roles.has(Role::Gateway) {
-        true => Some(Listener::public(settings, &awaited, life).await?),
-        false => None,
-    };
+    let public =
+        if settings.roles.has(Role::Gateway) { Some(Listener::public(settings, &awaited, life).await?) } else { None };
     let behind = match settings.mesh_listen {
         Some(address) => Some(Listener::mesh(address, settings, &awaited, life).await?),
         None => None,
@@ -120,17 +118,14 @@ impl Services {
         life: &Lifecycle,
     ) -> anyhow::Result<Self> {
         let catalog = backends.store.as_ref().map(|store| make_catalog(store, settings, backends, life));
-        let to_catalog = match &catalog {
-            Some(catalog) => {
-                catalog.show_on(&sight.metrics);
-                in_process::channel(sight.observer.layer("catalog").layer(catalog.service()))
-            }
-            None => {
-                let peers = settings.to_catalog.as_ref().context("--to-catalog is not set")?;
-                let service = connect(peers, settings, life)?;
-                is_reached(awaited, format!("the catalog at {peers}"), &service.reach).await?;
-                service.channel
-            }
+        let to_catalog = if let Some(catalog) = &catalog {
+            catalog.show_on(&sight.metrics);
+            in_process::channel(sight.observer.layer("catalog").layer(catalog.service()))
+        } else {
+            let peers = settings.to_catalog.as_ref().context("--to-catalog is not set")?;
+            let service = connect(peers, settings, life)?;
+            is_reached(awaited, format!("the catalog at {peers}"), &service.reach).await?;
+            service.channel
         };
         let runs = settings.roles.has(Role::Transcoder);
         let transcoder = runs.then(|| make_transcoder(settings, backends, sight, life, to_catalog.clone()));

@@ -133,7 +133,7 @@ impl Starting {
         let mut line = String::new();
         BufReader::new(server.child.stdout.take().expect("piped")).read_line(&mut line).expect("a line");
         let address = line.trim().strip_prefix("vidstream ready on ");
-        server.address = address.unwrap_or_else(|| panic!("vidstream said `{line}`")).to_owned();
+        address.unwrap_or_else(|| panic!("vidstream said `{line}`")).clone_into(&mut server.address);
         server
     }
 }

@@ -22,11 +22,14 @@ pub(crate) struct Condition {
     shared: Arc<Shared>,
 }
 
+/// When the catalog was asked, and what it said if that was no answer.
+type Asked = (Instant, Result<(), String>);
+
 #[derive(Debug, Default)]
 struct Shared {
     program: OnceLock<Program>,
     /// What came of the last time that the catalog was asked for jobs, by class.
-    asked: Mutex<BTreeMap<&'static str, (Instant, Result<(), String>)>>,
+    asked: Mutex<BTreeMap<&'static str, Asked>>,
 }
 
 impl Condition {

@@ -52,16 +52,14 @@ impl Balance {
                     attempt.answered(&answer);
                     return Ok(answer.map(|body| Body::new(Counted { body, address, _place: chosen.place })));
                 }
-                Err(mut error) => match error.take_message() {
-                    Some(unsent) => {
-                        attempt.unsent();
-                        request = unsent;
-                    }
-                    None => {
+                Err(mut error) => {
+                    let Some(unsent) = error.take_message() else {
                         attempt.broke();
                         return Err(ChannelError::new(broken(address, &error.into_error())));
-                    }
-                },
+                    };
+                    attempt.unsent();
+                    request = unsent;
+                }
             }
         }
     }

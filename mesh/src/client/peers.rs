@@ -65,23 +65,20 @@ impl FromStr for Peer {
         if text.contains("://") {
             return Err(wrong("is a URL; say HOST:PORT"));
         }
-        let (host, port) = match text.strip_prefix('[') {
-            Some(rest) => {
-                let (host, rest) = rest.split_once(']').ok_or_else(|| wrong("has no `]` after the address"))?;
-                host.parse::<Ipv6Addr>().map_err(|_| wrong("has no address of IPv6 between its brackets"))?;
-                (host, rest.strip_prefix(':').ok_or_else(|| wrong("has no port; say [ADDRESS]:PORT"))?)
+        let (host, port) = if let Some(rest) = text.strip_prefix('[') {
+            let (host, rest) = rest.split_once(']').ok_or_else(|| wrong("has no `]` after the address"))?;
+            host.parse::<Ipv6Addr>().map_err(|_| wrong("has no address of IPv6 between its brackets"))?;
+            (host, rest.strip_prefix(':').ok_or_else(|| wrong("has no port; say [ADDRESS]:PORT"))?)
+        } else {
+            let (host, port) = text.rsplit_once(':').ok_or_else(|| wrong("has no port; say HOST:PORT"))?;
+            if host.contains(':') {
+                return Err(wrong("has colons in its host; write addresses of IPv6 as [ADDRESS]:PORT"));
             }
-            None => {
-                let (host, port) = text.rsplit_once(':').ok_or_else(|| wrong("has no port; say HOST:PORT"))?;
-                if host.contains(':') {
-                    return Err(wrong("has colons in its host; write addresses of IPv6 as [ADDRESS]:PORT"));
-                }
-                let named = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
-                if host.is_empty() || !host.chars().all(named) {
-                    return Err(wrong("has no name or address before its port"));
-                }
-                (host, port)
+            let named = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+            if host.is_empty() || !host.chars().all(named) {
+                return Err(wrong("has no name or address before its port"));
             }
+            (host, port)
         };
         let port = port.parse().ok().filter(|port| *port != 0).ok_or_else(|| wrong("has no port from 1 to 65535"))?;
         Ok(Self { host: host.to_owned(), port })

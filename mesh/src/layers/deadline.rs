@@ -207,7 +207,7 @@ mod tests {
             assert_eq!(written(time), text);
         }
         let read = |text: &'static str| read(&HeaderMap::from_iter([(HEADER, HeaderValue::from_static(text))]));
-        assert_eq!(read("2H"), Some(Duration::from_secs(7200)));
+        assert_eq!(read("2H"), Some(Duration::from_hours(2)));
         assert_eq!(read("100m"), Some(Duration::from_millis(100)));
         for wrong in ["", "S", "1", "1s", "-1S", "123456789S", "1.5S"] {
             assert_eq!(read(wrong), None, "{wrong}");

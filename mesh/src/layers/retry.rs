@@ -207,7 +207,7 @@ mod tests {
             let (fails, problem) = (counted.fetch_add(1, Ordering::SeqCst) < times, problem.clone());
             async move {
                 // By an answer, then by a lost connection.
-                if fails && times % 2 == 0 {
+                if fails && times.is_multiple_of(2) {
                     return Ok(Status::from(problem).into_http());
                 }
                 if fails {

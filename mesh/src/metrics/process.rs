@@ -64,7 +64,7 @@ fn told(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, metric: &im
     metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)
 }
 
-/// What `/proc/self/stat` says (proc_pid_stat(5)), in seconds.
+/// What `/proc/self/stat` says (`proc_pid_stat(5)`), in seconds.
 struct Stat {
     cpu: f64,
     began: f64,
@@ -82,7 +82,7 @@ impl Stat {
     }
 }
 
-/// Bytes that `/proc/self/status` says under `name` (proc_pid_status(5)), which counts in KiB.
+/// Bytes that `/proc/self/status` says under `name` (`proc_pid_status(5)`), which counts in KiB.
 fn status(name: &str) -> Option<f64> {
     let status = read_to_string("/proc/self/status").ok()?;
     let value = status.lines().find_map(|line| line.strip_prefix(name))?;

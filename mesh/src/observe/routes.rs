@@ -21,20 +21,20 @@ const PROBES: [&str; 4] = ["/healthz", "/readyz", "/metrics", "grpc.health.v1.He
 #[derive(Debug)]
 pub(super) struct Routes {
     rpcs: HashMap<Box<str>, Arc<Route>>,
-    routes: RwLock<HashMap<Box<str>, Arc<Route>>>,
-    of_routes: Families<RouteLabel, RouteEnd>,
+    asked: RwLock<HashMap<Box<str>, Arc<Route>>>,
+    over_http: Families<RouteLabel, RouteEnd>,
 }
 
 impl Routes {
     pub fn new(metrics: &Metrics) -> Self {
         let of_rpcs = Families::new(metrics, "rpc", "Calls");
-        let of_routes = Families::new(metrics, "http", "Requests over plain HTTP");
+        let over_http = Families::new(metrics, "http", "Requests over plain HTTP");
         let mut rpcs = HashMap::new();
         for (path, rpc) in described() {
             let what = What::Rpc { service: service_of(&rpc.service.0), rpc, families: of_rpcs.clone() };
             rpcs.insert(path.clone(), Arc::new(Route::new(path, what)));
         }
-        Self { rpcs, routes: RwLock::default(), of_routes }
+        Self { rpcs, asked: RwLock::default(), over_http }
     }
 
     /// The one that `request` is for.
@@ -43,14 +43,14 @@ impl Routes {
             return Arc::clone(rpc);
         }
         let path = request.extensions().get::<MatchedPath>().map_or(UNROUTED, MatchedPath::as_str);
-        if let Some(route) = self.routes.read().unwrap_or_else(PoisonError::into_inner).get(path) {
+        if let Some(route) = self.asked.read().unwrap_or_else(PoisonError::into_inner).get(path) {
             return Arc::clone(route);
         }
         let made = || {
-            let what = What::Http { route: path.into(), families: self.of_routes.clone() };
+            let what = What::Http { route: path.into(), families: self.over_http.clone() };
             Arc::new(Route::new(path.into(), what))
         };
-        let mut routes = self.routes.write().unwrap_or_else(PoisonError::into_inner);
+        let mut routes = self.asked.write().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(routes.entry(path.into()).or_insert_with(made))
     }
 }

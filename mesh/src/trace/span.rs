@@ -28,7 +28,7 @@ impl Tracer {
     }
 }
 
-/// What a span is to others (OpenTelemetry, "SpanKind").
+/// What a span is to others (OpenTelemetry, `SpanKind`).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Kind {
     /// A request is answered.
