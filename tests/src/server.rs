@@ -61,8 +61,10 @@ impl Server {
         Self::run(Command::new(binary("vidstream")), data, flags)
     }
 
-    fn run(command: Command, data: Arc<TempDir>, flags: &[&str]) -> Self {
-        Starting::run(command, data, &[&["--listen", "127.0.0.1:0"], flags].concat()).ready()
+    fn run(mut command: Command, data: Arc<TempDir>, flags: &[&str]) -> Self {
+        // Before the data directory, as wrappers count.
+        command.args(["--listen", "127.0.0.1:0"]);
+        Starting::run(command, data, flags).ready()
     }
 
     /// Ends it as a power cut would, and starts another on the same data.

@@ -132,3 +132,32 @@ fn services_start_in_any_order() {
     drop(catalog);
     wait("the catalog is missed", || waits(&address, "catalog"));
 }
+
+/// Who does not know the mesh's secret is not heard, and says so.
+#[test]
+fn services_know_each_other_by_a_token() {
+    let runtime = Runtime::new().expect("a runtime");
+    let backends = Backends::start(&runtime);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let [right, wrong] = ["right", "wrong"].map(|name| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, format!("the {name} secret of a mesh\n")).expect("written");
+        path.to_str().expect("text").to_owned()
+    });
+    let flags = ["--roles", "catalog", "--mesh-listen", "127.0.0.1:0", "--mesh-token-file", &right];
+    let catalog = backends.starting(&flags).ready();
+    let gateway = |token: &str| {
+        let flags = ["--roles", "gateway", "--listen", "127.0.0.1:0", "--mesh-token-file", token];
+        let others = ["--to-catalog", peer(&catalog), "--to-transcoder", "127.0.0.1:1"];
+        backends.starting(&[&flags[..], &others[..]].concat()).ready()
+    };
+    let (ours, stranger) = (gateway(&right), gateway(&wrong));
+    assert!(Person::of(&ours).json(&["list"]).is_empty());
+    let answer = curl::get(&format!("{}/readyz", stranger.address));
+    assert!(answer.status == 503 && answer.text().contains("token"), "{} {}", answer.status, answer.text());
+    // Health is for everybody: whoever probes has no secret.
+    assert_eq!(curl::get(&format!("{}/readyz", catalog.address)).status, 200);
+    for server in [ours, stranger, catalog] {
+        assert!(!server.log().contains("secret of a mesh"), "{}", server.log());
+    }
+}
