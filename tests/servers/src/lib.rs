@@ -15,11 +15,13 @@
 //! ```
 
 mod disk;
+mod overheard;
 mod ports;
 mod process;
 mod relay;
 mod script;
 
+pub use overheard::{Asked, Overheard};
 pub use ports::Ports;
 use process::Process;
 pub use relay::Relay;
