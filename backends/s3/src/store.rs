@@ -150,7 +150,12 @@ impl ObjectStore for S3Store {
         pages.map_ok(|page| stream::iter(page).map(Ok)).try_flatten().boxed()
     }
 
-    async fn presigned(&self, name: &ObjectName, expires: Duration) -> Result<Option<String>, ObjectError> {
+    async fn presigned(
+        &self,
+        name: &ObjectName,
+        content_type: &str,
+        expires: Duration,
+    ) -> Result<Option<String>, ObjectError> {
         let refused = |error: Box<dyn std::error::Error + Send + Sync>| ObjectError::Unavailable {
             doing: "sign an address of object",
             name: name.to_string(),
@@ -158,6 +163,7 @@ impl ObjectStore for S3Store {
         };
         let until = PresigningConfig::expires_in(expires).map_err(|error| refused(error.into()))?;
         let get = self.inner.public.get_object().bucket(&self.inner.bucket).key(self.inner.key(name));
+        let get = get.response_content_type(content_type);
         let signed = get.presigned(until).await.map_err(|error| refused(self.inner.failure(&error).into()))?;
         Ok(Some(signed.uri().to_owned()))
     }

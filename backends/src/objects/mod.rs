@@ -97,10 +97,15 @@ pub trait ObjectStore: Send + Sync + fmt::Debug {
     }
 
     /// An address at which anybody reads the whole object, with ranges, until `expires` has passed, past whoever gives it
-    /// away: for clients that reach the store themselves. Nothing where a store has no such thing. It is made without
-    /// asking whether the object exists.
-    async fn presigned(&self, name: &ObjectName, expires: Duration) -> Result<Option<String>, ObjectError> {
-        let _ = (name, expires);
+    /// away: for clients that reach the store themselves. What is read is said to be of `content_type`. Nothing where a store has no
+    /// such thing. It is made without asking whether the object exists.
+    async fn presigned(
+        &self,
+        name: &ObjectName,
+        content_type: &str,
+        expires: Duration,
+    ) -> Result<Option<String>, ObjectError> {
+        let _ = (name, content_type, expires);
         Ok(None)
     }
 
