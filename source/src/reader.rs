@@ -177,10 +177,16 @@ struct Reading {
     next: Option<Ahead>,
 }
 
-/// The stream after the current one, being opened.
+/// The stream after the current one, being opened; no longer once this is dropped.
 struct Ahead {
     ranges: Vec<Range<u64>>,
     opening: tokio::task::JoinHandle<Result<ByteStream, ObjectError>>,
+}
+
+impl Drop for Ahead {
+    fn drop(&mut self) {
+        self.opening.abort();
+    }
 }
 
 impl Reading {
@@ -207,7 +213,7 @@ impl Reading {
         let ranges = within(&mut self.left, &extent);
         let ahead = match self.next.take() {
             // An error of the task itself means that it could not run to its end.
-            Some(ahead) if ahead.ranges == ranges => ahead.opening.await.ok().transpose()?,
+            Some(mut ahead) if ahead.ranges == ranges => (&mut ahead.opening).await.ok().transpose()?,
             _ => None,
         };
         let opened = match ahead {
