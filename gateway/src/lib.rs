@@ -3,6 +3,7 @@
 //! It holds clients of the other services and the object store, and no state of its own beyond caches: any gateway can
 //! take over from any other in the middle of anything. It knows nothing of ffmpeg or databases.
 
+pub mod blocks;
 mod diagnose;
 pub mod http;
 pub mod live;
@@ -39,6 +40,8 @@ pub struct Config {
     pub cache_bytes: u64,
     /// Bytes that all uploads together may take in memory.
     pub upload_memory: u64,
+    /// How long an address of the store is good that clients are sent to for pictures; none: they get the bytes here.
+    pub presign: Option<Duration>,
     /// The address that people use, such as `https://videos.example.org`; empty: whatever they used to ask.
     pub public_url: String,
 }
@@ -49,6 +52,7 @@ impl Default for Config {
             call_timeout: Duration::from_secs(20),
             cache_bytes: 64 << 20,
             upload_memory: 256 << 20,
+            presign: None,
             public_url: String::new(),
         }
     }
@@ -84,13 +88,20 @@ impl Deps {
 pub struct Gateway {
     deps: Deps,
     memory: UploadMemory,
+    near: Arc<dyn ObjectStore>,
 }
 
 impl Gateway {
     /// A gateway over `deps`.
     pub fn new(deps: Deps) -> Self {
         let memory = UploadMemory::new(deps.config.upload_memory);
-        Self { deps, memory }
+        let near = Arc::clone(&deps.objects);
+        Self { deps, memory, near }
+    }
+
+    /// The same gateway, which reads what it plays through `near`: a [`BlockStore`](blocks::BlockStore) over its store, say.
+    pub fn reading_through(self, near: Arc<dyn ObjectStore>) -> Self {
+        Self { near, ..self }
     }
 
     /// The memory of its uploads.
@@ -102,7 +113,7 @@ impl Gateway {
     /// are merged by whoever serves it.
     pub fn router(&self) -> axum::Router {
         let deps = || self.deps.clone();
-        let playback = Playback::new(deps());
+        let playback = Playback::reading_through(Arc::clone(&self.near), deps());
         let routes =
             self.grpc_routes(&playback).merge(upload::router(deps(), self.memory.clone())).merge(playback.router());
         let Deps { catalog, objects, lifecycle, .. } = deps();

@@ -87,6 +87,18 @@ pub struct Args {
     /// Memory that all uploads together may take; beyond it clients are told when to come back [default: 256MiB]
     #[arg(long, value_name = "SIZE")]
     pub upload_memory: Option<String>,
+    /// Memory for bytes that were read from S3 and may be asked for again; 0 for none [default: 64MiB]
+    #[arg(long, value_name = "SIZE")]
+    pub cache_memory: Option<String>,
+    /// Folder for more of these bytes, on a disk of this machine; with --cache-size [default: off]
+    #[arg(long, value_name = "DIR")]
+    pub cache_dir: Option<String>,
+    /// Room of the cache on the disk
+    #[arg(long, value_name = "SIZE")]
+    pub cache_size: Option<String>,
+    /// Send clients to S3 itself for sheets and posters, by addresses that are good for so long [default: off]
+    #[arg(long, value_name = "DURATION")]
+    pub presign: Option<String>,
     /// How long an unfinished upload is kept after its last recorded byte [default: 7d]
     #[arg(long, value_name = "DURATION")]
     pub upload_expiry: Option<String>,
@@ -178,6 +190,10 @@ impl Args {
             ("head-timeout", &self.head_timeout),
             ("stall-timeout", &self.stall_timeout),
             ("upload-memory", &self.upload_memory),
+            ("cache-memory", &self.cache_memory),
+            ("cache-dir", &self.cache_dir),
+            ("cache-size", &self.cache_size),
+            ("presign", &self.presign),
             ("upload-expiry", &self.upload_expiry),
             ("max-index", &self.max_index),
             ("max-samples", &self.max_samples),

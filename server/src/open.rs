@@ -1,10 +1,13 @@
 //! Opens the backends that URLs name: the embedded ones, or clients of servers.
 
+use crate::settings::Edge;
+use anyhow::Context;
 use std::sync::Arc;
 use vidstream_backends::bus::{BusUrl, EventBus, LocalBus};
 use vidstream_backends::objects::{FileStore, ObjectStore, ObjectsUrl};
 use vidstream_backends::queue::{JobQueue, LocalQueue, QueueUrl};
 use vidstream_catalog::store::{Store, StoreError, StoreUrl, open_file};
+use vidstream_gateway::blocks::{BlockStore, Disk};
 use vidstream_mesh::client::Unreached;
 use vidstream_s3::{OpenError, S3Store};
 
@@ -27,6 +30,16 @@ pub(crate) async fn objects(url: &ObjectsUrl) -> anyhow::Result<Arc<dyn ObjectSt
         ObjectsUrl::File(path) => Arc::new(FileStore::open(path).await?),
         ObjectsUrl::S3(url) => Arc::new(S3Store::open(url).await?),
     })
+}
+
+/// What the gateway reads `objects` through, if it is to keep some of it near.
+pub(crate) fn near(edge: &Edge, objects: &Arc<dyn ObjectStore>) -> anyhow::Result<Option<Arc<dyn ObjectStore>>> {
+    if edge.cache_memory == 0 {
+        return Ok(None);
+    }
+    let disk = edge.cache_disk.as_ref().map(|disk| Disk::open(&disk.folder, disk.size)).transpose();
+    let disk = disk.context("open the cache on disk (--cache-dir)")?;
+    Ok(Some(Arc::new(BlockStore::new(Arc::clone(objects), edge.cache_memory, disk))))
 }
 
 pub(crate) async fn queue(url: &QueueUrl) -> anyhow::Result<Arc<dyn JobQueue>> {

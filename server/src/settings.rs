@@ -1,10 +1,12 @@
 //! Settings: default < file < environment < flag, checked as a whole; every mistake is reported at once.
 
+mod edge;
 mod media;
 mod roles;
 mod secure;
 mod values;
 
+pub use edge::{CacheDisk, Edge};
 pub use secure::Secure;
 
 use crate::roles::{Role, Roles};
@@ -55,6 +57,10 @@ const NAMES: &[&str] = &[
     "head-timeout",
     "stall-timeout",
     "upload-memory",
+    "cache-memory",
+    "cache-dir",
+    "cache-size",
+    "presign",
     "upload-expiry",
     "max-index",
     "max-samples",
@@ -103,6 +109,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Bytes that all uploads together may take in memory.
     pub upload_memory: u64,
+    /// What the gateway keeps of a store far away, and whom it sends there.
+    pub edge: Edge,
     /// How long an unfinished upload is kept after its last recorded byte.
     pub upload_expiry: Duration,
     /// Limits of what is read of a file.
@@ -260,6 +268,7 @@ impl Layers {
             stall_timeout: self.read("stall-timeout", limits.stall_timeout, timeout),
             ..limits
         };
+        let objects = self.read("objects", ObjectsUrl::File(data_dir.join("objects")), server_url);
         let mesh_listen = self.read("mesh-listen", None, |v| address(v).map(Some));
         let settings = Settings {
             secure: self.secure(mesh_listen),
@@ -272,7 +281,8 @@ impl Layers {
             to_transcoder: self.read("to-transcoder", None, |v| server_url(v).map(Some)),
             mesh_listen,
             catalog: self.read("catalog", StoreUrl::Sqlite(data_dir.join("catalog.sqlite3")), server_url),
-            objects: self.read("objects", ObjectsUrl::File(data_dir.join("objects")), server_url),
+            edge: self.edge(&objects),
+            objects,
             queue: self.read("queue", QueueUrl::Local, server_url),
             events: self.read("events", BusUrl::Local, server_url),
             upload_memory: self.read("upload-memory", 256 << 20, |v| size(v, MEMORY)),

@@ -3,6 +3,7 @@
 use crate::backends::{Backends, until_there};
 use crate::front::Awaited;
 use crate::listeners::Listener;
+use crate::open;
 use crate::roles::Role;
 use crate::settings::Settings;
 use crate::sight::Sight;
@@ -171,7 +172,7 @@ impl Services {
 
     fn gateway(&self, settings: &Settings, backends: &Backends, life: &Lifecycle) -> anyhow::Result<Gateway> {
         let to_transcoder = self.to_transcoder.clone().context("--to-transcoder is not set")?;
-        Ok(Gateway::new(Deps {
+        let gateway = Gateway::new(Deps {
             catalog: self.catalog_client(),
             transcoder: TranscoderServiceClient::new(to_transcoder),
             objects: Arc::clone(&backends.objects),
@@ -179,9 +180,14 @@ impl Services {
             config: Arc::new(vidstream_gateway::Config {
                 public_url: settings.public_url.clone().unwrap_or_default(),
                 upload_memory: settings.upload_memory,
+                presign: settings.edge.presign,
                 ..Default::default()
             }),
-        }))
+        });
+        Ok(match open::near(&settings.edge, &backends.objects)? {
+            Some(near) => gateway.reading_through(near),
+            None => gateway,
+        })
     }
 
     /// Lets the services work until the life ends.

@@ -82,6 +82,13 @@ pub fn place(name: &ObjectName) -> Option<(SourceId, Place)> {
     Some((source, place))
 }
 
+/// The length that the name of an extent says, bytes; none if `name` is not one of an extent.
+pub fn extent_len(name: &ObjectName) -> Option<u64> {
+    let (_, Place::Bytes(_)) = place(name)? else { return None };
+    let (_, own) = name.as_str().rsplit_once('/')?;
+    u64::from_str_radix(own.split('-').nth(1)?, 16).ok()
+}
+
 fn name(name: &str) -> ObjectName {
     name.parse().expect("ids and numbers make valid names")
 }
@@ -115,6 +122,8 @@ mod tests {
         assert_eq!(sheet(id, Fence(12), 0).as_str(), below("storyboard/12/0.jpg"));
         assert_eq!(poster(id, Fence(1)).as_str(), below("poster/1/poster.jpg"));
         assert!(extent(id, &tail).is_below(&source(id)));
+        assert_eq!(extent_len(&extent(id, &tail)), Some(5));
+        assert_eq!(extent_len(&poster(id, Fence(1))), None);
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod made;
 mod manifests;
 mod poster;
 mod presentations;
+mod presigned;
 mod ranges;
 mod records;
 pub(crate) mod representation;
@@ -47,11 +48,15 @@ use std::time::Duration;
 use tower::ServiceBuilder;
 use tower_http::cors::{Any, CorsLayer};
 use tower_http::set_header::SetResponseHeaderLayer;
+use vidstream_backends::objects::ObjectStore;
 use vidstream_proto::error::{Problem, Reason};
 use vidstream_proto::ids::VideoId;
 use vidstream_proto::video::Entry;
 use view::View;
 use views::Views;
+
+/// The type of stored pictures.
+const PICTURE: &str = "image/jpeg";
 
 /// Serves videos. Cheap to clone; clones share one cache.
 #[derive(Clone, Debug)]
@@ -65,6 +70,11 @@ pub struct Playback {
 impl Playback {
     /// Playback over `deps`, which follows the change feed from now until the process stops.
     pub fn new(deps: Deps) -> Self {
+        Self::reading_through(Arc::clone(&deps.objects), deps)
+    }
+
+    /// The same, but one that reads what it sends through `near`, which has what the store has.
+    pub fn reading_through(near: Arc<dyn ObjectStore>, deps: Deps) -> Self {
         let views = Views::new(deps.clone());
         let follow = feed::follow(views.clone(), deps.catalog.clone(), deps.lifecycle.clone());
         deps.lifecycle.spawn("change feed of playback", async {
@@ -73,7 +83,9 @@ impl Playback {
         });
         // Half for indexes, half for all else.
         let half = deps.config.cache_bytes / 2;
+        // Indexes are read once and kept as what they say.
         let presentations = Presentations::new(Arc::clone(&deps.objects), half);
+        let deps = Deps { objects: near, ..deps };
         Self { views, cache: Cache::new(deps.clone(), half), presentations, deps }
     }
 
@@ -141,9 +153,12 @@ impl Playback {
         request: &Parts,
     ) -> Result<Response, HttpProblem> {
         let name = cache::name(object)?;
+        if let Some(elsewhere) = self.elsewhere(&name, caching, request).await {
+            return Ok(elsewhere);
+        }
         let len = self.deps.objects.head(&name).await.map_err(cache::unreadable)?.size;
         let validators = EntityTag::new(generation.hash()).into();
-        let representation = Representation { validators, len, content_type: "image/jpeg", caching };
+        let representation = Representation { validators, len, content_type: PICTURE, caching };
         let read = async |sections: Vec<Section>| {
             let mut pieces = Vec::new();
             for Section { own, range } in sections {
