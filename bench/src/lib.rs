@@ -3,6 +3,8 @@
 pub mod client;
 pub mod cost;
 pub mod library;
+pub mod link;
 pub mod load;
 pub mod media;
+pub mod s3;
 pub mod table;
