@@ -125,12 +125,12 @@ impl Fetch {
             self.bytes = None;
             return Ok(bytes);
         }
-        let mut source = match self.bytes.take().filter(|source| source.at == start) {
+        let mut source = match self.bytes.take().filter(|source| source.at == start && start < source.end) {
             Some(source) => source,
             None => {
                 let end = self.inner.end_of_gap(key, self.next.block, self.last).saturating_mul(BLOCK).min(self.size);
                 let stream = self.inner.store.get_range(&key.object, start..end).await?;
-                Blockwise { stream, at: start, rest: Bytes::new() }
+                Blockwise { stream, at: start, end, rest: Bytes::new() }
             }
         };
         let bytes = source.take(key, len).await?;
@@ -147,6 +147,8 @@ struct Blockwise {
     stream: ByteStream,
     /// Where in the object it is.
     at: u64,
+    /// Where it ends: what is behind that was near when it was asked for, and may be so no longer.
+    end: u64,
     /// What came and belongs to the next block.
     rest: Bytes,
 }
