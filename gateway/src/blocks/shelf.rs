@@ -6,7 +6,7 @@
 //! however long, pushes out nothing that is asked for again and again. Nothing moves when it is asked for.
 
 use super::Key;
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 
 /// Of the room, what is new has this part.
@@ -142,38 +142,43 @@ impl Queue {
     }
 }
 
-/// What was here not long ago, by hashes of the names: some 24 bytes each.
+/// What was here not long ago, by hashes of the names: some 50 bytes each.
 #[derive(Debug)]
 struct Marks {
-    hashes: HashSet<u64>,
-    in_order: VecDeque<u64>,
+    /// When each was left.
+    left: HashMap<u64, u64>,
+    /// Oldest first. Those that were taken are still here; one that was taken and left again is here twice.
+    in_order: VecDeque<(u64, u64)>,
+    next: u64,
     most: usize,
     hasher: RandomState,
 }
 
 impl Marks {
     fn new(most: usize) -> Self {
-        Self { hashes: HashSet::new(), in_order: VecDeque::new(), most, hasher: RandomState::new() }
+        Self { left: HashMap::new(), in_order: VecDeque::new(), next: 0, most, hasher: RandomState::new() }
     }
 
     fn has(&self, key: &Key) -> bool {
-        self.hashes.contains(&self.hasher.hash_one(key))
+        self.left.contains_key(&self.hasher.hash_one(key))
     }
 
     fn take(&mut self, key: &Key) -> bool {
-        self.hashes.remove(&self.hasher.hash_one(key))
+        self.left.remove(&self.hasher.hash_one(key)).is_some()
     }
 
     fn leave(&mut self, key: &Key) {
         let hash = self.hasher.hash_one(key);
-        if !self.hashes.insert(hash) {
+        if self.left.contains_key(&hash) {
             return;
         }
-        self.in_order.push_back(hash);
-        // Those that were taken are still in the order; the oldest go all the same.
-        while self.in_order.len() > self.most {
-            if let Some(oldest) = self.in_order.pop_front() {
-                self.hashes.remove(&oldest);
+        self.left.insert(hash, self.next);
+        self.in_order.push_back((hash, self.next));
+        self.next += 1;
+        while self.left.len() > self.most || self.in_order.len() > self.most.saturating_mul(2) {
+            let Some((oldest, when)) = self.in_order.pop_front() else { return };
+            if self.left.get(&oldest) == Some(&when) {
+                self.left.remove(&oldest);
             }
         }
     }
@@ -237,6 +242,29 @@ mod tests {
         assert!(shelf.insert(key(1), 1, 1).is_empty());
         assert!(shelf.has(&key(1)));
         assert_eq!(shelf.insert(key(1), 2, 1), [2], "what is held stays");
+    }
+
+    #[test]
+    fn a_mark_that_was_taken_does_not_take_its_successor_along() {
+        let mut shelf = Shelf::second_time(6, 6);
+        let insert = |shelf: &mut Shelf<u64>, number| drop(shelf.insert(key(number), number, 1));
+        for number in (0..4).cycle().take(8) {
+            insert(&mut shelf, number);
+        }
+        for number in 0..4 {
+            assert_eq!(shelf.remove(&key(number)), Some(number));
+        }
+        for number in (0..4).cycle().take(8) {
+            insert(&mut shelf, number);
+        }
+        assert_eq!((0..4).filter(|number| shelf.has(&key(*number))).count(), 4);
+        // However often things come and go, little is remembered of them.
+        for _ in 0..100 {
+            insert(&mut shelf, 9);
+            insert(&mut shelf, 9);
+            shelf.remove(&key(9));
+        }
+        assert!(shelf.marks.in_order.len() <= 12, "{}", shelf.marks.in_order.len());
     }
 
     #[test]
