@@ -55,6 +55,8 @@ pub enum Command {
     Retry(Several),
     /// Download the original file; the same command after an interruption continues
     Download(Download),
+    /// Write the original as one object on S3
+    Export(Export),
     /// Print changes of videos as they happen
     Watch(Watch),
     /// Print where a video plays and start a player
@@ -225,6 +227,22 @@ pub struct Download {
     /// Where the file goes; `-` is stdout. Until it is whole it is called FILE.part
     #[arg(short = 'o', long = "file", value_name = "FILE")]
     pub file: PathBuf,
+}
+
+/// `export`
+#[derive(Args, Debug)]
+pub struct Export {
+    /// ID of the video
+    #[arg(value_name = "ID")]
+    pub id: String,
+
+    /// Where to: `s3://BUCKET/KEY`, of another server than Amazon's with `?endpoint=URL`. A key that ends with `/` gets the file's name
+    #[arg(value_name = "S3-URL")]
+    pub destination: String,
+
+    /// Write over an object that is there
+    #[arg(long)]
+    pub replace: bool,
 }
 
 /// `watch`

@@ -14,6 +14,7 @@ mod render;
 mod retry;
 mod settings;
 mod state;
+mod target;
 mod text;
 mod upload;
 
@@ -40,10 +41,12 @@ fn run(arguments: Arguments) -> Result<Exit, Failure> {
         .build()
         .map_err(|error| Failure::failed(format!("can't start: {error}")))?;
     let interrupted = interrupted(&arguments.command);
+    // It takes back what it began.
+    let cleans_up = matches!(arguments.command, Command::Export(_));
     let ended = runtime.block_on(async {
         tokio::select! {
             ended = Box::pin(commands::run(arguments)) => ended,
-            Ok(()) = tokio::signal::ctrl_c() => interrupted,
+            Ok(()) = tokio::signal::ctrl_c(), if !cleans_up => interrupted,
         }
     });
     // Threads that still read a file need not be waited for.

@@ -12,6 +12,7 @@ mod body;
 mod clock;
 mod connect;
 mod credentials;
+mod export;
 mod failure;
 mod list;
 mod multipart;
@@ -21,6 +22,7 @@ mod write;
 
 pub use self::{
     connect::OpenError,
+    export::{Export, ExportError},
     failure::{Failure, Kind},
     store::{Patience, S3Store},
 };

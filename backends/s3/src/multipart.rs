@@ -1,6 +1,6 @@
 //! Objects too large for one request: parts, a few at a time, that become an object all at once or never.
 
-use std::{future::Future, sync::Arc};
+use std::sync::Arc;
 
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
@@ -17,10 +17,10 @@ use crate::{
 const PART: usize = 16 << 20;
 const AT_ONCE: usize = 3;
 /// Parts that an upload has at the most.
-const MOST_PARTS: u64 = 10_000;
+pub(crate) const MOST_PARTS: u64 = 10_000;
 
 /// An upload that is aborted unless it is completed, also when whoever makes it goes away.
-struct Upload {
+pub(crate) struct Upload {
     store: Arc<Inner>,
     key: String,
     id: String,
@@ -37,7 +37,7 @@ impl Inner {
         writer: &str,
     ) -> Result<(), Failure> {
         let written = async {
-            let mut upload = Upload::begin(self, name, writer).await?;
+            let mut upload = Upload::begin(self, self.key(name), writer).await?;
             let completed = upload.send(content).await?;
             match upload.complete(completed, existing).await {
                 // Completed by a request whose answer got lost, if it was.
@@ -48,7 +48,7 @@ impl Inner {
                 },
                 outcome => outcome?,
             }
-            upload.completed = true;
+            upload.completed();
             Ok(())
         };
         match tokio::time::timeout(self.patience.operation, written).await {
@@ -59,33 +59,51 @@ impl Inner {
 }
 
 impl Upload {
-    async fn begin(store: &Arc<Inner>, name: &ObjectName, writer: &str) -> Result<Self, Failure> {
-        let key = store.key(name);
+    pub(crate) async fn begin(store: &Arc<Inner>, key: String, writer: &str) -> Result<Self, Failure> {
         let create = store.client.create_multipart_upload().bucket(&store.bucket).key(&key).metadata(WRITER, writer);
         let created = create.send().await.map_err(|error| store.failure(&error))?;
         let id = created.upload_id.ok_or_else(|| Failure::new(Kind::Other, "the upload that was begun has no id"))?;
         Ok(Self { store: Arc::clone(store), key, id, completed: false })
     }
 
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// It became an object, and is not to be aborted.
+    pub(crate) fn completed(&mut self) {
+        self.completed = true;
+    }
+
+    /// Takes away the parts that were sent, and waits for it.
+    pub(crate) async fn abort(mut self) {
+        self.completed = true;
+        self.aborting().await;
+    }
+
+    fn aborting(&self) -> impl Future<Output = ()> + Send + use<> {
+        let (store, key, id) = (Arc::clone(&self.store), self.key.clone(), self.id.clone());
+        async move {
+            let abort = store.client.abort_multipart_upload().bucket(&store.bucket).key(&key).upload_id(&id);
+            if let Err(error) = abort.send().await {
+                let error = store.failure(&error);
+                tracing::warn!(%error, key, "parts of an upload that failed stay in the bucket until its rule removes them");
+            }
+        }
+    }
+
     async fn send(&self, content: &Content) -> Result<CompletedMultipartUpload, Failure> {
         let size = PART.max(usize::try_from(content.len().div_ceil(MOST_PARTS)).unwrap_or(usize::MAX));
-        let parts = content.parts(size).into_iter().zip(1..).map(|(part, number)| self.send_part(part, number));
+        let parts = content
+            .parts(size)
+            .into_iter()
+            .zip(1..)
+            .map(|(part, number)| send_part(&self.store, &self.key, &self.id, part, number));
         let parts: Vec<CompletedPart> = stream::iter(parts).buffered(AT_ONCE).try_collect().await?;
         Ok(CompletedMultipartUpload::builder().set_parts(Some(parts)).build())
     }
 
-    fn send_part(&self, part: Content, number: i32) -> impl Future<Output = Result<CompletedPart, Failure>> + Send {
-        let Inner { client, bucket, .. } = &*self.store;
-        let request = client.upload_part().bucket(bucket).key(&self.key).upload_id(&self.id).part_number(number);
-        let request = request.content_length(part.len().try_into().unwrap_or(i64::MAX)).body(part.body());
-        let request = request.customize().config_override(self.store.time_to_send(part.len()));
-        async move {
-            let sent = request.send().await.map_err(|error| self.store.failure(&error))?;
-            Ok(CompletedPart::builder().part_number(number).set_e_tag(sent.e_tag).build())
-        }
-    }
-
-    async fn complete(&self, parts: CompletedMultipartUpload, existing: Existing) -> Result<(), Failure> {
+    pub(crate) async fn complete(&self, parts: CompletedMultipartUpload, existing: Existing) -> Result<(), Failure> {
         let Inner { client, bucket, .. } = &*self.store;
         let complete = client.complete_multipart_upload().bucket(bucket).key(&self.key).upload_id(&self.id);
         let complete = complete.multipart_upload(parts).set_if_none_match(existing.if_none_match());
@@ -93,21 +111,27 @@ impl Upload {
     }
 }
 
+/// Sends one part of an upload.
+pub(crate) async fn send_part(
+    store: &Inner,
+    key: &str,
+    id: &str,
+    part: Content,
+    number: i32,
+) -> Result<CompletedPart, Failure> {
+    let request = store.client.upload_part().bucket(&store.bucket).key(key).upload_id(id).part_number(number);
+    let request = request.content_length(part.len().try_into().unwrap_or(i64::MAX)).body(part.body());
+    let sent = request.customize().config_override(store.time_to_send(part.len())).send().await;
+    let sent = sent.map_err(|error| store.failure(&error))?;
+    Ok(CompletedPart::builder().part_number(number).set_e_tag(sent.e_tag).build())
+}
+
 impl Drop for Upload {
     fn drop(&mut self) {
         // Without a runtime the process ends; the bucket's rule takes the parts away.
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        if self.completed {
-            return;
+        if let (false, Ok(runtime)) = (self.completed, tokio::runtime::Handle::try_current()) {
+            runtime.spawn(self.aborting());
         }
-        let (store, key, id) = (Arc::clone(&self.store), std::mem::take(&mut self.key), std::mem::take(&mut self.id));
-        runtime.spawn(async move {
-            let abort = store.client.abort_multipart_upload().bucket(&store.bucket).key(&key).upload_id(&id);
-            if let Err(error) = abort.send().await {
-                let error = store.failure(&error);
-                tracing::warn!(%error, key, "parts of an upload that failed stay in the bucket until its rule removes them");
-            }
-        });
     }
 }
 
@@ -132,7 +156,7 @@ mod tests {
                 let list = store.client.list_multipart_uploads().bucket("films").prefix("in/given/up");
                 list.send().await.unwrap().uploads().len()
             };
-            let upload = Upload::begin(&store, &"given/up".parse().unwrap(), "me").await.unwrap();
+            let upload = Upload::begin(&store, store.key(&"given/up".parse().unwrap()), "me").await.unwrap();
             upload.send(&Content::new(vec![Bytes::from(vec![7; PART + 1])])).await.unwrap();
             assert_eq!(uploads().await, 1, "{kind:?}");
             drop(upload);

@@ -52,7 +52,7 @@ impl Inner {
             let written = if content.len() > LARGEST_WHOLE {
                 self.put_parts(name, &content, existing, &writer).await
             } else {
-                self.put_whole(name, &content, existing, &writer).await
+                self.put_key(&self.key(name), &content, existing, &writer).await
             };
             match written {
                 Ok(()) => return Ok(()),
@@ -69,9 +69,10 @@ impl Inner {
         }
     }
 
-    async fn put_whole(
+    /// Writes `content` under `key` in one request.
+    pub(crate) async fn put_key(
         &self,
-        name: &ObjectName,
+        key: &str,
         content: &Content,
         existing: Existing,
         writer: &str,
@@ -80,7 +81,7 @@ impl Inner {
             .client
             .put_object()
             .bucket(&self.bucket)
-            .key(self.key(name))
+            .key(key)
             .set_if_none_match(existing.if_none_match())
             .metadata(WRITER, writer)
             .content_length(content.len().try_into().unwrap_or(i64::MAX))

@@ -8,13 +8,12 @@ use crate::part::Part;
 use crate::printer;
 use crate::progress::Progress;
 use crate::retry::Outage;
+use crate::target::Target;
 use crate::text::{clean, size};
 use ::http::header::{CONTENT_RANGE, ETAG, IF_RANGE, RANGE};
 use ::http::{HeaderMap, HeaderValue, Response, StatusCode};
 use blake3::Hasher;
 use hyper::body::Incoming;
-use std::io::Write;
-use std::path::Path;
 use vidstream_proto::error::{Exit, Problem, Reason};
 use vidstream_proto::ids::VideoId;
 use vidstream_proto::pb;
@@ -24,24 +23,18 @@ pub async fn run(context: &Context, args: Download) -> Result<Exit, Failure> {
     let video = context.gateway.video(id).await.map_err(|error| context.gateway.told(error))?;
     let upload = offered(&video)?;
     let target = if args.file.as_os_str() == "-" { Target::Stdout } else { Target::File(Part::open(&args.file)?) };
-    let progress = Progress::transfer(&video.file_name, upload.size);
-    let mut fetching = Fetching {
-        context,
-        path: format!("/videos/{id}/source"),
-        size: upload.size,
-        target,
-        etag: None,
-        at: 0,
-        hasher: Hasher::new(),
-        progress,
-    };
-    fetching.resume()?;
+    let mut fetching = Fetching::new(context, id, &video.file_name, &upload, target)?;
     fetching.fetch().await?;
-    fetching.finish(&args.file, id, &upload.blake3)
+    fetching.finish(id, &upload.blake3).await?;
+    if args.file.as_os_str() != "-" {
+        let bytes = size(upload.size);
+        printer::note(&format!("saved as `{}`, {bytes}, BLAKE3 verified", args.file.display()));
+    }
+    Ok(Exit::Done)
 }
 
 /// The upload of a video that can be downloaded.
-fn offered(video: &pb::Video) -> Result<pb::UploadPart, Failure> {
+pub fn offered(video: &pb::Video) -> Result<pb::UploadPart, Failure> {
     if video.state() == pb::VideoState::Removed {
         let removed = Failure::new(Exit::NotFound, format!("`{}` was removed", clean(&video.title)));
         return Err(match restorable(video) {
@@ -57,13 +50,8 @@ fn offered(video: &pb::Video) -> Result<pb::UploadPart, Failure> {
     Ok(upload)
 }
 
-enum Target {
-    Stdout,
-    File(Part),
-}
-
-/// A file on its way.
-struct Fetching<'a> {
+/// An original on its way.
+pub struct Fetching<'a> {
     context: &'a Context,
     path: String,
     size: u64,
@@ -89,7 +77,23 @@ impl From<Failure> for Stop {
     }
 }
 
-impl Fetching<'_> {
+impl<'a> Fetching<'a> {
+    /// Prepares to fetch the original of `id` from its first byte, or from where an earlier run ended.
+    pub fn new(
+        context: &'a Context,
+        id: VideoId,
+        file_name: &str,
+        upload: &pb::UploadPart,
+        target: Target,
+    ) -> Result<Self, Failure> {
+        let progress = Progress::transfer(file_name, upload.size);
+        let path = format!("/videos/{id}/source");
+        let (size, hasher) = (upload.size, Hasher::new());
+        let mut fetching = Self { context, path, size, target, etag: None, at: 0, hasher, progress };
+        fetching.resume()?;
+        Ok(fetching)
+    }
+
     /// Goes on with what an earlier run left.
     fn resume(&mut self) -> Result<(), Failure> {
         let Target::File(part) = &mut self.target else { return Ok(()) };
@@ -103,7 +107,7 @@ impl Fetching<'_> {
     }
 
     /// Fetches until all is there. Outages are waited out for a minute.
-    async fn fetch(&mut self) -> Result<(), Failure> {
+    pub async fn fetch(&mut self) -> Result<(), Failure> {
         let mut outage = Outage::default();
         while self.at < self.size {
             let before = self.at;
@@ -138,12 +142,10 @@ impl Fetching<'_> {
             if self.at + bytes.len() as u64 > self.size {
                 return Err(Stop::Final(self.strange("more bytes than the file has")));
             }
-            match &mut self.target {
-                Target::Stdout => std::io::stdout().write_all(&bytes).map_err(|error| Failure::stdout(&error))?,
-                Target::File(part) => part.append(&bytes)?,
-            }
             self.hasher.update(&bytes);
-            self.at += bytes.len() as u64;
+            let len = bytes.len() as u64;
+            self.target.append(bytes).await?;
+            self.at += len;
             self.progress.bytes(self.at, self.size);
         }
         if self.at == self.size {
@@ -169,36 +171,23 @@ impl Fetching<'_> {
             return if is_rest { Ok(()) } else { Err(self.strange(&format!("another range: `{}`", clean(range)))) };
         }
         self.etag = response.headers().get(ETAG).cloned();
-        match &mut self.target {
-            Target::Stdout if self.at > 0 => {
-                return Err(Failure::failed("the connection was lost and can't be resumed"));
-            }
-            Target::Stdout => {}
-            Target::File(part) => part.restart(self.etag.as_ref().and_then(|etag| etag.to_str().ok()))?,
-        }
+        self.target.restart(self.etag.as_ref().and_then(|etag| etag.to_str().ok()), self.at > 0)?;
         self.at = 0;
         self.hasher.reset();
         Ok(())
     }
 
-    /// Verifies what came and gives it its name.
-    fn finish(self, file: &Path, id: VideoId, blake3: &[u8]) -> Result<Exit, Failure> {
-        let is_right = blake3.is_empty() || self.hasher.finalize().as_bytes() == blake3;
-        match (self.target, is_right) {
-            (Target::Stdout, true) => std::io::stdout().flush().map_err(|error| Failure::stdout(&error))?,
-            (Target::File(part), true) => part.finish()?,
-            (Target::Stdout, false) => return Err(Failure::failed(format!("what came is not the file of {id}"))),
-            (Target::File(part), false) => {
-                part.discard()?;
-                return Err(Failure::failed(format!("what came is not the file of {id}: its BLAKE3 differs"))
-                    .hint("it was thrown away; the same command starts again"));
-            }
+    /// Verifies what came and lets the target keep it.
+    pub async fn finish(self, id: VideoId, blake3: &[u8]) -> Result<(), Failure> {
+        if blake3.is_empty() || self.hasher.finalize().as_bytes() == blake3 {
+            return self.target.finish().await;
         }
-        drop(self.progress);
-        if file.as_os_str() != "-" {
-            printer::note(&format!("saved as `{}`, {}, BLAKE3 verified", file.display(), size(self.size)));
-        }
-        Ok(Exit::Done)
+        Err(self.target.discard(format!("what came is not the file of {id}: its BLAKE3 differs")).await)
+    }
+
+    /// Nothing more is fetched, and what can be taken back is.
+    pub async fn give_up(self) {
+        self.target.give_up().await;
     }
 
     fn strange(&self, what: &str) -> Failure {

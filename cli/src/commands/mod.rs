@@ -4,6 +4,7 @@ mod admin;
 mod completions;
 mod doctor;
 mod download;
+mod export;
 mod list;
 mod play;
 mod update;
@@ -43,6 +44,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Restore(args) => videos::restore(context, args).await,
         Command::Retry(args) => videos::retry(context, args).await,
         Command::Download(args) => Box::pin(download::run(context, args)).await,
+        Command::Export(args) => Box::pin(export::run(context, args)).await,
         Command::Watch(args) => Box::pin(watch::run(context, args)).await,
         Command::Play(args) => play::run(context, &args.id).await,
         Command::Admin(args) => admin::run(context, args.command).await,

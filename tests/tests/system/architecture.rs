@@ -27,7 +27,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "vidstream-gateway",
         &["vidstream-proto", "vidstream-mesh", "vidstream-source", "vidstream-backends", "vidstream-media"],
     ),
-    ("vidctl", &["vidstream-proto", "vidstream-media", "vidstream-mesh"]),
+    ("vidctl", &["vidstream-proto", "vidstream-media", "vidstream-mesh", "vidstream-backends", "vidstream-s3"]),
 ];
 
 /// What a crate must know nothing of.

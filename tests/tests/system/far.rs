@@ -65,7 +65,7 @@ fn bytes(read: &BTreeMap<String, Vec<(u64, u64)>>) -> u64 {
 }
 
 /// An upload of noise, which nothing but its bytes follows from.
-fn noise(server: &Server, folder: &Path, size: u64) -> (String, Vec<u8>) {
+pub fn noise(server: &Server, folder: &Path, size: u64) -> (String, Vec<u8>) {
     let file = clips::noise(folder, "noise.bin", size);
     let mut uploaded = Person::of(server).json(&["upload", file.to_str().expect("text")]);
     (id(&uploaded.remove(0)).to_owned(), std::fs::read(&file).expect("readable"))

@@ -13,6 +13,7 @@ mod doctor;
 mod durability;
 mod edge;
 mod expiry;
+mod exports;
 mod far;
 mod garbage;
 mod http;
