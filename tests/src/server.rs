@@ -118,8 +118,21 @@ pub struct Starting(Server);
 impl Starting {
     /// A process with an empty data directory and exactly these flags besides.
     pub fn of(flags: &[&str]) -> Self {
-        let data = Arc::new(TempDir::new().expect("a temporary folder"));
-        Self::run(Command::new(binary("vidstream")), data, flags)
+        Self::within(&[], flags)
+    }
+
+    /// The same, started by `wrapper` as in [`Server::within`], if there is one.
+    pub fn within(wrapper: &[&str], flags: &[&str]) -> Self {
+        let server = binary("vidstream");
+        let command = match wrapper.split_first() {
+            None => Command::new(server),
+            Some((program, arguments)) => {
+                let mut command = Command::new(program);
+                command.args(arguments).arg(server);
+                command
+            }
+        };
+        Self::run(command, Arc::new(TempDir::new().expect("a temporary folder")), flags)
     }
 
     fn run(mut command: Command, data: Arc<TempDir>, flags: &[&str]) -> Self {

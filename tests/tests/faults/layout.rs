@@ -5,6 +5,8 @@
 pub enum Layout {
     /// Two processes, each with all of them.
     Together,
+    /// Two processes of each service, which know each other by addresses.
+    Apart,
 }
 
 /// What a process is for.
@@ -12,13 +14,30 @@ pub enum Layout {
 pub enum Role {
     /// Everything.
     All,
+    /// What clients ask.
+    Gateway,
+    /// The truth.
+    Catalog,
+    /// The work.
+    Transcoder,
 }
 
 impl Layout {
-    /// The processes of a mesh.
+    /// All there are.
+    pub const ALL: [Self; 2] = [Self::Together, Self::Apart];
+
+    /// That of a round: of two rounds in a row each has another, and a seed tells it.
+    pub fn of(seed: u64) -> Self {
+        Self::ALL[usize::from(!seed.is_multiple_of(2))]
+    }
+
+    /// The processes of a mesh, in the order in which they start.
     pub fn roles(self) -> &'static [Role] {
         match self {
             Self::Together => &[Role::All; 2],
+            Self::Apart => {
+                &[Role::Catalog, Role::Catalog, Role::Transcoder, Role::Transcoder, Role::Gateway, Role::Gateway]
+            }
         }
     }
 }
@@ -26,22 +45,26 @@ impl Layout {
 impl Role {
     /// Whether clients may ask it.
     pub fn is_gateway(self) -> bool {
-        match self {
-            Self::All => true,
-        }
+        matches!(self, Self::All | Self::Gateway)
     }
 
     /// Whether it has the catalog, and with it the reports of viewers.
     pub fn is_catalog(self) -> bool {
-        match self {
-            Self::All => true,
-        }
+        matches!(self, Self::All | Self::Catalog)
     }
 
     /// Whether it works.
     pub fn is_transcoder(self) -> bool {
+        matches!(self, Self::All | Self::Transcoder)
+    }
+
+    /// As settings call it.
+    pub fn name(self) -> &'static str {
         match self {
-            Self::All => true,
+            Self::All => "all",
+            Self::Gateway => "gateway",
+            Self::Catalog => "catalog",
+            Self::Transcoder => "transcoder",
         }
     }
 }

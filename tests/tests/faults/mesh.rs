@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use vidstream_test_servers::{self as servers, Kind, PASSWORD, Ports, USER};
-use vidstream_tests::server::{Server, signal};
+use vidstream_tests::server::{Server, Starting, signal};
 
 /// Short, so that what takes a lease takes seconds.
 pub const LEASE: Duration = Duration::from_secs(6);
@@ -83,6 +83,13 @@ struct Process {
     logs: String,
 }
 
+impl Process {
+    /// Where other services ask it.
+    fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.ports.first())
+    }
+}
+
 /// A mesh.
 pub struct Mesh {
     pub backends: Arc<Backends>,
@@ -126,6 +133,12 @@ impl Mesh {
         (0..self.processes.len()).filter(|number| is_it(self.processes[*number].role)).collect()
     }
 
+    /// Where those that do what `is_it` asks for are asked by other services.
+    fn addresses(&self, is_it: impl Fn(Role) -> bool) -> String {
+        let addresses: Vec<_> = self.all(is_it).into_iter().map(|number| self.processes[number].address()).collect();
+        addresses.join(",")
+    }
+
     fn flags(&self, process: &Process) -> Vec<String> {
         let Backends { mongo, minio, redis, .. } = &*self.backends;
         let name = &self.name;
@@ -136,13 +149,23 @@ impl Mesh {
             ("--objects", objects),
             ("--queue", format!("{}?prefix={name}", self.queue)),
             ("--events", format!("{}?prefix={name}", redis.url())),
-            ("--mesh-listen", format!("127.0.0.1:{}", process.ports.first())),
             ("--lease", seconds(LEASE)),
             ("--write-deadline", seconds(WRITE_DEADLINE)),
             ("--garbage-margin", seconds(GARBAGE_MARGIN)),
             ("--ffmpeg", self.ffmpeg.to_string_lossy().into_owned()),
+            ("--roles", process.role.name().to_owned()),
         ];
-        flags.into_iter().flat_map(|(flag, value)| [flag.to_owned(), value]).collect()
+        let listener = ("--listen", "127.0.0.1:0".to_owned());
+        let behind = ("--mesh-listen", process.address());
+        let to_catalog = ("--to-catalog", self.addresses(Role::is_catalog));
+        let to_transcoder = ("--to-transcoder", self.addresses(Role::is_transcoder));
+        let own = match process.role {
+            Role::All => vec![listener, behind],
+            Role::Catalog => vec![behind],
+            Role::Transcoder => vec![behind, to_catalog],
+            Role::Gateway => vec![listener, to_catalog, to_transcoder],
+        };
+        flags.into_iter().chain(own).flat_map(|(flag, value)| [flag.to_owned(), value]).collect()
     }
 
     /// Starts a process that does not run; with a fail point, it kills itself there.
@@ -151,10 +174,12 @@ impl Mesh {
         assert!(process.server.is_none(), "it runs");
         let flags = self.flags(process);
         let flags: Vec<_> = flags.iter().map(String::as_str).collect();
-        let server = match point {
-            None => Server::with(&flags),
-            Some(point) => Server::within(&["env", &format!("{}={point}", vidstream_points::VARIABLE)], &flags),
+        let point = point.map(|point| format!("{}={point}", vidstream_points::VARIABLE));
+        let server = match &point {
+            None => Starting::of(&flags),
+            Some(point) => Starting::within(&["env", point], &flags),
         };
+        let server = server.ready();
         if process.role.is_gateway() {
             self.gateways.lock()[number] = Some(server.address.clone());
         }
@@ -209,7 +234,8 @@ impl Mesh {
 
     /// Asks all processes to stop, which they must do in order, and leave nothing behind.
     pub async fn stop(mut self) {
-        for process in &mut self.processes {
+        // Whoever is asked by others is the last to go.
+        for process in self.processes.iter_mut().rev() {
             let server = process.server.take().expect("it runs");
             let stopped = tokio::task::spawn_blocking(move || server.stop()).await.expect("it ends");
             assert!(stopped.success(), "{stopped}");
@@ -220,7 +246,7 @@ impl Mesh {
     /// The address of a catalog's listener.
     pub fn catalog(&self) -> String {
         let number = self.all(Role::is_catalog)[0];
-        format!("http://127.0.0.1:{}", self.processes[number].ports.first())
+        format!("http://{}", self.processes[number].address())
     }
 
     /// What all processes logged, in all their lives.

@@ -1,8 +1,8 @@
 //! Processes of the mesh that are killed and frozen.
 
-use crate::layout::Role;
+use crate::layout::{Layout, Role};
 use crate::mesh::{Backends, LEASE, Mesh, PATIENCE};
-use crate::round::{Day, new_clip, seeds};
+use crate::round::{Day, days, new_clip};
 use std::time::{Duration, Instant};
 use vidstream_tests::dice::Dice;
 
@@ -29,10 +29,13 @@ async fn moment(dice: &mut Dice, most: Duration) {
     tokio::time::sleep(Duration::from_millis(dice.roll(most))).await;
 }
 
+async fn begin(layout: Layout) -> Day {
+    Day::begin(layout, Backends::shared().await).await
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_gateway_is_killed_in_mid_upload() {
-    let mut day = Day::begin(Backends::shared().await).await;
-    for seed in seeds("a gateway killed") {
+    days("a gateway killed", begin, async |day, seed| {
         let fault = async |mesh: &mut Mesh, dice: &mut Dice| {
             let first = mesh.all(Role::is_gateway)[0];
             mesh.kill(first);
@@ -40,14 +43,13 @@ async fn a_gateway_is_killed_in_mid_upload() {
             mesh.revive(first, None);
         };
         day.round(seed, fault).await;
-    }
-    day.end().await;
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_transcoder_is_killed_in_mid_job() {
-    let mut day = Day::begin(Backends::shared().await).await;
-    for seed in seeds("a transcoder killed") {
+    days("a transcoder killed", begin, async |day, seed| {
         let client = day.client.clone();
         let fault = async |mesh: &mut Mesh, dice: &mut Dice| {
             let new = tokio::spawn(new_clip(client, seed));
@@ -59,27 +61,25 @@ async fn a_transcoder_is_killed_in_mid_job() {
             new.await.expect("a client");
         };
         day.round(seed, fault).await;
-    }
-    day.end().await;
+    })
+    .await;
 }
 
-/// Each of two rounds has every other point.
+/// Each of two rounds has every other point, of four rounds each layout has all.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_catalog_is_killed_between_a_write_and_what_follows() {
-    let mut day = Day::begin(Backends::shared().await).await;
-    for seed in seeds("a catalog killed at points") {
-        let half = usize::try_from(seed % 2).expect("small");
+    days("a catalog killed at points", begin, async |day, seed| {
+        let half = usize::try_from((seed + seed / 2) % 2).expect("small");
         for (number, point) in POINTS.iter().enumerate().filter(|(number, _)| number % 2 == half) {
             day.killed_at(point, seed + number as u64).await;
         }
-    }
-    day.end().await;
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_transcoder_is_frozen_past_its_lease_and_wakes() {
-    let mut day = Day::begin(Backends::shared().await).await;
-    for seed in seeds("a transcoder frozen") {
+    days("a transcoder frozen", begin, async |day, seed| {
         let client = day.client.clone();
         let fault = async |mesh: &mut Mesh, dice: &mut Dice| {
             let new = tokio::spawn(new_clip(client, seed));
@@ -97,6 +97,6 @@ async fn a_transcoder_is_frozen_past_its_lease_and_wakes() {
             new.await.expect("a client");
         };
         day.round(seed, fault).await;
-    }
-    day.end().await;
+    })
+    .await;
 }

@@ -29,7 +29,7 @@ pub struct Day {
 }
 
 /// The seeds of this run: of as many rounds as `FAULTS_ROUNDS` says, or two; from `FAULTS_SEED` on, or by chance.
-pub fn seeds(test: &str) -> Vec<u64> {
+fn seeds(test: &str) -> Vec<u64> {
     let number =
         |name| std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name}: a number")));
     let chance = || u64::from(nanoseconds());
@@ -37,6 +37,23 @@ pub fn seeds(test: &str) -> Vec<u64> {
     let rounds = number("FAULTS_ROUNDS").unwrap_or(2);
     eprintln!("{test}: {rounds} rounds; FAULTS_SEED={first} begins with the same");
     (first..first + rounds).collect()
+}
+
+/// This run's rounds, each on the layout that its seed asks for; what was promised on a mesh is looked at after its last one.
+pub async fn days(test: &str, begin: impl AsyncFn(Layout) -> Day, round: impl AsyncFn(&mut Day, u64)) {
+    let seeds = seeds(test);
+    for layout in Layout::ALL {
+        let seeds: Vec<_> = seeds.iter().copied().filter(|seed| Layout::of(*seed) == layout).collect();
+        if seeds.is_empty() {
+            continue;
+        }
+        eprintln!("{test}: services {layout:?}, {} rounds", seeds.len());
+        let mut day = begin(layout).await;
+        for seed in seeds {
+            round(&mut day, seed).await;
+        }
+        day.end().await;
+    }
 }
 
 fn nanoseconds() -> u32 {
@@ -58,8 +75,8 @@ fn noise(seed: u64) -> File {
 
 impl Day {
     /// Begins on these servers.
-    pub async fn begin(backends: Arc<Backends>) -> Self {
-        Self::on(Mesh::start(Layout::Together, backends)).await
+    pub async fn begin(layout: Layout, backends: Arc<Backends>) -> Self {
+        Self::on(Mesh::start(layout, backends)).await
     }
 
     /// Begins on this mesh.
