@@ -258,7 +258,8 @@ impl Mesh {
 
     /// Names of all its objects, by the S3 server's own files.
     pub fn objects(&self) -> Vec<String> {
-        let root = self.backends.minio.data().join("videos").join(&self.name);
+        let root = self.backends.minio.data().join("data/videos").join(&self.name);
+        assert!(root.is_dir(), "{} is where the S3 server is expected to have them", root.display());
         let mut names = Vec::new();
         walk(&root, &mut |folder| {
             names.push(folder.strip_prefix(&root).expect("below it").to_string_lossy().into_owned());
