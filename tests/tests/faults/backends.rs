@@ -1,11 +1,14 @@
 //! Servers behind the mesh that are killed, frozen, wiped, that say everything twice, and that are full.
 
+use crate::echo::Echo;
 use crate::layout::Layout;
-use crate::mesh::{Backends, Mesh};
+use crate::mesh::{Addresses, Backends, Mesh};
 use crate::round::{Day, days};
 use crate::twice::Twice;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use vidstream_test_servers::{Kind, PASSWORD, Server, USER};
 use vidstream_tests::dice::Dice;
 
@@ -60,6 +63,27 @@ async fn the_bus_is_killed() {
     rounds("Redis killed", Backends::own().await, fault).await;
 }
 
+/// Makes Redis forget all that it has, while it runs.
+async fn forget_all(redis: &Server) {
+    let mut redis = TcpStream::connect(("127.0.0.1", redis.port())).await.expect("it runs");
+    redis.write_all(format!("AUTH {PASSWORD}\r\nFLUSHALL\r\n").as_bytes()).await.expect("it listens");
+    let mut answers = [0; 10];
+    redis.read_exact(&mut answers).await.expect("it answers");
+    assert_eq!(&answers, b"+OK\r\n+OK\r\n");
+}
+
+/// Views are counted all the while, and none may be lost: they do not lie there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_bus_loses_everything() {
+    let fault = async |backends: &Backends, dice: &mut Dice| {
+        forget_all(&backends.redis).await;
+        tokio::time::sleep(Duration::from_millis(dice.roll(2000))).await;
+        backends.redis.wipe();
+        backends.redis.restart().await;
+    };
+    rounds("Redis wiped", Backends::own().await, fault).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_object_store_is_killed() {
     let fault = async |backends: &Backends, dice: &mut Dice| killed(&backends.minio, dice).await;
@@ -79,14 +103,21 @@ async fn the_database_stands_still_for_a_minute() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_message_comes_twice() {
     let backends = Backends::shared().await;
-    let twice = Twice::start(backends.rabbit.port()).await;
-    let queue = format!("amqp://{USER}:{PASSWORD}@127.0.0.1:{}/%2f", twice.port());
-    let begin = async |layout: Layout| Day::on(Mesh::with_queue(layout, Arc::clone(&backends), &queue)).await;
+    let (twice, echo) = (Twice::start(backends.rabbit.port()).await, Echo::start(backends.redis.port()).await);
+    let begin = async |layout: Layout| {
+        let addresses = Addresses {
+            queue: format!("amqp://{USER}:{PASSWORD}@127.0.0.1:{}/%2f", twice.port()),
+            events: format!("redis://:{PASSWORD}@127.0.0.1:{}", echo.port()),
+            ..Addresses::of(&backends)
+        };
+        Day::on(Mesh::through(layout, Arc::clone(&backends), addresses)).await
+    };
     days("messages twice", begin, async |day, seed| {
-        let before = twice.doubled();
+        let before = (twice.doubled(), echo.doubled());
         day.round(seed, async |_, _| {}).await;
-        eprintln!("{} messages came twice", twice.doubled() - before);
-        assert!(twice.doubled() > before, "no message came twice");
+        let (bells, notices) = (twice.doubled() - before.0, echo.doubled() - before.1);
+        eprintln!("{bells} bells and {notices} notices came twice");
+        assert!(bells > 0 && notices > 0, "{bells} bells and {notices} notices came twice");
     })
     .await;
 }

@@ -6,6 +6,7 @@
 mod backends;
 mod checker;
 mod clients;
+mod echo;
 mod history;
 mod layout;
 mod lies;

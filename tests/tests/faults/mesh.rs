@@ -54,6 +54,20 @@ impl Backends {
     }
 }
 
+/// Where a mesh reaches what it stands on, with credentials.
+pub struct Addresses {
+    pub catalog: String,
+    pub queue: String,
+    pub events: String,
+}
+
+impl Addresses {
+    /// The servers' own.
+    pub fn of(backends: &Backends) -> Self {
+        Self { catalog: backends.mongo.url(), queue: backends.rabbit.url(), events: backends.redis.url() }
+    }
+}
+
 /// Addresses of the gateways that run, as clients know them.
 #[derive(Clone, Default)]
 pub struct Gateways(Arc<Mutex<Vec<Option<String>>>>);
@@ -98,7 +112,7 @@ pub struct Mesh {
     pub book: Book,
     /// What sets it apart from others on the same servers.
     name: String,
-    queue: String,
+    addresses: Addresses,
     ffmpeg: PathBuf,
     processes: Vec<Process>,
     folder: TempDir,
@@ -107,12 +121,12 @@ pub struct Mesh {
 impl Mesh {
     /// A mesh on `backends`.
     pub fn start(layout: Layout, backends: Arc<Backends>) -> Self {
-        let queue = backends.rabbit.url();
-        Self::with_queue(layout, backends, &queue)
+        let addresses = Addresses::of(&backends);
+        Self::through(layout, backends, addresses)
     }
 
-    /// The same, with its bells at another address.
-    pub fn with_queue(layout: Layout, backends: Arc<Backends>, queue: &str) -> Self {
+    /// The same, which reaches them by other addresses.
+    pub fn through(layout: Layout, backends: Arc<Backends>, addresses: Addresses) -> Self {
         let folder = TempDir::with_prefix("vidstream-faults-").expect("a temporary folder");
         let name = folder.path().file_name().expect("a name").to_string_lossy().replace(['.', '_'], "").to_lowercase();
         let process = |role: &Role| Process { role: *role, ports: Ports::take(), server: None, logs: String::new() };
@@ -120,8 +134,7 @@ impl Mesh {
         let gateways = Gateways::default();
         *gateways.lock() = vec![None; processes.len()];
         let ffmpeg = slow_ffmpeg(folder.path());
-        let queue = queue.to_owned();
-        let mut mesh = Self { backends, gateways, book: Book::default(), name, queue, ffmpeg, processes, folder };
+        let mut mesh = Self { backends, gateways, book: Book::default(), name, addresses, ffmpeg, processes, folder };
         for number in 0..mesh.processes.len() {
             mesh.revive(number, None);
         }
@@ -140,15 +153,15 @@ impl Mesh {
     }
 
     fn flags(&self, process: &Process) -> Vec<String> {
-        let Backends { mongo, minio, redis, .. } = &*self.backends;
-        let name = &self.name;
+        let Addresses { catalog, queue, events } = &self.addresses;
+        let (name, minio) = (&self.name, &self.backends.minio);
         let objects = format!("s3://{USER}:{PASSWORD}@videos/{name}?region=us-east-1&endpoint={}", minio.url());
         let seconds = |time: Duration| format!("{}s", time.as_secs());
         let flags = [
-            ("--catalog", format!("{}/{name}", mongo.url())),
+            ("--catalog", format!("{catalog}/{name}")),
             ("--objects", objects),
-            ("--queue", format!("{}?prefix={name}", self.queue)),
-            ("--events", format!("{}?prefix={name}", redis.url())),
+            ("--queue", format!("{queue}?prefix={name}")),
+            ("--events", format!("{events}?prefix={name}")),
             ("--lease", seconds(LEASE)),
             ("--write-deadline", seconds(WRITE_DEADLINE)),
             ("--garbage-margin", seconds(GARBAGE_MARGIN)),
@@ -286,15 +299,17 @@ impl Mesh {
         found.collect()
     }
 
+    /// Whether a process has an ffmpeg at work.
+    pub fn works(&self, number: usize) -> bool {
+        let Some(server) = &self.processes[number].server else { return false };
+        self.ffmpegs().into_iter().any(|(_, parent, _)| parent == server.id())
+    }
+
     /// Waits for a moment in which a process has an ffmpeg at work; the process.
     pub async fn at_work(&self) -> usize {
         let begun = Instant::now();
         loop {
-            let parents: Vec<u32> = self.ffmpegs().into_iter().map(|(_, parent, _)| parent).collect();
-            let works = |number: &usize| {
-                self.processes[*number].server.as_ref().is_some_and(|server| parents.contains(&server.id()))
-            };
-            if let Some(number) = self.all(Role::is_transcoder).into_iter().find(works) {
+            if let Some(number) = self.all(Role::is_transcoder).into_iter().find(|number| self.works(*number)) {
                 return number;
             }
             assert!(begun.elapsed() < PATIENCE, "no job was ever at work");
