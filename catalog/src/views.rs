@@ -49,6 +49,8 @@ struct Report {
     watched: Watched,
     /// The video's.
     duration: Duration,
+    /// Beginnings of rows that were written as a view and not answered for: such a row may be there, and is this report's.
+    tried: Vec<SystemTime>,
 }
 
 /// Views of a video that are to be added; repeated until it is known that they are.
@@ -102,6 +104,14 @@ impl Report {
         self.first = self.first.min(other.first);
         self.last = self.last.max(other.last);
         self.watched.join(&other.watched);
+        self.tried.extend(&other.tried);
+    }
+
+    /// Notes that a row which begins then is about to be written as a view.
+    fn try_as(&mut self, began: SystemTime) {
+        if !self.tried.contains(&began) {
+            self.tried.push(began);
+        }
     }
 }
 
@@ -123,7 +133,8 @@ fn joined(key: Key, row: Option<&ViewerRow>, report: &Report) -> (ViewerRow, boo
         revision: row.map_or(0, |row| row.revision) + 1,
     };
     if next.counted {
-        return (next, false);
+        // It was this report that counted, and the store's answer was lost: the video does not know of it.
+        return (next.clone(), report.tried.contains(&next.began));
     }
     let mut watched = report.watched.clone();
     if let Some(row) = window {
@@ -158,7 +169,7 @@ impl Catalog {
         let duration = duration.map(|duration| std_duration("duration", duration)).transpose()?.unwrap_or_default();
         let watched = intervals.into_iter().map(|range| range.start.min(duration)..range.end.min(duration)).collect();
         let now = self.now();
-        self.viewers.add((id, viewer_id), Report { first: now, last: now, watched, duration })
+        self.viewers.add((id, viewer_id), Report { first: now, last: now, watched, duration, tried: Vec::new() })
     }
 
     /// Writes what was reported, in batches, at intervals.
@@ -177,7 +188,7 @@ impl Catalog {
         let mut outcome = Ok(());
         while !reports.is_empty() {
             let batch = reports.split_off(reports.len().saturating_sub(BATCH));
-            match self.save(&batch).await {
+            match self.save(batch).await {
                 Ok(views) => {
                     tracing::trace!(name: "views.saved", target: "point", "viewers have watched, and no video counts them");
                     for (video, views) in views {
@@ -186,10 +197,7 @@ impl Catalog {
                         counts.push_back(Count { video, views, flush });
                     }
                 }
-                Err(error) => {
-                    self.put_back(batch);
-                    outcome = Err(error.into());
-                }
+                Err(error) => outcome = Err(error.into()),
             }
         }
         for count in std::mem::take(counts) {
@@ -201,19 +209,38 @@ impl Catalog {
         outcome
     }
 
-    /// Brings reports to their rows; the new views of each video. Where another catalog was faster, they wait for the next
-    /// batch.
-    async fn save(&self, batch: &[(Key, Report)]) -> Result<HashMap<VideoId, u64>, StoreError> {
-        let rows = self.store.viewers(batch.iter().map(|(key, _)| *key).collect()).await?;
-        let rows: HashMap<Key, ViewerRow> = rows.into_iter().map(|row| ((row.video, row.viewer), row)).collect();
-        let next: Vec<(ViewerRow, bool)> =
-            batch.iter().map(|(key, report)| joined(*key, rows.get(key), report)).collect();
-        let saved = self.store.save_viewers(next.iter().map(|(row, _)| row.clone()).collect()).await?;
+    /// Brings reports to their rows; the new views of each video. Where another catalog was faster, or the store fails, they
+    /// wait for the next batch.
+    async fn save(&self, mut batch: Vec<(Key, Report)>) -> Result<HashMap<VideoId, u64>, StoreError> {
+        let known = match self.store.viewers(batch.iter().map(|(key, _)| *key).collect()).await {
+            Ok(known) => known,
+            Err(error) => {
+                self.put_back(batch);
+                return Err(error);
+            }
+        };
+        let known: HashMap<Key, ViewerRow> = known.into_iter().map(|row| ((row.video, row.viewer), row)).collect();
+        let mut next = Vec::new();
+        for (key, report) in &mut batch {
+            let (row, counts) = joined(*key, known.get(key), report);
+            if counts {
+                report.try_as(row.began);
+            }
+            next.push((row, counts));
+        }
+        let saved = match self.store.save_viewers(next.iter().map(|(row, _)| row.clone()).collect()).await {
+            Ok(saved) => saved,
+            // Some of them may be there.
+            Err(error) => {
+                self.put_back(batch);
+                return Err(error);
+            }
+        };
         let mut views = HashMap::new();
         let mut beaten = Vec::new();
-        for ((report, (row, counts)), saved) in batch.iter().zip(next).zip(saved) {
+        for ((report, (row, counts)), saved) in batch.into_iter().zip(next).zip(saved) {
             if !saved {
-                beaten.push(report.clone());
+                beaten.push(report);
             } else if counts {
                 *views.entry(row.video).or_default() += 1;
             }
@@ -234,6 +261,7 @@ impl Catalog {
 
     async fn count(&self, count: &Count) -> Result<(), StoreError> {
         if self.store.add_views(count.video, count.views, count.flush).await? {
+            tracing::trace!(name: "views.counted", target: "point", "a video counts its viewers, and nobody was told");
             self.figures.viewed(count.views);
             self.notices.video_changed(count.video).await;
         }
@@ -266,7 +294,7 @@ mod tests {
                 |range: &std::ops::Range<u64>| Duration::from_secs(range.start)..Duration::from_secs(range.end);
             let watched = played.iter().map(seconds).collect();
             let (first, last) = (at(*second), at(*second));
-            let report = Report { first, last, watched, duration: 100 * SECOND };
+            let report = Report { first, last, watched, duration: 100 * SECOND, tried: Vec::new() };
             let (next, counts) = joined(key, row.as_ref(), &report);
             views += usize::from(counts);
             row = Some(next);
@@ -309,8 +337,26 @@ mod tests {
     }
 
     #[test]
+    fn a_view_whose_row_was_written_unheard_counts_once() {
+        let key = key();
+        let watched = || [Duration::ZERO..20 * SECOND].into_iter().collect();
+        let duration = 100 * SECOND;
+        let mut report = Report { first: at(0), last: at(30), watched: watched(), duration, tried: Vec::new() };
+        let (unheard, counts) = joined(key, None, &report);
+        assert!(counts);
+        report.try_as(unheard.began);
+        report.join(&Report { first: at(31), last: at(31), watched: watched(), duration, tried: Vec::new() });
+        assert!(joined(key, None, &report).1, "it was not written");
+        assert!(joined(key, Some(&unheard), &report).1, "it was");
+        let others = ViewerRow { began: at(29), ..unheard };
+        assert!(!joined(key, Some(&others), &report).1, "another catalog was faster");
+    }
+
+    #[test]
     fn a_video_without_length_is_not_watched() {
-        let report = Report { first: at(0), last: at(99), watched: Watched::default(), duration: Duration::ZERO };
+        let tried = Vec::new();
+        let report =
+            Report { first: at(0), last: at(99), watched: Watched::default(), duration: Duration::ZERO, tried };
         assert!(!joined(key(), None, &report).1);
     }
 }

@@ -5,6 +5,7 @@ use crate::layout::Layout;
 use crate::mesh::{Addresses, Backends, Mesh};
 use crate::round::{Day, days};
 use crate::twice::Twice;
+use crate::unanswered::Unanswered;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -17,6 +18,9 @@ const FROZEN: Duration = Duration::from_mins(1);
 
 /// A broker that is killed within about a second of a queue's first declaration may be unable to start again.
 const DECLARED: Duration = Duration::from_secs(3);
+
+/// Some batches of what viewers report.
+const UNANSWERED: Duration = Duration::from_secs(20);
 
 /// Rounds in which `fault` does something to a server of `backends`.
 async fn rounds(test: &str, backends: Arc<Backends>, fault: impl AsyncFn(&Backends, &mut Dice)) {
@@ -118,6 +122,32 @@ async fn every_message_comes_twice() {
         let (bells, notices) = (twice.doubled() - before.0, echo.doubled() - before.1);
         eprintln!("{bells} bells and {notices} notices came twice");
         assert!(bells > 0 && notices > 0, "{bells} bells and {notices} notices came twice");
+    })
+    .await;
+}
+
+/// What was written is there, and who wrote it can't know.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_of_the_database_are_lost() {
+    let backends = Backends::shared().await;
+    let relay = Unanswered::start(backends.mongo.port()).await;
+    let begin = async |layout: Layout| {
+        let catalog = format!("mongodb://127.0.0.1:{}", relay.port());
+        let addresses = Addresses { catalog, ..Addresses::of(&backends) };
+        Day::on(Mesh::through(layout, Arc::clone(&backends), addresses)).await
+    };
+    days("answers of the database lost", begin, async |day, seed| {
+        let before = relay.lost().len();
+        let fault = async |_: &mut Mesh, _: &mut Dice| {
+            relay.lose(true);
+            tokio::time::sleep(UNANSWERED).await;
+            relay.lose(false);
+        };
+        day.round(seed, fault).await;
+        let mut lost = relay.lost().split_off(before);
+        lost.sort();
+        eprintln!("not answered: {}", lost.join(", "));
+        assert!(!lost.is_empty(), "every write was answered");
     })
     .await;
 }

@@ -15,3 +15,4 @@ mod mesh;
 mod processes;
 mod round;
 mod twice;
+mod unanswered;
