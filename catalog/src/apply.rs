@@ -30,6 +30,7 @@ impl Catalog {
             Err(problem) if problem.reason == Reason::NotFound => {}
             Err(problem) => return Err(problem),
         }
+        tracing::trace!(name: "job.applied", target: "point", "a source has an outcome, and its job does not know");
         let noted = self.change_job(&row.job.id, |now| {
             if now.job.fence == row.job.fence {
                 now.unapplied = false;

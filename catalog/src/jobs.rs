@@ -196,6 +196,7 @@ impl Catalog {
             Ok(())
         });
         row.await?;
+        tracing::trace!(name: "job.again", target: "point", "a job waits once more, and no bell was rung");
         self.ring(class).await;
         Ok(())
     }
@@ -209,6 +210,7 @@ impl Catalog {
             Ok(())
         });
         raised.await?;
+        tracing::trace!(name: "job.hurried", target: "point", "a job waits no longer, and no bell was rung");
         self.ring(wanted.kind.class()).await;
         Ok(())
     }
@@ -297,6 +299,7 @@ impl Catalog {
                 self.cancel(&job.id).await?;
                 continue;
             }
+            tracing::trace!(name: "job.leased", target: "point", "a job has a lease, and its worker was not told");
             let running = self.move_part(job.source_id, job.kind, &job.id, Part::running());
             return Ok(Some((job.clone(), running.await?)));
         }
@@ -402,6 +405,7 @@ impl Catalog {
         if ended {
             self.figures.attempt_ended(&row.job, kind != FailureKind::NotOffered);
         }
+        tracing::trace!(name: "job.failed", target: "point", "an attempt has ended, and its source does not know");
         if row.job.state == JobState::Queued && ended {
             let job = &row.job;
             tracing::info!(job = %job.id, attempts = job.attempts, reason, "an attempt failed; it will be tried again");

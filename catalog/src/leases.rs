@@ -90,6 +90,7 @@ impl Catalog {
         if ends && lost {
             self.figures.lease_lost(&row.job);
         }
+        tracing::trace!(name: "lease.ended", target: "point", "a lost job waits, and no bell was rung");
         if row.job.state == JobState::Queued {
             self.part_waits(&row.job).await?;
             self.ring(row.job.class()).await;

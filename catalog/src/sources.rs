@@ -127,6 +127,7 @@ impl Catalog {
         tracing::trace!(name: "create.half", target: "point", "a video has no source");
         if self.store.video(video_id).await?.is_some() {
             self.store.insert_source(source.clone()).await?;
+            tracing::trace!(name: "create.whole", target: "point", "an upload has its rows, and nothing follows from them");
             self.notices.video_changed(video_id).await;
             // Once the source is there, the sweep settles it.
             let finished = async { Ok(self.store.finish_request(row.id).await?) };
@@ -195,6 +196,7 @@ impl Catalog {
         let videos = source.video_ids.iter().map(|id| self.refresh_video(*id, source));
         try_join3(try_join_all(jobs), self.cancel_unwanted(source), try_join_all(videos)).await?;
         self.remove_expired(source).await?;
+        tracing::trace!(name: "source.settled", target: "point", "all follows from a source, and its row does not say so");
         self.store.mark_shown(source.id, source.revision).await?;
         self.tell_source(source, Vec::new()).await;
         Ok(())

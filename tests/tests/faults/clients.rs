@@ -298,6 +298,17 @@ impl Client {
         }
     }
 
+    /// Has what failed of a video tried once more.
+    pub async fn retry(&self, video: &str, turn: usize) {
+        let request = pb::RetryVideoRequest {
+            request_id: RequestId::generate().to_string(),
+            video_id: video.to_owned(),
+            ..Default::default()
+        };
+        let retry = |channel, request| async move { GatewayServiceClient::new(channel).retry_video(request).await };
+        self.must(turn, "a retry", &request, retry).await;
+    }
+
     /// Removes a video, for good or to be restored.
     pub async fn remove(&self, video: &str, for_good: bool, turn: usize) {
         let request = pb::RemoveVideoRequest {

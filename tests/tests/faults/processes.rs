@@ -8,17 +8,27 @@ use vidstream_tests::dice::Dice;
 
 /// Where a catalog writes one row and not yet what follows from it, or rings no bell yet. Each with the passing at which it
 /// kills, where it is not the first.
-const POINTS: [&str; 12] = [
+const POINTS: [&str; 22] = [
     "create.remembered",
     "create.half",
+    "create.whole",
     "job.queued",
+    "job.leased",
     "record.begun:2",
     "record.done:3",
     "source.written",
     "source.written:4",
+    "source.settled",
+    "source.settled:5",
     "complete.verified",
+    "job.hurried",
+    "job.failed",
+    "job.again",
     "job.done",
+    "job.applied",
+    "video.written:2",
     "views.saved",
+    "views.counted",
     "purge.begun",
     "bury.pages",
 ];
@@ -65,7 +75,10 @@ async fn a_transcoder_is_killed_in_mid_job() {
     .await;
 }
 
-/// Each of two rounds has every other point, of four rounds each layout has all.
+/// The same for what follows from the death of a worker.
+const LEASE_ENDED: &str = "lease.ended";
+
+/// Each of two rounds has every other point and a dead worker, of four rounds each layout has all.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_catalog_is_killed_between_a_write_and_what_follows() {
     days("a catalog killed at points", begin, async |day, seed| {
@@ -73,6 +86,7 @@ async fn a_catalog_is_killed_between_a_write_and_what_follows() {
         for (number, point) in POINTS.iter().enumerate().filter(|(number, _)| number % 2 == half) {
             day.killed_at(point, seed + number as u64).await;
         }
+        day.killed_after_worker_at(LEASE_ENDED, seed).await;
     })
     .await;
 }

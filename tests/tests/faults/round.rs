@@ -15,6 +15,9 @@ use vidstream_tests::dice::Dice;
 /// Bytes of what is no video: large enough to have a midst.
 const NOISE: u64 = (7 << 20) + 12_345;
 
+/// Of these, a single chunk.
+const SMALL: usize = 200_000;
+
 /// Between two things that a guest does.
 const GUEST: Duration = Duration::from_millis(300);
 
@@ -125,13 +128,31 @@ impl Day {
 
     /// Kills the first catalog at a fail point, whenever it comes there while people use it, and starts it again.
     pub async fn killed_at(&mut self, point: &str, seed: u64) {
+        self.comes_to(point, seed, None).await;
+    }
+
+    /// The same, when a worker was killed that only this catalog can miss.
+    pub async fn killed_after_worker_at(&mut self, point: &str, seed: u64) {
+        let first = self.mesh.all(Role::is_catalog)[0];
+        let other = self.mesh.all(Role::is_transcoder).into_iter().rfind(|worker| *worker != first);
+        self.comes_to(point, seed, other).await;
+    }
+
+    async fn comes_to(&mut self, point: &str, seed: u64, mut doomed: Option<usize>) {
         let catalog = self.mesh.all(Role::is_catalog)[0];
         self.mesh.kill(catalog);
         self.mesh.revive(catalog, Some(point));
-        let begun = Instant::now();
+        let (begun, mut dead) = (Instant::now(), vec![catalog]);
         let mut people = self.people(point, seed);
         while !self.mesh.has_ended(catalog) {
             assert!(begun.elapsed() < PATIENCE, "nothing comes to {point}: is this server built with its fail points?");
+            if doomed.is_some_and(|worker| self.mesh.works(worker)) {
+                dead.extend(doomed.take());
+                dead.extend(self.mesh.all(Role::is_catalog));
+                dead.sort_unstable();
+                dead.dedup();
+                dead.iter().filter(|number| **number != catalog).for_each(|number| self.mesh.kill(*number));
+            }
             if people.is_finished() {
                 self.doomed.push(people.await.expect("a client"));
                 people = self.people(point, seed);
@@ -139,7 +160,7 @@ impl Day {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         self.mesh.bury(catalog);
-        self.mesh.revive(catalog, None);
+        dead.into_iter().for_each(|number| self.mesh.revive(number, None));
         self.doomed.push(people.await.expect("a client"));
         eprintln!("{point}: {:?}", begun.elapsed());
     }
@@ -154,7 +175,7 @@ impl Day {
                 client.rename(&standing, title, 0).await;
                 client.remove(&doomed, true, 0).await;
             };
-            tokio::join!(new_clip(client.clone(), seed), others).0
+            tokio::join!(new_clip(client.clone(), seed), others, no_clip(&client, seed)).0
         })
     }
 
@@ -197,6 +218,18 @@ pub async fn new_clip(client: Client, seed: u64) -> String {
     let (video, ()) = tokio::join!(whole(&client, &file, 0), half);
     client.settled(&video).await;
     video
+}
+
+/// What is no video, small enough to be complete before anybody has read it; somebody has it tried once more.
+async fn no_clip(client: &Client, seed: u64) {
+    let mut file = noise(seed);
+    file.data.truncate(SMALL);
+    let upload = client.open(&file, 0).await.expect("an upload");
+    client.send_chunks(&upload, &file, usize::MAX, 0, seed).await;
+    client.complete(&upload, &file, 0).await;
+    client.settled(&upload.video_id).await;
+    client.retry(&upload.video_id, 0).await;
+    client.settled(&upload.video_id).await;
 }
 
 async fn removal(client: Client, video: String, for_good: bool) {
