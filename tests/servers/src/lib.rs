@@ -14,7 +14,7 @@
 //! # }
 //! ```
 
-mod disk;
+pub mod disk;
 mod overheard;
 mod ports;
 mod process;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
-use vidstream_test_servers::{self as servers, Kind, PASSWORD, Ports, USER};
+use vidstream_test_servers::{self as servers, Kind, PASSWORD, Ports, USER, disk};
 use vidstream_tests::server::{Server, Starting, signal};
 
 /// Short, so that what takes a lease takes seconds.
@@ -29,14 +29,21 @@ pub struct Backends {
 impl Backends {
     /// Servers that nobody else has.
     pub async fn own() -> Arc<Self> {
-        Self::with(servers::Server::start(Kind::Minio)).await
+        Self::begun(None).await
     }
 
-    /// The same, with this S3 server.
-    pub async fn with(minio: impl Future<Output = servers::Server>) -> Arc<Self> {
-        let start = servers::Server::start;
+    /// The same, one of them on a disk of its own.
+    pub async fn with_own_disk(kind: Kind) -> Arc<Self> {
+        Self::begun(Some(kind)).await
+    }
+
+    async fn begun(on_own_disk: Option<Kind>) -> Arc<Self> {
+        let start = async |kind| {
+            let apart = on_own_disk == Some(kind);
+            if apart { servers::Server::start_on_own_disk(kind).await } else { servers::Server::start(kind).await }
+        };
         let (mongo, minio, rabbit, redis) =
-            tokio::join!(start(Kind::MongoDb), minio, start(Kind::RabbitMq), start(Kind::Redis));
+            tokio::join!(start(Kind::MongoDb), start(Kind::Minio), start(Kind::RabbitMq), start(Kind::Redis));
         minio.make_bucket("videos").await;
         Arc::new(Self { mongo, minio, rabbit, redis })
     }
@@ -53,6 +60,17 @@ impl Backends {
         new
     }
 }
+
+/// Mounts a disk of memory where the process has its data, as that process alone sees it. Root in a user namespace suffices.
+const ON_OWN_DISK: [&str; 7] = [
+    "unshare",
+    "--user",
+    "--map-root-user",
+    "--mount",
+    "sh",
+    "-ec",
+    "mkdir -p \"$2\" && mount -t tmpfs -o size=1g tmpfs \"$2\" && exec \"$0\" \"$@\"",
+];
 
 /// Where a mesh reaches what it stands on, with credentials.
 pub struct Addresses {
@@ -106,13 +124,13 @@ impl Process {
 
 /// A mesh.
 pub struct Mesh {
-    pub backends: Arc<Backends>,
+    /// None where it keeps everything on a disk of its own.
+    stand: Option<(Arc<Backends>, Addresses)>,
     pub gateways: Gateways,
     /// Kills are noted there.
     pub book: Book,
     /// What sets it apart from others on the same servers.
     name: String,
-    addresses: Addresses,
     ffmpeg: PathBuf,
     processes: Vec<Process>,
     folder: TempDir,
@@ -127,14 +145,23 @@ impl Mesh {
 
     /// The same, which reaches them by other addresses.
     pub fn through(layout: Layout, backends: Arc<Backends>, addresses: Addresses) -> Self {
+        Self::of(layout.roles(), Some((backends, addresses)))
+    }
+
+    /// One process that keeps everything on a disk which nobody else sees, and which can be filled.
+    pub fn on_own_disk() -> Self {
+        Self::of(&[Role::All], None)
+    }
+
+    fn of(roles: &[Role], stand: Option<(Arc<Backends>, Addresses)>) -> Self {
         let folder = TempDir::with_prefix("vidstream-faults-").expect("a temporary folder");
         let name = folder.path().file_name().expect("a name").to_string_lossy().replace(['.', '_'], "").to_lowercase();
         let process = |role: &Role| Process { role: *role, ports: Ports::take(), server: None, logs: String::new() };
-        let processes: Vec<_> = layout.roles().iter().map(process).collect();
+        let processes: Vec<_> = roles.iter().map(process).collect();
         let gateways = Gateways::default();
         *gateways.lock() = vec![None; processes.len()];
         let ffmpeg = slow_ffmpeg(folder.path());
-        let mut mesh = Self { backends, gateways, book: Book::default(), name, addresses, ffmpeg, processes, folder };
+        let mut mesh = Self { stand, gateways, book: Book::default(), name, ffmpeg, processes, folder };
         for number in 0..mesh.processes.len() {
             mesh.revive(number, None);
         }
@@ -153,15 +180,8 @@ impl Mesh {
     }
 
     fn flags(&self, process: &Process) -> Vec<String> {
-        let Addresses { catalog, queue, events } = &self.addresses;
-        let (name, minio) = (&self.name, &self.backends.minio);
-        let objects = format!("s3://{USER}:{PASSWORD}@videos/{name}?region=us-east-1&endpoint={}", minio.url());
         let seconds = |time: Duration| format!("{}s", time.as_secs());
         let flags = [
-            ("--catalog", format!("{catalog}/{name}")),
-            ("--objects", objects),
-            ("--queue", format!("{queue}?prefix={name}")),
-            ("--events", format!("{events}?prefix={name}")),
             ("--lease", seconds(LEASE)),
             ("--write-deadline", seconds(WRITE_DEADLINE)),
             ("--garbage-margin", seconds(GARBAGE_MARGIN)),
@@ -178,7 +198,24 @@ impl Mesh {
             Role::Transcoder => vec![behind, to_catalog],
             Role::Gateway => vec![listener, to_catalog, to_transcoder],
         };
-        flags.into_iter().chain(own).flat_map(|(flag, value)| [flag.to_owned(), value]).collect()
+        flags
+            .into_iter()
+            .chain(own)
+            .chain(self.stands_on())
+            .flat_map(|(flag, value)| [flag.to_owned(), value])
+            .collect()
+    }
+
+    /// Where it keeps what.
+    fn stands_on(&self) -> Vec<(&'static str, String)> {
+        let Some((backends, Addresses { catalog, queue, events })) = &self.stand else { return Vec::new() };
+        let (name, s3) = (&self.name, backends.minio.url());
+        vec![
+            ("--catalog", format!("{catalog}/{name}")),
+            ("--objects", format!("s3://{USER}:{PASSWORD}@videos/{name}?region=us-east-1&endpoint={s3}")),
+            ("--queue", format!("{queue}?prefix={name}")),
+            ("--events", format!("{events}?prefix={name}")),
+        ]
     }
 
     /// Starts a process that does not run; with a fail point, it kills itself there.
@@ -189,6 +226,7 @@ impl Mesh {
         let flags: Vec<_> = flags.iter().map(String::as_str).collect();
         let point = point.map(|point| format!("{}={point}", vidstream_points::VARIABLE));
         let server = match &point {
+            None if self.stand.is_none() => Starting::within(&ON_OWN_DISK, &flags),
             None => Starting::of(&flags),
             Some(point) => Starting::within(&["env", point], &flags),
         };
@@ -269,13 +307,36 @@ impl Mesh {
         self.processes.iter().map(of).collect()
     }
 
-    /// Names of all its objects, by the S3 server's own files.
+    /// The servers behind it.
+    pub fn backends(&self) -> &Arc<Backends> {
+        &self.stand.as_ref().expect("it stands on servers").0
+    }
+
+    /// Leaves no room on the disk of a mesh that has one of its own.
+    pub fn fill_disk(&self) {
+        let server = self.server(0);
+        disk::fill(server.id(), &server.data());
+    }
+
+    /// Leaves room there again.
+    pub fn empty_disk(&self) {
+        let server = self.server(0);
+        disk::empty(server.id(), &server.data());
+    }
+
+    /// Names of all its objects, by the files that they are kept in.
     pub fn objects(&self) -> Vec<String> {
-        let root = self.backends.minio.data().join("data/videos").join(&self.name);
-        assert!(root.is_dir(), "{} is where the S3 server is expected to have them", root.display());
+        let (root, is_object): (_, fn(&Path) -> bool) = match &self.stand {
+            // A folder each.
+            Some((backends, _)) => {
+                (backends.minio.data().join("data/videos").join(&self.name), |path| path.join("xl.meta").is_file())
+            }
+            None => (disk::seen(self.server(0).id(), &self.server(0).data()).join("objects"), Path::is_file),
+        };
+        assert!(root.is_dir(), "{} is where they are expected", root.display());
         let mut names = Vec::new();
-        walk(&root, &mut |folder| {
-            names.push(folder.strip_prefix(&root).expect("below it").to_string_lossy().into_owned());
+        walk(&root, is_object, &mut |path| {
+            names.push(path.strip_prefix(&root).expect("below it").to_string_lossy().into_owned());
         });
         names.sort();
         names
@@ -347,13 +408,14 @@ fn slow_ffmpeg(folder: &Path) -> PathBuf {
     path
 }
 
-/// Calls `object` with each folder that is an object of `MinIO`.
-fn walk(folder: &Path, object: &mut impl FnMut(&Path)) {
-    if folder.join("xl.meta").is_file() {
+/// Calls `object` with each path that is one.
+fn walk(folder: &Path, is_object: fn(&Path) -> bool, object: &mut impl FnMut(&Path)) {
+    if is_object(folder) {
         return object(folder);
     }
     let Ok(entries) = folder.read_dir() else { return };
-    for entry in entries.flatten().filter(|entry| entry.path().is_dir()) {
-        walk(&entry.path(), object);
+    // What is being written has no name yet.
+    for entry in entries.flatten().filter(|entry| entry.file_name() != ".scratch") {
+        walk(&entry.path(), is_object, object);
     }
 }
