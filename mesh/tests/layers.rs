@@ -15,6 +15,7 @@ use vidstream_mesh::client::{ClientOptions, connect};
 use vidstream_mesh::layers::ServerBounds;
 use vidstream_mesh::lifecycle::Lifecycle;
 use vidstream_mesh::token::MeshToken;
+use vidstream_proto::error::{Problem, Reason};
 use vidstream_proto::pb;
 use vidstream_proto::pb::catalog_service_client::CatalogServiceClient;
 
@@ -91,6 +92,50 @@ async fn a_replica_that_fails_costs_no_read_and_is_left_in_peace() {
     })
     .await
     .expect("it is tried again");
+}
+
+/// What all replicas fail by, such as a database that is away, must not cut off a service that is well again.
+#[tokio::test]
+async fn the_last_replicas_are_asked_however_often_they_failed() {
+    let ((one_ails, one), (other_ails, other)) = (ailing().await, ailing().await);
+    let life = Lifecycle::new();
+    let service = connect(peers([&one, &other]), options(), &life);
+    let mut client = CatalogServiceClient::new(service.channel.clone());
+    // Not repeated, so quick: all breakers are open, and stay so while the read is repeated.
+    for _ in 0..40 {
+        client.take_job(pb::TakeJobRequest::default()).await.expect_err("ailing");
+    }
+    one_ails.store(false, Ordering::SeqCst);
+    other_ails.store(false, Ordering::SeqCst);
+    ask(&service.channel).await.expect("they are well");
+}
+
+/// A replica that starts says when to come back: others are asked at once, and it costs no repeats until then.
+#[tokio::test]
+async fn a_replica_that_says_when_to_come_back_rests_until_then() {
+    let starts = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&starts);
+    let order = move |_: &str| -> futures::future::BoxFuture<'static, Result<(), Status>> {
+        let problem = Problem::new(Reason::Unavailable, "starting").retry_after(LONG);
+        let outcome = if flag.load(Ordering::SeqCst) { Err(problem.into()) } else { Ok(()) };
+        Box::pin(std::future::ready(outcome))
+    };
+    let (starting, well) = (Replica::with(order).await, Replica::start().await);
+    let life = Lifecycle::new();
+    let service = connect(peers([&starting, &well]), options(), &life);
+    while starting.calls() == 0 || well.calls() == 0 {
+        ask(&service.channel).await.expect("both are connected");
+    }
+    starts.store(true, Ordering::SeqCst);
+    let before = (starting.calls(), well.calls());
+    timeout(LONG / 2, async {
+        while starting.calls() == before.0 || well.calls() < before.1 + 100 {
+            ask(&service.channel).await.expect("asked elsewhere");
+        }
+    })
+    .await
+    .expect("nobody waits for it");
+    assert_eq!(starting.calls(), before.0 + 1);
 }
 
 #[tokio::test]

@@ -1,7 +1,6 @@
 //! Sends each call to a replica.
 
-use super::pool::{Choice, Chosen, Pool};
-use super::reach::Reach;
+use super::pool::{Chosen, Pool};
 use super::replica::{Place, Replica, words};
 use crate::channel::ChannelError;
 use crate::layers::deadline::{self, Due};
@@ -40,7 +39,7 @@ impl Balance {
         loop {
             let mut chosen = self.chosen(&tried.addresses()).await?;
             let address = chosen.replica.address;
-            tried.note(address);
+            tried.note(address, chosen.has_others);
             *request.uri_mut() = self.addressed(request.uri(), &chosen.replica).map_err(ChannelError::new)?;
             if let Some(token) = &self.pool.options.token {
                 request.headers_mut().insert(AUTHORIZATION, token.header());
@@ -75,21 +74,14 @@ impl Balance {
     /// A replica that is connected; waits for one as long as patience lasts.
     async fn chosen(&self, avoided: &[SocketAddr]) -> Result<Chosen, ChannelError> {
         let mut changes = self.pool.changes();
-        let unavailable = |why: String| ChannelError::new(Status::from(Problem::new(Reason::Unavailable, why)));
         loop {
-            match self.pool.choose(avoided) {
-                Choice::Chosen(chosen) => return Ok(chosen),
-                Choice::Paused(address) => {
-                    return Err(unavailable(format!("{address} failed too often and is left in peace for a while")));
-                }
-                Choice::Nobody => {}
+            if let Some(chosen) = self.pool.choose(avoided) {
+                return Ok(chosen);
             }
             let waited = timeout_at(self.pool.patience_ends(), changes.changed()).await;
             if waited.is_err() || self.pool.is_over() {
-                let why = Reach::of(Arc::clone(&self.pool)).now().err();
-                return Err(unavailable(
-                    why.map_or_else(|| "the connection was lost".to_owned(), |why| why.to_string()),
-                ));
+                self.pool.lament();
+                return Err(ChannelError::new(Status::from(Problem::new(Reason::Unavailable, UNREACHED))));
             }
         }
     }
@@ -106,9 +98,15 @@ impl Attempt {
     fn answered<B>(mut self, answer: &Response<B>) {
         let Some(replica) = self.replica.take() else { return };
         let problem = retry::problem(answer);
-        // Who says when to come back is well.
-        let unwell = problem.is_some_and(|it| it.reason == Reason::Unavailable && it.retry_after.is_none());
-        if unwell { failed(&replica) } else { replica.breaker().succeeded() }
+        match problem.filter(|it| it.reason == Reason::Unavailable).map(|it| it.retry_after) {
+            Some(None) => failed(&replica),
+            // Who says when to come back is well.
+            Some(Some(after)) => {
+                replica.breaker().succeeded();
+                replica.come_back_after(after);
+            }
+            None => replica.breaker().succeeded(),
+        }
     }
 
     fn unsent(mut self) {
@@ -149,15 +147,22 @@ impl Service<Request<Body>> for Balance {
     }
 }
 
-/// What a connection's end, or that of one stream, means for a call.
+/// What callers hear of a service that is away. They may be anybody, so where it was looked for is for the log.
+const UNREACHED: &str = "another service can't be reached; try again";
+
+/// What a connection's end, or that of one stream, means for a call. Where it went to is for the log.
 fn broken(address: SocketAddr, error: &hyper::Error) -> Status {
     let reset = error.source().and_then(|cause| cause.downcast_ref::<h2::Error>()).filter(|cause| cause.is_reset());
     match reset.and_then(h2::Error::reason) {
         // Of a single call, on a connection that is well: the other side failed, or takes no more.
         Some(reason) if !matches!(reason, h2::Reason::REFUSED_STREAM | h2::Reason::NO_ERROR | h2::Reason::CANCEL) => {
-            Problem::new(Reason::Internal, format!("{address} broke off a call: {reason}")).into()
+            tracing::warn!(%address, %reason, "another service broke off a call");
+            Problem::new(Reason::Internal, "another service broke off a call; its log says more").into()
         }
-        _ => Problem::new(Reason::Unavailable, format!("the connection to {address} broke: {}", words(error))).into(),
+        _ => {
+            tracing::warn!(%address, error = words(error), "the connection to another service broke during a call");
+            Problem::new(Reason::Unavailable, UNREACHED).into()
+        }
     }
 }
 

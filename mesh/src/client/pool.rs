@@ -19,6 +19,9 @@ const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);
 /// The least time between two looks at a name, however many connections fail.
 const LOOKS_APART: Duration = Duration::from_millis(500);
 
+/// So often does the log say, at the most, that calls find nobody.
+const LAMENTS_APART: Duration = Duration::from_secs(10);
+
 /// All replicas of a service.
 #[derive(Debug)]
 pub(super) struct Pool {
@@ -30,6 +33,8 @@ pub(super) struct Pool {
     /// Where the next search for a replica begins, so that idle ones take turns.
     turn: AtomicUsize,
     stopped: CancellationToken,
+    /// When the log was last told that calls find nobody.
+    lamented: Mutex<Option<Instant>>,
 }
 
 /// What is known of the replicas.
@@ -48,7 +53,7 @@ struct Entry {
 }
 
 /// What replicas tell.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct News {
     changed: watch::Sender<()>,
     /// Somebody wants names to be resolved.
@@ -62,26 +67,19 @@ impl News {
     }
 }
 
-/// Where a call can go.
-pub(super) enum Choice {
-    Chosen(Chosen),
-    /// All that are connected failed again and again, this one too.
-    Paused(SocketAddr),
-    /// None is connected.
-    Nobody,
-}
-
 /// A replica that a call can be sent to.
 pub(super) struct Chosen {
     pub(super) replica: Arc<Replica>,
     pub(super) sender: SendRequest<Body>,
     pub(super) place: Place,
+    /// Whether the call could go to another one as well.
+    pub(super) has_others: bool,
 }
 
 impl Pool {
     /// Begins to resolve and to connect.
     pub(super) fn start(peers: Peers, options: ClientOptions, stopped: CancellationToken) -> Arc<Self> {
-        let news = Arc::new(News { changed: watch::Sender::new(()), resolve: Notify::new() });
+        let news = Arc::new(News::default());
         let pool = Arc::new(Self {
             peers,
             options,
@@ -90,6 +88,7 @@ impl Pool {
             news: Arc::clone(&news),
             turn: AtomicUsize::new(fastrand::usize(..)),
             stopped: stopped.clone(),
+            lamented: Mutex::default(),
         });
         let follow = follow(Arc::downgrade(&pool), news);
         tokio::spawn(async move { stopped.run_until_cancelled(follow).await });
@@ -101,32 +100,27 @@ impl Pool {
         self.news.changed.subscribe()
     }
 
-    /// The connected replica with the fewest open calls; one of `avoided` only if there is no other. One whose breaker is open
-    /// is not chosen.
-    pub(super) fn choose(&self, avoided: &[SocketAddr]) -> Choice {
+    /// The connected replica with the fewest open calls; one of `avoided` only if there is no other, and one that is left in
+    /// peace only if all are: what all fail by, their database say, is no replica's own, and ends for all at once.
+    pub(super) fn choose(&self, avoided: &[SocketAddr]) -> Option<Chosen> {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let known = self.known();
         let count = known.entries.len();
-        let mut paused = None;
+        let mut fresh = 0;
         let best = (0..count)
             .filter_map(|step| {
                 let replica = &known.entries[turn.wrapping_add(step) % count].replica;
                 let sender = replica.sender()?;
-                if !replica.breaker().lets_pass() {
-                    paused = Some(replica.address);
-                    return None;
-                }
-                Some(((avoided.contains(&replica.address), replica.open()), replica, sender))
+                let (rests, avoided) = (replica.rests(), avoided.contains(&replica.address));
+                fresh += usize::from(!rests && !avoided);
+                Some(((rests, avoided, replica.open()), replica, sender))
             })
             .min_by_key(|(rank, ..)| *rank);
-        match (best, paused) {
-            (Some((_, replica, sender)), _) => {
-                replica.breaker().pass();
-                Choice::Chosen(Chosen { sender, place: replica.enter(), replica: Arc::clone(replica) })
-            }
-            (None, Some(address)) => Choice::Paused(address),
-            (None, None) => Choice::Nobody,
+        let ((rests, ..), replica, sender) = best?;
+        if !rests {
+            replica.breaker().pass();
         }
+        Some(Chosen { sender, place: replica.enter(), replica: Arc::clone(replica), has_others: fresh > 1 })
     }
 
     /// Until when calls wait for a replica to come, if there is none.
@@ -153,6 +147,18 @@ impl Pool {
             reasons.push("it is being looked up".to_owned());
         }
         Err(reasons.join("; "))
+    }
+
+    /// Says in the log that calls find nobody, and why: once for all that do so within some seconds.
+    pub(super) fn lament(&self) {
+        let now = Instant::now();
+        let mut lamented = self.lamented.lock().unwrap_or_else(PoisonError::into_inner);
+        if lamented.is_none_or(|last| now - last >= LAMENTS_APART)
+            && let Err(why) = self.standing()
+        {
+            *lamented = Some(now);
+            tracing::warn!(peers = %self.peers, why, "calls fail: no replica can be reached");
+        }
     }
 
     /// Whether the life ended, and with it every attempt to connect.

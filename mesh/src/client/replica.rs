@@ -19,6 +19,8 @@ use tonic::body::Body;
 
 /// First and longest pause between attempts to connect.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+/// Whatever a replica says, it is tried again by then.
+const LATEST: Duration = Duration::from_secs(30);
 /// A connection that ends sooner counts as an attempt that failed.
 const SHORT_LIFE: Duration = Duration::from_secs(1);
 
@@ -32,6 +34,8 @@ pub(super) struct Replica {
     /// Calls that wait for an answer, or whose answer is still coming.
     open: Arc<AtomicUsize>,
     breaker: Mutex<Breaker>,
+    /// When it wants to be called again, if it said so.
+    later: Mutex<Option<Instant>>,
 }
 
 /// The connection.
@@ -57,7 +61,8 @@ impl Drop for Place {
 impl Replica {
     pub(super) fn new(peer: Peer, address: SocketAddr) -> Self {
         let line = Line { sender: None, why: "it is being connected to".to_owned(), since: Instant::now() };
-        Self { peer, address, line: Mutex::new(line), open: Arc::default(), breaker: Mutex::new(Breaker::Closed(0)) }
+        let breaker = Mutex::new(Breaker::Closed(0));
+        Self { peer, address, line: Mutex::new(line), open: Arc::default(), breaker, later: Mutex::default() }
     }
 
     /// What calls are sent by, if they can be.
@@ -85,6 +90,20 @@ impl Replica {
     /// Its breaker.
     pub(super) fn breaker(&self) -> MutexGuard<'_, Breaker> {
         self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether it is left in peace as long as others are there: it failed again and again, or said when to come back.
+    pub(super) fn rests(&self) -> bool {
+        !self.breaker().lets_pass() || self.later().is_some_and(|until| until > Instant::now())
+    }
+
+    /// It said when to come back.
+    pub(super) fn come_back_after(&self, time: Duration) {
+        *self.later() = Some(Instant::now() + time.min(LATEST));
+    }
+
+    fn later(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.later.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn line(&self) -> MutexGuard<'_, Line> {
@@ -124,6 +143,9 @@ impl Replica {
     }
 
     fn up(&self, sender: SendRequest<Body>, news: &News) {
+        // What was there before says nothing about who answers now.
+        *self.breaker() = Breaker::Closed(0);
+        *self.later() = None;
         self.line().sender = Some(sender);
         tracing::debug!(peer = %self.peer, address = %self.address, "connected");
         news.tell();
@@ -199,4 +221,31 @@ pub(super) fn words(error: &(dyn Error + 'static)) -> String {
         cause = error.source();
     }
     words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+    use tokio_util::task::AbortOnDropHandle;
+
+    #[tokio::test]
+    async fn whoever_comes_back_begins_anew() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("bound");
+        let replica = Arc::new(Replica::new(address.to_string().parse().expect("a peer"), address));
+        assert!((0..100).any(|_| replica.breaker().failed()));
+        replica.come_back_after(Duration::from_hours(1));
+        assert!(replica.rests());
+        let driven = Arc::clone(&replica).drive(ClientOptions::default(), Arc::default());
+        let _driver = AbortOnDropHandle::new(tokio::spawn(driven));
+        let (mut socket, _) = listener.accept().await.expect("it connects");
+        socket.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).await.expect("its settings");
+        while replica.sender().is_none() {
+            assert_ne!(socket.read(&mut [0; 64]).await.expect("open"), 0);
+            tokio::task::yield_now().await;
+        }
+        assert!(!replica.rests());
+    }
 }

@@ -9,7 +9,7 @@ use http_body::Frame;
 use http_body_util::{BodyExt, Full, StreamBody};
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -20,22 +20,42 @@ use vidstream_proto::error::{Problem, Reason};
 
 /// So often is a call sent at the most.
 const ATTEMPTS: u32 = 4;
-/// Pause before the second attempt; each later one is twice as long, and each is shortened by chance.
+/// Pause before the second attempt, unless the only replica says when to come back; each later one is twice as long, and each
+/// is up to a quarter longer or shorter by chance. With a second, which is what a service says that is starting, attempts take
+/// longer than clients wait for one to connect.
 const PAUSE: Duration = Duration::from_millis(50);
 /// Longer requests are not kept to be sent again.
 const KEPT: usize = 1 << 20;
 
 /// Where a call was sent already; replicas that failed it are asked last.
 #[derive(Clone, Default)]
-pub(crate) struct Tried(Arc<Mutex<Vec<SocketAddr>>>);
+pub(crate) struct Tried(Arc<Mutex<Attempts>>);
+
+#[derive(Default)]
+struct Attempts {
+    addresses: Vec<SocketAddr>,
+    /// Whether the last one could have gone to another replica as well.
+    has_others: bool,
+}
 
 impl Tried {
-    pub(crate) fn note(&self, address: SocketAddr) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(address);
+    pub(crate) fn note(&self, address: SocketAddr, has_others: bool) {
+        let mut attempts = self.attempts();
+        attempts.addresses.push(address);
+        attempts.has_others = has_others;
     }
 
     pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.attempts().addresses.clone()
+    }
+
+    /// Whether there is a replica that need not be waited for.
+    fn has_others(&self) -> bool {
+        self.attempts().has_others
+    }
+
+    fn attempts(&self) -> MutexGuard<'_, Attempts> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -99,7 +119,8 @@ where
     async fn repeat(self, request: Request<Body>) -> Result<Response<Body>, ChannelError> {
         self.budget(Budget::call);
         let (mut head, body) = request.into_parts();
-        head.extensions.insert(Tried::default());
+        let tried = Tried::default();
+        head.extensions.insert(tried.clone());
         let body = match kept(body).await.map_err(ChannelError::new)? {
             Kept::All(bytes) => bytes,
             Kept::TooLong(body) => return self.inner.clone().oneshot(Request::from_parts(head, body)).await,
@@ -112,8 +133,8 @@ where
             if attempt == ATTEMPTS || !self.budget(Budget::repeat) {
                 return outcome;
             }
-            let pause = PAUSE.saturating_mul(1 << (attempt - 1)).max(after).mul_f64(0.5 + fastrand::f64() / 2.0);
-            sleep(pause).await;
+            let least = if tried.has_others() { PAUSE } else { PAUSE.max(after) };
+            sleep(least.saturating_mul(1 << (attempt - 1)).mul_f64(0.75 + fastrand::f64() / 2.0)).await;
             attempt += 1;
         }
     }
