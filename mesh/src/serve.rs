@@ -4,6 +4,7 @@
 
 mod pace;
 mod peers;
+mod taking;
 mod watched;
 
 pub use pace::Stalled;
@@ -11,10 +12,10 @@ pub use pace::Stalled;
 use crate::lifecycle::Lifecycle;
 use crate::tls::ServerTls;
 use axum::Router;
-use axum::http::Request;
 use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, Request, Response};
 use hyper::body::Incoming;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use pace::Paced;
@@ -22,6 +23,7 @@ use peers::Peers;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
+use taking::{Streams, taken};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -42,7 +44,11 @@ pub struct Limits {
     /// Time for the whole head of a request: of a connection's first, from when it was accepted; over HTTP/1 of each later
     /// one, from when the one before was answered.
     pub head_timeout: Duration,
-    /// Time in which a request's body has to go on, and a peer has to take of what is sent.
+    /// Whether a peer that speaks HTTP/2 may ask for nothing as long as it answers when it is asked whether it lives: services
+    /// connect before anybody needs them.
+    pub may_be_idle: bool,
+    /// Time in which a request's body has to go on, and a peer has to take of what is sent: of what its socket gets, and over
+    /// HTTP/2 of each answer that is not gRPC.
     pub stall_timeout: Duration,
     /// How often a silent HTTP/2 peer is asked whether it lives, and how long it may take to answer.
     pub keepalive: (Duration, Duration),
@@ -56,6 +62,7 @@ impl Default for Limits {
             peer_connections: 1024,
             streams: 256,
             head_timeout: Duration::from_secs(30),
+            may_be_idle: false,
             stall_timeout: Duration::from_mins(1),
             keepalive: (Duration::from_secs(30), Duration::from_secs(20)),
         }
@@ -64,9 +71,9 @@ impl Default for Limits {
 
 impl Limits {
     /// Those of a mesh listener: a service that calls keeps all its streams, one for each that people wait for, on one
-    /// connection.
+    /// connection, and the connection whether it calls or not.
     pub fn mesh() -> Self {
-        Self { streams: 16 << 10, ..Self::default() }
+        Self { streams: 16 << 10, may_be_idle: true, ..Self::default() }
     }
 }
 
@@ -130,8 +137,8 @@ pub async fn serve_by(
     Ok(())
 }
 
-fn builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
+fn builder(limits: &Limits) -> auto::Builder<Streams> {
+    let mut builder = auto::Builder::new(Streams::new(limits.stall_timeout));
     builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.head_timeout);
     builder
         .http2()
@@ -149,7 +156,7 @@ fn builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
 /// What every connection needs.
 #[derive(Clone)]
 struct Server {
-    builder: auto::Builder<TokioExecutor>,
+    builder: auto::Builder<Streams>,
     router: Router,
     limits: Limits,
     tls: Option<ServerTls>,
@@ -179,11 +186,19 @@ impl Server {
         let first = asked.clone();
         let router = self.router.map_request(move |request: Request<Incoming>| {
             first.cancel();
-            let within = (!may_rest(&request)).then_some(stall);
+            let within = (!may_rest(request.headers())).then_some(stall);
             request.map(|body| Paced::new(body, within))
         });
-        let stream = TokioIo::new(Watched::new(stream, stall));
-        let served = self.builder.serve_connection(stream, TowerToHyperService::new(router));
+        let router = router.map_response(
+            |answer: Response<axum::body::Body>| {
+                if may_rest(answer.headers()) { answer } else { answer.map(taken) }
+            },
+        );
+        let mut watched = Watched::new(stream, stall);
+        if self.limits.may_be_idle {
+            watched = watched.telling(asked.clone());
+        }
+        let served = self.builder.serve_connection(TokioIo::new(watched), TowerToHyperService::new(router));
         tokio::pin!(served);
         // hyper bounds the head of HTTP/1 once it knows that it is one. Before that, and over HTTP/2, nothing does.
         let silent = async {
@@ -211,7 +226,7 @@ impl Server {
 
 /// Whether the body may pause at will: a stream of gRPC may have nothing to say for long, and HTTP/2 asks its peer whether it
 /// lives. A message of grpc-web is sent in one go.
-fn may_rest(request: &Request<Incoming>) -> bool {
-    let kind = request.headers().get(CONTENT_TYPE).map_or(&b""[..], |kind| kind.as_bytes());
+fn may_rest(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).map_or(&b""[..], |kind| kind.as_bytes());
     kind.strip_prefix(b"application/grpc").is_some_and(|rest| !rest.starts_with(b"-web"))
 }

@@ -3,6 +3,9 @@
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::middleware::map_response;
+use axum::response::Response;
 use axum::routing::{get, post};
 use futures::stream;
 use std::io::ErrorKind;
@@ -173,6 +176,101 @@ async fn who_does_not_read_is_closed() {
     drop(reads);
     timeout(LONG, closed(0)).await.expect("as is one whose reader left");
     assert!(to_the_end(never_reads).await.starts_with("HTTP/1.1 200"), "what was sent is there");
+}
+
+/// A client of HTTP/2 that gives each stream so much window, and no more by itself; it answers pings.
+async fn stingy(address: SocketAddr, window: u32) -> h2::client::SendRequest<Bytes> {
+    let socket = TcpStream::connect(address).await.expect("it listens");
+    let shaken = h2::client::Builder::new().initial_window_size(window).handshake(socket).await;
+    let (client, connection) = shaken.expect("it speaks HTTP/2");
+    tokio::spawn(connection);
+    client.ready().await.expect("it takes requests")
+}
+
+async fn asked(client: &mut h2::client::SendRequest<Bytes>, path: &str) -> h2::RecvStream {
+    let request = http::Request::get(format!("http://localhost{path}")).body(()).expect("a request");
+    let (answer, _) = client.send_request(request, true).expect("open");
+    timeout(LONG, answer).await.expect("in time").expect("an answer").into_body()
+}
+
+#[tokio::test]
+async fn a_stream_whose_reader_takes_nothing_is_reset() {
+    let (router, open) = endless();
+    // The other kind of answer is whole at once, and as long.
+    let whole = async || Bytes::from(vec![0; 1 << 18]);
+    let address = listen(router.route("/whole", get(whole)), limits()).await;
+    for window in [0, 1, 1000] {
+        let mut client = stingy(address, window).await;
+        for path in ["/", "/whole"] {
+            let mut body = asked(&mut client, path).await;
+            let reset = async {
+                loop {
+                    match body.data().await.expect("it does not end well") {
+                        Ok(data) => assert!(data.len() <= 1000),
+                        Err(error) => return error,
+                    }
+                }
+            };
+            let error = timeout(LONG, reset).await.expect("it is reset");
+            assert_eq!(error.reason(), Some(h2::Reason::CANCEL), "{error}");
+            let gone = async {
+                while open.load(Ordering::SeqCst) > 0 {
+                    sleep(SHORT / 50).await;
+                }
+            };
+            timeout(LONG, gone).await.expect("what it held is gone");
+        }
+        // The connection is well.
+        drop(asked(&mut client, "/").await);
+    }
+}
+
+#[tokio::test]
+async fn a_stream_whose_reader_takes_a_little_goes_on() {
+    let (router, _) = endless();
+    let address = listen(router, limits()).await;
+    let mut client = stingy(address, 1 << 16).await;
+    let mut body = asked(&mut client, "/").await;
+    let (began, mut came) = (Instant::now(), 0);
+    while began.elapsed() < SHORT * 4 {
+        let data = timeout(LONG, body.data()).await.expect("in time").expect("no end").expect("no reset");
+        came += data.len();
+        body.flow_control().release_capacity(data.len()).expect("it was taken");
+        sleep(SHORT / 50).await;
+    }
+    assert!(came > 1 << 16, "{came}");
+}
+
+#[tokio::test]
+async fn streams_of_grpc_may_be_read_later() {
+    let (router, open) = endless();
+    let as_grpc = async |answer: Response| ([(CONTENT_TYPE, "application/grpc+proto")], answer);
+    let router = router.layer(map_response(as_grpc));
+    let address = listen(router, limits()).await;
+    let mut client = stingy(address, 1).await;
+    let mut body = asked(&mut client, "/").await;
+    assert_eq!(body.data().await.expect("a byte").expect("no reset").len(), 1);
+    sleep(SHORT * 4).await;
+    assert_eq!(open.load(Ordering::SeqCst), 1);
+    body.flow_control().release_capacity(1).expect("it was taken");
+    assert_eq!(timeout(LONG, body.data()).await.expect("in time").expect("a byte").expect("no reset").len(), 1);
+}
+
+#[tokio::test]
+async fn services_may_connect_and_ask_for_nothing() {
+    let lively = Limits { head_timeout: SHORT, keepalive: (SHORT / 3, LONG), ..Limits::mesh() };
+    let address = listen(counting(), lively).await;
+    let mut idle = stingy(address, 1 << 16).await;
+    sleep(SHORT * 4).await;
+    assert_eq!(asked(&mut idle, "/").await.data().await.expect("a body").expect("no reset"), "yes");
+    // Who says nothing, or does not answer when it is asked whether it lives, is closed there as well.
+    let strict = Limits { keepalive: (SHORT / 3, SHORT / 3), ..Limits::mesh() };
+    let address = listen(counting(), Limits { head_timeout: SHORT, ..strict }).await;
+    for begin in
+        [&b""[..], b"PRI * HTTP/2.0", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0", b"GET / HTTP/1.1\r\n"]
+    {
+        to_the_end(sent(address, begin).await).await;
+    }
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
+use tokio_util::sync::CancellationToken;
 
 /// A socket that fails with [`io::ErrorKind::TimedOut`] when its peer takes nothing of what is sent for `within`. A player that
 /// paused asks again for the rest, as browsers do; nginx's `send_timeout` is the same, and a minute too.
@@ -14,12 +15,31 @@ pub struct Watched<S> {
     within: Duration,
     stuck: bool,
     timer: Option<Pin<Box<Sleep>>>,
+    /// Bytes that have yet to come until somebody is told.
+    greeting: Option<(usize, CancellationToken)>,
 }
+
+/// What HTTP/2 begins with (RFC 9113, section 3.4): with so many bytes it is known what the peer speaks.
+const PREFACE: usize = 24;
 
 impl<S> Watched<S> {
     /// Watches `socket`.
     pub fn new(socket: S, within: Duration) -> Self {
-        Self { socket, within, stuck: false, timer: None }
+        Self { socket, within, stuck: false, timer: None, greeting: None }
+    }
+
+    /// Cancels `known` when enough came to know what the peer speaks; from then on either HTTP bounds how long it may be silent.
+    pub fn telling(self, known: CancellationToken) -> Self {
+        Self { greeting: Some((PREFACE, known)), ..self }
+    }
+
+    fn heard(&mut self, bytes: usize) {
+        let Some((missing, known)) = &mut self.greeting else { return };
+        *missing = missing.saturating_sub(bytes);
+        if *missing == 0 {
+            known.cancel();
+            self.greeting = None;
+        }
     }
 
     /// The outcome of a write, unless nothing was taken for too long.
@@ -39,7 +59,10 @@ impl<S> Watched<S> {
 
 impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_read(context, into)
+        let before = into.filled().len();
+        let outcome = Pin::new(&mut self.socket).poll_read(context, into);
+        self.heard(into.filled().len() - before);
+        outcome
     }
 }
 
