@@ -1,7 +1,7 @@
 //! The gateway's views of videos: asked for once, true without asking while the feed vouches for them.
 //!
 //! A view is fresh for 5 s after it was asked for or the feed confirmed it. One that is not is asked for again, by one
-//! request for all. Where the catalog can't be reached, what is held is served for 60 s more. So a gateway that reaches
+//! request for all, whose failure is theirs, too. Where the catalog can't be reached, what is held is served for 60 s more. So a gateway that reaches
 //! a catalog shows a removed video for at most 5 s, and one that hears the feed not at all.
 
 use super::feed::{Confirmations, Session};
@@ -54,8 +54,8 @@ struct State {
     held: Option<Held>,
     /// Counts what made the view doubtful, so that an answer that was overtaken on its way is not believed.
     doubts: u64,
-    /// When the catalog was last asked in vain.
-    in_vain: Option<Instant>,
+    /// When the catalog was last asked in vain, and what came of it.
+    in_vain: Option<(Instant, Problem)>,
 }
 
 /// An answer of the catalog.
@@ -129,13 +129,18 @@ impl Views {
         if let Some(known) = self.believed(&slot, not_before) {
             return Ok(known);
         }
+        let came = Instant::now();
         let _one_asks = slot.asking.lock().await;
         // Somebody asked while this waited.
         if let Some(known) = self.believed(&slot, not_before) {
             return Ok(known);
         }
         let answer = match self.fallback(&slot) {
-            None => self.renew(id, &slot).await,
+            // One after the other would wait for a catalog that hangs as long as the first did.
+            None => match slot.failed_since(came) {
+                Some(problem) => return Err(problem),
+                None => self.renew(id, &slot).await,
+            },
             Some(known) if slot.asked_in_vain() => return Ok(known),
             Some(_) => timeout(PATIENCE, self.renew(id, &slot)).await.unwrap_or_else(|_| Err(silent_catalog())),
         };
@@ -143,10 +148,12 @@ impl Views {
         match (answer, self.fallback(&slot)) {
             (Err(problem), Some(known)) if may_pass(&problem) => {
                 tracing::warn!(video = %id, %problem, "the catalog can't be asked; serving what is held");
-                slot.lock().in_vain = Some(Instant::now());
+                slot.lock().in_vain = Some((Instant::now(), problem));
                 Ok(known)
             }
-            (answer, _) => answer,
+            (answer, _) => answer.inspect_err(|problem| {
+                slot.lock().in_vain = Some((Instant::now(), problem.clone()));
+            }),
         }
     }
 
@@ -157,6 +164,7 @@ impl Views {
         let asked = Instant::now();
         let known = self.ask(id).await?;
         let mut state = slot.lock();
+        state.in_vain = None;
         if state.doubts == doubts {
             state.held = Some(Held { known: known.clone(), asked, session, doubtful: false });
         }
@@ -210,7 +218,12 @@ impl Slot {
     }
 
     fn asked_in_vain(&self) -> bool {
-        self.lock().in_vain.is_some_and(|then| then.elapsed() < PAUSE)
+        self.lock().in_vain.as_ref().is_some_and(|(then, _)| then.elapsed() < PAUSE)
+    }
+
+    /// What came of the last question, if it failed at `then` or later.
+    fn failed_since(&self, then: Instant) -> Option<Problem> {
+        self.lock().in_vain.as_ref().filter(|(failed, _)| *failed >= then).map(|(_, problem)| problem.clone())
     }
 }
 

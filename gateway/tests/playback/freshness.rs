@@ -251,6 +251,20 @@ async fn one_request_asks_for_all() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_request_waits_for_a_catalog_that_hangs_and_all_fail_with_it() {
+    let world = without_feed().await;
+    world.catalog.hold_up();
+    let begun = tokio::time::Instant::now();
+    let all = futures::future::join_all((0..20).map(|_| status(&world))).await;
+    assert_eq!(all, [StatusCode::GATEWAY_TIMEOUT; 20]);
+    assert_eq!((begun.elapsed(), world.catalog.questions()), (seconds(15), 1));
+    // Whoever comes later asks again.
+    world.catalog.answer_at_once();
+    pass(Duration::from_millis(1)).await;
+    assert_eq!(status(&world).await, StatusCode::OK);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_becomes_ready_is_seen_at_once() {
     let world = without_feed().await;
     world.catalog.change(|_, source| source.upload_state = pb::UploadState::Open.into());
