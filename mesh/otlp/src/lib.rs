@@ -19,6 +19,9 @@ use vidstream_mesh::trace::{Ended, Export, Kind, Tracer};
 /// What a batch may take on its way to the collector.
 const SEND_WITHIN: Duration = Duration::from_secs(10);
 
+/// What the last spans may take.
+pub const END_WITHIN: Duration = Duration::from_secs(5);
+
 /// Where the collector is: `http://HOST:PORT`, the port of its gRPC (4317).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct OtlpUrl(String);
@@ -75,7 +78,8 @@ struct Services {
     url: OtlpUrl,
     instance: String,
     runtime: tokio::runtime::Handle,
-    processors: Mutex<HashMap<&'static str, Arc<BatchSpanProcessor>>>,
+    /// None once the end has begun.
+    processors: Mutex<Option<HashMap<&'static str, Arc<BatchSpanProcessor>>>>,
 }
 
 impl fmt::Debug for Services {
@@ -89,7 +93,7 @@ impl Collector {
     /// before there are spans.
     pub fn new(url: OtlpUrl, instance: String) -> Result<Self, OtlpError> {
         let runtime = tokio::runtime::Handle::current();
-        let services = Services { url, instance, runtime, processors: Mutex::default() };
+        let services = Services { url, instance, runtime, processors: Mutex::new(Some(HashMap::new())) };
         // What can't be made would otherwise be found out with the first span.
         services.exporter()?;
         Ok(Self { shared: Arc::new(services) })
@@ -100,24 +104,28 @@ impl Collector {
         Tracer::new(Arc::clone(&self.shared) as Arc<dyn Export>)
     }
 
-    /// Sends what is left, as far as that takes no longer than a batch may; spans that end later are lost.
+    /// Sends what is left of all services, side by side, as far as that takes no longer than [`END_WITHIN`]; spans that end
+    /// later are lost.
     pub async fn end(&self) {
-        let processors: Vec<_> = self.shared.processors().drain().collect();
-        let ended = tokio::task::spawn_blocking(move || {
-            for (service, processor) in processors {
-                if let Err(error) = processor.shutdown() {
+        let processors = self.shared.processors().take().unwrap_or_default();
+        let ending = processors.into_iter().map(|(service, processor)| {
+            tokio::task::spawn_blocking(move || {
+                if let Err(error) = processor.shutdown_with_timeout(END_WITHIN) {
                     tracing::warn!(service, %error, "the last spans could not be sent");
                 }
-            }
+            })
         });
-        if let Err(panic) = ended.await {
-            tracing::error!(%panic, "sending the last spans ended that must not");
+        // All have begun before the first is waited for.
+        for ended in ending.collect::<Vec<_>>() {
+            if let Err(panic) = ended.await {
+                tracing::error!(%panic, "sending the last spans ended that must not");
+            }
         }
     }
 }
 
 impl Services {
-    fn processors(&self) -> std::sync::MutexGuard<'_, HashMap<&'static str, Arc<BatchSpanProcessor>>> {
+    fn processors(&self) -> std::sync::MutexGuard<'_, Option<HashMap<&'static str, Arc<BatchSpanProcessor>>>> {
         self.processors.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -129,7 +137,8 @@ impl Services {
     }
 
     fn processor(&self, service: &'static str) -> Option<Arc<BatchSpanProcessor>> {
-        let mut processors = self.processors();
+        let mut guard = self.processors();
+        let processors = guard.as_mut()?;
         if let Some(processor) = processors.get(service) {
             return Some(Arc::clone(processor));
         }
@@ -189,6 +198,41 @@ fn data(span: Ended) -> SpanData {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::{Instant, SystemTime};
+    use vidstream_mesh::trace::TraceContext;
+
+    fn span(service: &'static str) -> Ended {
+        let (context, now) = (TraceContext::begin(true), SystemTime::now());
+        Ended {
+            service,
+            name: "test".into(),
+            kind: Kind::Internal,
+            context,
+            parent: None,
+            began: now,
+            ended: now,
+            attributes: Vec::new(),
+            failure: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn all_services_end_together_and_nothing_begins_afterwards() {
+        // It accepts, by its backlog, and says nothing.
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let url = format!("http://{}", silent.local_addr().expect("bound")).parse().expect("an address");
+        let collector = Collector::new(url, "test".into()).expect("a collector");
+        let services = ["a", "b", "c", "d", "e", "f"];
+        for service in services {
+            collector.shared.ended(span(service));
+        }
+        let began = Instant::now();
+        collector.end().await;
+        // One after the other would take as many times as long.
+        assert!(began.elapsed() < END_WITHIN * 4, "{:?}", began.elapsed());
+        collector.shared.ended(span("a"));
+        assert!(collector.shared.processors().is_none());
+    }
 
     #[test]
     fn collectors_are_named_by_address() {
