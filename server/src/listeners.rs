@@ -52,15 +52,20 @@ impl Listener {
         Ok(Self { address, front, service: "mesh" })
     }
 
-    /// Answers with `router` from now on, and with figures, health and reflection for `services`; `sight` sees all of it.
+    /// Answers with `router` from now on, and with health and reflection for `services`; `sight` sees all of it, and the figures
+    /// are on this listener if `has_figures`.
     pub(crate) async fn open(
         &self,
         router: Router,
         services: Vec<&'static str>,
         sight: &Sight,
+        has_figures: bool,
     ) -> anyhow::Result<Introspection> {
         let introspection = Introspection::new(services).await.context("describe the services")?;
-        let router = router.merge(introspection.routes.clone().into_axum_router()).merge(sight.metrics.router());
+        let mut router = router.merge(introspection.routes.clone().into_axum_router());
+        if has_figures {
+            router = router.merge(sight.metrics.router());
+        }
         // Here and not around the front: it needs to know which route is taken.
         self.front.open(router.layer(sight.observer.layer(self.service)));
         Ok(introspection)

@@ -3,6 +3,7 @@
 use crate::settings::Edge;
 use anyhow::Context;
 use std::sync::Arc;
+use tonic::{Code, Status};
 use vidstream_backends::bus::{BusUrl, EventBus, LocalBus};
 use vidstream_backends::objects::{FileStore, ObjectStore, ObjectsUrl};
 use vidstream_backends::queue::{JobQueue, LocalQueue, QueueUrl};
@@ -11,9 +12,23 @@ use vidstream_gateway::blocks::{BlockStore, Disk};
 use vidstream_mesh::client::Unreached;
 use vidstream_s3::{OpenError, S3Store};
 
+/// What another service says instead of answering.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.message())]
+pub(crate) struct Refused(pub(crate) Status);
+
+impl Refused {
+    /// Another token, or another service at that address, is a mistake in somebody's settings; all else is the service's own
+    /// trouble.
+    fn may_pass(&self) -> bool {
+        !matches!(self.0.code(), Code::Unauthenticated | Code::PermissionDenied | Code::Unimplemented)
+    }
+}
+
 /// Whether opening may succeed later with nothing changed in the settings: a server is not there yet.
 pub(crate) fn may_pass(error: &anyhow::Error) -> bool {
     error.is::<Unreached>()
+        || error.downcast_ref::<Refused>().is_some_and(Refused::may_pass)
         || error.downcast_ref::<OpenError>().is_some_and(OpenError::may_pass)
         || error.downcast_ref::<StoreError>().is_some_and(vidstream_mongo::may_pass)
 }

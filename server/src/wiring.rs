@@ -11,6 +11,8 @@ use anyhow::Context;
 use axum::Router;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
+use tonic::Request;
 use tonic::service::Routes;
 use tower::Layer;
 use vidstream_catalog::Catalog;
@@ -18,17 +20,21 @@ use vidstream_catalog::store::{Store, StoreUrl};
 use vidstream_gateway::http::health;
 use vidstream_gateway::{Deps, Gateway};
 use vidstream_mesh::channel::Channel;
-use vidstream_mesh::client::{self, ClientOptions, Peers, Reach};
+use vidstream_mesh::client::{self, ClientOptions, Peers};
 use vidstream_mesh::in_process;
 use vidstream_mesh::layers::{ServerBounds, server_stack};
 use vidstream_mesh::lifecycle::Lifecycle;
 use vidstream_mesh::reflection::Introspection;
+use vidstream_proto::pb;
 use vidstream_proto::pb::catalog_service_client::CatalogServiceClient;
 use vidstream_proto::pb::transcoder_service_client::TranscoderServiceClient;
 use vidstream_transcoder::{Program, Transcoder};
 
 /// Largest message between services.
 const LARGEST_MESSAGE: usize = 16 << 20;
+
+/// A catalog that takes longer for a read of one entry is not there yet.
+const READ_WITHIN: Duration = Duration::from_secs(5);
 
 const GATEWAY: &str = "vidstream.v1.GatewayService";
 const UPLOADS: &str = "vidstream.v1.UploadService";
@@ -87,7 +93,8 @@ pub async fn start(settings: &Settings, life: &Lifecycle) -> anyhow::Result<Mesh
     if let Some(public) = &public {
         mesh.address.clone_from(&public.address);
         let gateway = services.gateway(settings, &backends, life)?;
-        mesh.listeners.push(public.open(gateway.router(), vec![GATEWAY, UPLOADS], &mesh.sight).await?);
+        mesh.listeners
+            .push(public.open(gateway.router(), vec![GATEWAY, UPLOADS], &mesh.sight, behind.is_none()).await?);
     }
     services.run(program, life);
     Ok(mesh)
@@ -125,7 +132,7 @@ impl Services {
         } else {
             let peers = settings.to_catalog.as_ref().context("--to-catalog is not set")?;
             let service = connect(peers, settings, life)?;
-            is_reached(awaited, format!("the catalog at {peers}"), &service.reach).await?;
+            answers(awaited, format!("the catalog at {peers}"), &service).await?;
             service.channel
         };
         let runs = settings.roles.has(Role::Transcoder);
@@ -163,7 +170,7 @@ impl Services {
             lifecycle: life.clone(),
         });
         let services = server_stack(routes.into_axum_router(), settings.secure.token()?, &ServerBounds::default());
-        listener.open(services.merge(health), names, sight).await
+        listener.open(services.merge(health), names, sight, true).await
     }
 
     fn catalog_client(&self) -> CatalogServiceClient<Channel> {
@@ -214,15 +221,28 @@ fn connect(peers: &Peers, settings: &Settings, life: &Lifecycle) -> anyhow::Resu
     Ok(client::connect(peers.clone(), options, life))
 }
 
-/// Waits until one of the service's processes answers.
-async fn is_reached(awaited: &Awaited, what: String, reach: &Reach) -> anyhow::Result<()> {
-    until_there(awaited, what, async || Ok(reach.now()?)).await
+/// Waits until the catalog answers a read. A connection alone is no proof: a listener answers before there is anything behind
+/// it, and to strangers.
+async fn answers(awaited: &Awaited, what: String, service: &client::Service) -> anyhow::Result<()> {
+    until_there(awaited, what, async || {
+        // Says where it is looked for, and why in vain.
+        service.reach.now()?;
+        let mut read = Request::new(pb::ListEntriesRequest { page_size: 1, ..Default::default() });
+        read.set_timeout(READ_WITHIN);
+        CatalogServiceClient::new(service.channel.clone()).list_entries(read).await.map_err(open::Refused)?;
+        Ok(())
+    })
+    .await
+}
+
+/// Whether no process but this one has workers of its catalog: those of an earlier run are gone then.
+fn has_all_workers(settings: &Settings) -> bool {
+    let alone = matches!(settings.catalog, StoreUrl::Sqlite(_)) && settings.mesh_listen.is_none();
+    alone && settings.roles.has(Role::Transcoder)
 }
 
 fn make_catalog(store: &Arc<dyn Store>, settings: &Settings, backends: &Backends, life: &Lifecycle) -> Catalog {
     let (queue, bus, objects) = (Arc::clone(&backends.queue), Arc::clone(&backends.bus), Arc::clone(&backends.objects));
-    // The workers of an earlier run lived in the same process and are gone, unless others share the catalog.
-    let alone = matches!(settings.catalog, StoreUrl::Sqlite(_)) && settings.roles.has(Role::Transcoder);
     Catalog::builder(Arc::clone(store), queue, bus, objects)
         .config(vidstream_catalog::Config {
             purge_after: settings.purge_after,
@@ -231,7 +251,7 @@ fn make_catalog(store: &Arc<dyn Store>, settings: &Settings, backends: &Backends
             lease_death: settings.lease,
             sweep_interval: settings.lease,
             garbage_margin: settings.garbage_margin,
-            free_leases_at_start: alone,
+            free_leases_at_start: has_all_workers(settings),
             ..Default::default()
         })
         .lifecycle(life.clone())
@@ -258,4 +278,20 @@ fn make_transcoder(
         })
         .lifecycle(life.clone())
         .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn leases_are_freed_only_where_nobody_else_can_hold_one() {
+        let settings = |flags: &[(&'static str, &str)]| {
+            let flags = flags.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+            Settings::resolve(None, [], flags).expect("valid")
+        };
+        assert!(has_all_workers(&settings(&[])));
+        assert!(!has_all_workers(&settings(&[("mesh-listen", "127.0.0.1:7070"), ("queue", "amqp://h")])));
+        assert!(!has_all_workers(&settings(&[("catalog", "mongodb://h")])));
+    }
 }

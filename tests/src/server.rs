@@ -153,6 +153,16 @@ impl Starting {
     }
 }
 
+impl Starting {
+    /// Waits until it has ended in vain, and gives its log.
+    pub fn fails(self) -> String {
+        let Self(mut server) = self;
+        let status = server.wait(Duration::from_mins(1)).expect("it ends");
+        assert!(!status.success());
+        server.log()
+    }
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         if std::thread::panicking() {

@@ -35,12 +35,19 @@ impl Page {
     }
 }
 
+/// Where the mesh listener of `server` is, which it has.
+fn behind(server: &Server) -> String {
+    let log = server.log();
+    let line = log.lines().find(|line| line.contains("mesh listener")).expect("it says where");
+    let address = line.split("address=").nth(1).expect("the address").split_whitespace().next().expect("a word");
+    format!("http://{address}")
+}
+
 const VIEWER: &str = "7f9c24e8-3b12-4fef-91e0-56a2d5a1b0c3";
 
 #[test]
 fn what_is_done_is_counted() {
-    let mesh = "127.0.0.1:0";
-    let server = Server::with(&["--mesh-listen", mesh]);
+    let server = Server::start();
     let clip = clips::clip("last.mp4");
     #[expect(clippy::cast_precision_loss, reason = "a clip is small")]
     let size = std::fs::metadata(&clip).expect("a file").len() as f64;
@@ -101,13 +108,11 @@ fn what_is_done_is_counted() {
 }
 
 #[test]
-fn every_listener_has_the_page() {
+fn where_there_is_a_mesh_listener_the_page_is_there_alone() {
     let server = Server::with(&["--mesh-listen", "127.0.0.1:0"]);
-    let log = server.log();
-    let line = log.lines().find(|line| line.contains("mesh listener")).expect("it says where");
-    let address = line.split("address=").nth(1).expect("the address").split_whitespace().next().expect("a word");
-    let (public, behind) = (Page::of(&server.address), Page::of(&format!("http://{address}")));
-    assert!(public.value("vidstream_uploads_open").is_some() && behind.value("vidstream_uploads_open").is_some());
+    assert!(Page::of(&behind(&server)).value("vidstream_uploads_open").is_some());
+    let public = get(&format!("{}/metrics", server.address));
+    assert!(!public.text().contains("vidstream_uploads_open"), "{public:?}");
 }
 
 /// Names of figures in the queries of the dashboard.
