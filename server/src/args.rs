@@ -133,7 +133,10 @@ pub struct Args {
     /// How much longer than a write deadline an object that nothing refers to is left alone [default: 5m]
     #[arg(long, value_name = "DURATION")]
     pub garbage_margin: Option<String>,
-    /// The ffmpeg to run [default: ffmpeg]
+    /// How long open requests and jobs may take to end when the server is asked to stop [default: 10s]
+    #[arg(long, value_name = "DURATION")]
+    pub grace: Option<String>,
+    /// The ffmpeg to run, where there is a transcoder [default: ffmpeg]
     #[arg(long, value_name = "PROGRAM")]
     pub ffmpeg: Option<String>,
     /// Collector of OpenTelemetry that spans are sent to, by gRPC: `http://HOST:4317` [default: none]
@@ -204,6 +207,7 @@ impl Args {
             ("write-deadline", &self.write_deadline),
             ("lease", &self.lease),
             ("garbage-margin", &self.garbage_margin),
+            ("grace", &self.grace),
             ("ffmpeg", &self.ffmpeg),
             ("otlp", &self.otlp),
             ("log-format", &self.log_format),

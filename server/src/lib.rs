@@ -4,6 +4,7 @@
 pub mod args;
 mod backends;
 pub mod data_dir;
+pub mod ending;
 mod front;
 mod listeners;
 mod open;

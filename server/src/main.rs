@@ -11,12 +11,13 @@ use vidstream_mesh::lifecycle::Lifecycle;
 use vidstream_mesh::telemetry;
 use vidstream_server::args::Args;
 use vidstream_server::data_dir::DataDir;
+use vidstream_server::ending;
 use vidstream_server::settings::{Mistakes, Settings};
 use vidstream_server::wiring;
 use vidstream_transcoder::ProgramError;
 
-/// How long open requests and jobs may take to end.
-const GRACE: Duration = Duration::from_secs(10);
+/// How long what nobody can interrupt, a write to a disk say, is waited for after everything else has ended.
+const LAST: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     allocator::settle();
@@ -28,11 +29,16 @@ fn main() -> ExitCode {
         }
     };
     telemetry::init(settings.log_format, vidstream_points::watcher());
-    let outcome = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .context("start the runtime")
-        .and_then(|runtime| runtime.block_on(Box::pin(run(settings))));
+    settings.unused.iter().for_each(|words| tracing::info!("{words}"));
+    let outcome =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime").and_then(
+            |runtime| {
+                let outcome = runtime.block_on(Box::pin(run(settings)));
+                // Dropping it would wait as long as they take, though grace is over.
+                runtime.shutdown_timeout(LAST);
+                outcome
+            },
+        );
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -78,28 +84,12 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
         Ok(Some(mesh)) => mesh,
         // Some of it may run already.
         ended => {
-            life.stop(GRACE).await;
+            life.stop(settings.grace).await;
             return ended.map(drop);
         }
     };
     announce(&mesh.address)?;
-    tokio::select! {
-        () = signals.next() => {}
-        () = life.stopping().cancelled() => anyhow::bail!("a part of the server ended; the log says which"),
-    }
-    tracing::info!("stopping; a second signal stops at once");
-    mesh.say_not_serving().await;
-    tokio::select! {
-        orderly = life.stop(GRACE) => if !orderly {
-            tracing::warn!(grace = ?GRACE, "not everything ended in time");
-        },
-        () = signals.next() => {}
-    }
-    tokio::select! {
-        () = mesh.send_last_spans() => {}
-        () = signals.next() => {}
-    }
-    Ok(())
+    ending::run_until(async || signals.next().await, &mesh, &life, settings.grace).await
 }
 
 /// The one line on stdout that scripts wait for.

@@ -71,6 +71,7 @@ const NAMES: &[&str] = &[
     "write-deadline",
     "lease",
     "garbage-margin",
+    "grace",
     "ffmpeg",
     "otlp",
     "log-format",
@@ -123,12 +124,16 @@ pub struct Settings {
     pub lease: Duration,
     /// How much longer than a write deadline an object that nothing refers to is left alone.
     pub garbage_margin: Duration,
-    /// The ffmpeg to run.
+    /// How long open requests and jobs may take to end when the process is asked to stop.
+    pub grace: Duration,
+    /// The ffmpeg to run, where there is a transcoder.
     pub ffmpeg: String,
     /// Who collects spans, if anybody does.
     pub otlp: Option<OtlpUrl>,
     /// Look of the log.
     pub log_format: LogFormat,
+    /// In words, what was given and is used by nothing that runs here.
+    pub unused: Vec<String>,
 }
 
 /// Everything that is wrong with the settings.
@@ -247,8 +252,12 @@ impl Layers {
         }
     }
 
-    /// The ffmpeg to run. The default is checked like any other: nothing else has to be installed.
-    fn ffmpeg(&mut self) -> String {
+    /// The ffmpeg to run. Where it `runs`, the default is checked like any other: nothing else has to be installed. Elsewhere it
+    /// may be set, by what several processes share.
+    fn ffmpeg(&mut self, runs: bool) -> String {
+        if !runs {
+            return self.read("ffmpeg", "ffmpeg".to_owned(), not_empty);
+        }
         let usual = || Given { value: "ffmpeg".to_owned(), origin: "--ffmpeg ffmpeg".to_owned() };
         self.values.entry("ffmpeg").or_insert_with(usual);
         self.read("ffmpeg", String::new(), program)
@@ -270,7 +279,7 @@ impl Layers {
         };
         let objects = self.read("objects", ObjectsUrl::File(data_dir.join("objects")), server_url);
         let mesh_listen = self.read("mesh-listen", None, |v| address(v).map(Some));
-        let settings = Settings {
+        let mut settings = Settings {
             secure: self.secure(mesh_listen),
             listen,
             hosts,
@@ -292,11 +301,15 @@ impl Layers {
             write_deadline: self.read("write-deadline", Duration::from_mins(1), duration),
             lease: self.read("lease", Duration::from_secs(30), lease),
             garbage_margin: self.read("garbage-margin", Duration::from_mins(5), duration),
-            ffmpeg: self.ffmpeg(),
+            grace: self.read("grace", Duration::from_secs(10), duration),
+            ffmpeg: String::new(),
             otlp: self.read("otlp", None, |v| server_url(v).map(Some)),
             log_format: self.read("log-format", LogFormat::Text, log_format),
             data_dir,
+            unused: Vec::new(),
         };
+        settings.unused = self.unused(&settings.roles);
+        settings.ffmpeg = self.ffmpeg(settings.roles.has(Role::Transcoder));
         let insecure_public = self.read("insecure-public", false, |value| match value {
             "true" | "1" => Ok(true),
             "false" | "0" => Ok(false),
@@ -419,6 +432,29 @@ mod tests {
         let set = resolved("3s").expect("the shortest");
         assert_eq!((set.lease, set.garbage_margin), (Duration::from_secs(3), Duration::from_mins(5)));
         assert_eq!(resolved("2s").expect_err("too short").0, ["--lease: must be at least 3s"]);
+    }
+
+    #[test]
+    fn only_a_transcoder_needs_an_ffmpeg() {
+        let resolved = |roles: &str| {
+            let flags = "--mesh-listen 127.0.0.1:7070 --objects file:/srv/o --queue amqp://h --events redis://h";
+            let others = if roles == "gateway" { "--to-catalog c:1 --to-transcoder t:1" } else { "" };
+            let given = format!("{flags} {others} --roles {roles} --ffmpeg no-such-ffmpeg");
+            let line = std::iter::once("vidstream").chain(given.split_whitespace()).map(std::ffi::OsString::from);
+            Settings::resolve(None, [], crate::args::Args::read(line).0.given())
+        };
+        resolved("gateway").expect("it runs none");
+        resolved("catalog").expect("it runs none");
+        let Mistakes(mistakes) = resolved("catalog,transcoder").expect_err("it runs it");
+        assert!(mistakes.len() == 1 && mistakes[0].starts_with("--ffmpeg: there is no program"), "{mistakes:?}");
+    }
+
+    #[test]
+    fn grace_is_as_long_as_it_is_set() {
+        let resolved = |value: &str| Settings::resolve(None, [], vec![("grace", value.to_owned())]);
+        assert_eq!(Settings::resolve(None, [], vec![]).expect("valid").grace, Duration::from_secs(10));
+        assert_eq!(resolved("5m").expect("valid").grace, Duration::from_mins(5));
+        assert_eq!(resolved("long").expect_err("wrong").0.len(), 1);
     }
 
     #[test]

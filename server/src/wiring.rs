@@ -50,6 +50,14 @@ pub struct Mesh {
 }
 
 impl Mesh {
+    /// One without listeners.
+    #[cfg(test)]
+    pub(crate) fn bare() -> Self {
+        let settings = Settings::resolve(None, [], Vec::new()).expect("defaults are valid");
+        let sight = Sight::new(&settings).expect("no collector");
+        Self { address: String::new(), listeners: Vec::new(), sight }
+    }
+
     /// Says "not serving" on every listener.
     pub async fn say_not_serving(&self) {
         for listener in &self.listeners {

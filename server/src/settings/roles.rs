@@ -1,10 +1,41 @@
 //! What roles need of the other settings, and what they have no use for.
 
 use super::{Layers, Settings};
-use crate::roles::Role;
+use crate::roles::{Role, Roles};
 use vidstream_backends::queue::QueueUrl;
 
+/// Who uses a setting that some roles have no use for.
+const USED_BY: &[(&str, &[Role])] = &[
+    ("public-url", &[Role::Gateway]),
+    ("allow-host", &[Role::Gateway]),
+    ("tls-cert", &[Role::Gateway]),
+    ("tls-key", &[Role::Gateway]),
+    ("upload-memory", &[Role::Gateway]),
+    ("cache-memory", &[Role::Gateway]),
+    ("cache-dir", &[Role::Gateway]),
+    ("cache-size", &[Role::Gateway]),
+    ("presign", &[Role::Gateway]),
+    ("catalog", &[Role::Catalog]),
+    ("upload-expiry", &[Role::Catalog]),
+    ("purge-after", &[Role::Catalog]),
+    ("garbage-margin", &[Role::Catalog]),
+    ("queue", &[Role::Catalog, Role::Transcoder]),
+    ("events", &[Role::Catalog, Role::Transcoder]),
+    ("ffmpeg", &[Role::Transcoder]),
+];
+
 impl Layers {
+    /// In words, what was given and is used by nothing that runs here. It is no mistake: processes share files of variables.
+    pub(super) fn unused(&self, roles: &Roles) -> Vec<String> {
+        let useless = USED_BY.iter().filter(|(_, users)| !users.iter().any(|role| roles.has(*role)));
+        let words = useless.filter_map(|(name, users)| {
+            let users: Vec<_> = users.iter().map(|role| role.name()).collect();
+            let origin = &self.values.get(name)?.origin;
+            Some(format!("{origin} is not used: it is for a {}, and this process is none", users.join(" or ")))
+        });
+        words.collect()
+    }
+
     /// Refuses what can't work together when services run in processes of their own.
     pub(super) fn check_roles(&mut self, settings: &Settings) {
         let Settings { roles, .. } = settings;
@@ -61,7 +92,9 @@ mod tests {
     use crate::settings::{Mistakes, Settings};
 
     fn resolved(flags: &str) -> Result<Settings, Mistakes> {
-        let flags = ["mesh-listen", "roles", "to-catalog", "to-transcoder", "objects", "queue", "listen", "catalog"]
+        let names =
+            ["mesh-listen", "roles", "to-catalog", "to-transcoder", "objects", "queue", "events", "listen", "catalog"];
+        let flags = names
             .into_iter()
             .filter_map(|name| {
                 let mut words = flags.split_whitespace();
@@ -84,6 +117,18 @@ mod tests {
         resolved(transcoder).expect("a transcoder");
         let behind = "--roles catalog,transcoder --objects file:/srv/o --mesh-listen 127.0.0.1:7070";
         assert!(resolved(behind).expect("all but the gateway").to_catalog.is_none());
+    }
+
+    #[test]
+    fn what_nothing_uses_here_is_said() {
+        let shared = "--objects s3://videos/mesh --queue amqp://h --events redis://h --catalog mongodb://h";
+        let unused = |own: &str| resolved(&format!("{shared} {own}")).expect("valid").unused;
+        let apart = "--roles transcoder --mesh-listen 127.0.0.1:1 --to-catalog c:7070";
+        assert_eq!(unused(apart), ["--catalog is not used: it is for a catalog, and this process is none"]);
+        let gateway = unused("--roles gateway --to-catalog c:7070 --to-transcoder t:7070");
+        assert_eq!(gateway[1], "--queue is not used: it is for a catalog or transcoder, and this process is none");
+        assert_eq!(gateway.len(), 3, "{gateway:?}");
+        assert!(unused("--roles all").is_empty());
     }
 
     #[test]

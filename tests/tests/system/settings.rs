@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use vidstream_tests::clips;
+use vidstream_tests::judges::curl;
 use vidstream_tests::server::{Server, binary, signal};
 use vidstream_tests::vidctl::{Person, id};
 
@@ -98,6 +99,41 @@ fn it_stops_soon_and_in_order() {
     let status = server.stop();
     assert!(status.success(), "{status}");
     assert!(began.elapsed() < Duration::from_secs(5));
+}
+
+/// Puts a pipe that nobody writes to in the place of every file below `folder`: who opens one waits for ever.
+fn hang(folder: &Path) {
+    for entry in std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry")) {
+        let path = entry.path();
+        if path.is_dir() {
+            hang(&path);
+        } else {
+            std::fs::remove_file(&path).expect("removed");
+            assert!(Command::new("mkfifo").arg(&path).status().expect("mkfifo runs").success());
+        }
+    }
+}
+
+#[test]
+fn told_twice_it_ends_though_a_disk_hangs() {
+    let mut server = Server::start();
+    let video = Person::of(&server).upload(&clips::clip("first.mp4"), "--wait=all");
+    hang(&server.data().join("objects"));
+    let source = format!("{}/videos/{}/source", server.address, id(&video));
+    let mut reader = Command::new("curl").args(["-s", "-o", "/dev/null", &source]).spawn().expect("curl runs");
+    let reads = r#"vidstream_http_in_flight{route="/videos/{id}/source"} 1"#;
+    while !curl::get(&format!("{}/metrics", server.address)).text().contains(reads) {
+        std::thread::yield_now();
+    }
+    signal(server.id(), "TERM");
+    while !server.log().contains("stopping") {
+        std::thread::yield_now();
+    }
+    signal(server.id(), "TERM");
+    let ended = server.wait(Duration::from_secs(30));
+    reader.kill().expect("it can be ended");
+    reader.wait().expect("it ends");
+    assert!(ended.expect("it ends").success());
 }
 
 #[test]
