@@ -1,12 +1,14 @@
 //! Looking for what is wrong: the store takes writes, the backends do what they should, workers come for jobs.
 
 use crate::Catalog;
+use crate::owner::{self, Claim};
 use crate::store::{ClassLoad, Load, RequestRow};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 use tokio::time::{Instant, timeout};
 use vidstream_backends::probe::{self, Probed};
+use vidstream_proto::error::Reason;
 use vidstream_proto::ids::RequestId;
 use vidstream_proto::job::JobClass;
 use vidstream_proto::pb::{Examination, Finding};
@@ -52,14 +54,16 @@ impl Catalog {
     /// Looks at itself and at what it works with.
     pub(crate) async fn examine(&self) -> Examination {
         let now = self.now();
-        let (store, load, objects, queue, bus) = tokio::join!(
+        let (store, owner, load, objects, queue, bus) = tokio::join!(
             self.try_store(),
+            self.look_at_owner(),
             timeout(PATIENCE, self.store.load(now)),
             probe::look_at_objects(&*self.objects),
             probe::look_at_queue(&*self.queue),
             probe::look_at_bus(self.notices.bus()),
         );
         let mut findings = vec![store, finding(objects), finding(queue), finding(bus)];
+        findings.extend(owner);
         // Where the store does not answer, that is what is wrong.
         if let Ok(Ok(load)) = load {
             findings.extend(CLASSES.map(|(class, part)| self.jobs(&load, class, part, now)));
@@ -86,6 +90,19 @@ impl Catalog {
             Ok(Ok(_)) => Finding::fine(SERVICE, part, format!("takes a write in {} ms", began.elapsed().as_millis())),
             Ok(Err(error)) => Finding::wrong(SERVICE, part, error.to_string(), advice),
             Err(_) => Finding::wrong(SERVICE, part, format!("does not answer within {} s", PATIENCE.as_secs()), advice),
+        }
+    }
+
+    /// Whose the objects are; nothing where the store or the object store does not answer, which is said of these.
+    async fn look_at_owner(&self) -> Option<Finding> {
+        let part = "owner of objects";
+        match timeout(PATIENCE, self.own_objects(Claim::Look)).await {
+            Ok(Ok(())) => Some(Finding::fine(SERVICE, part, "the stored objects are this catalog's")),
+            Ok(Err(problem)) if problem.reason == Reason::ForeignObjects => {
+                let text = problem.message.trim_end_matches(owner::ADVICE).trim_end_matches(": ");
+                Some(Finding::wrong(SERVICE, part, text, owner::ADVICE))
+            }
+            Ok(Err(_)) | Err(_) => None,
         }
     }
 

@@ -4,10 +4,13 @@
 //! and a margin is left alone; and so are the bytes of an open upload, because an extent that was stored and not recorded
 //! is recorded when its bytes are sent again, at any time until the upload ends. Under a lease that can still finish
 //! nothing is garbage either. Sources that are going have a job that deletes all they have.
+//!
+//! All of that holds for objects that are [this catalog's own](crate::owner); of others nothing is judged.
 
 use crate::Catalog;
 use crate::answers::{self, Answering};
 use crate::jobs::can_finish;
+use crate::owner::Claim;
 use crate::store::JobRow;
 use futures::future::ready;
 use futures::stream::BoxStream;
@@ -60,19 +63,31 @@ struct Collection {
 }
 
 impl Catalog {
-    /// Finds garbage, object by object, and removes it unless it is a dry run; at last tells the total.
-    pub(crate) fn collect_objects(
+    /// Finds garbage, object by object, and removes it unless it is a dry run; at last tells the total. Objects of another
+    /// catalog are refused, unless this one is to `adopt` them.
+    pub(crate) async fn collect_objects(
         &self,
         dry_run: bool,
-    ) -> impl Stream<Item = Result<pb::CollectObjectsResponse, Problem>> + Send + use<> {
+        adopt: bool,
+    ) -> Result<impl Stream<Item = Result<pb::CollectObjectsResponse, Problem>> + Send + use<>, Problem> {
+        match (dry_run, adopt) {
+            (false, true) => self.adopt_objects().await?,
+            (false, false) => self.own_objects(Claim::Write).await?,
+            (true, false) => self.own_objects(Claim::Look).await?,
+            (true, true) => {}
+        }
         let objects = self.objects.list(&names::sources());
         let total = pb::GarbageTotal { removed: !dry_run, ..pb::GarbageTotal::default() };
         let collection = Collection { catalog: self.clone(), objects, rows: None, dry_run, total };
-        answers::stream(collection, &self.lifecycle)
+        Ok(answers::stream(collection, &self.lifecycle))
     }
 
     /// Removes garbage at intervals.
     pub(crate) async fn garbage_loop(&self) {
+        // At once, while a new store is empty; and so that a wrong one is told of.
+        if let Err(problem) = self.own_objects(Claim::Write).await {
+            tracing::warn!(error = %problem, "no garbage is collected until this is put right");
+        }
         tokio::time::sleep(FIRST_PASS).await;
         loop {
             crate::sweep::report("collect garbage", self.collect_all().await);
@@ -81,7 +96,8 @@ impl Catalog {
     }
 
     async fn collect_all(&self) -> Result<(), Problem> {
-        let last = self.collect_objects(false).try_fold(None, |_, message| ready(Ok(message.event)));
+        let events = self.collect_objects(false, false).await?;
+        let last = events.try_fold(None, |_, message| ready(Ok(message.event)));
         if let Some(Event::Total(total)) = last.await?
             && total.garbage > 0
         {
@@ -212,7 +228,7 @@ fn refers(source: &Source, name: &ObjectName) -> bool {
     index.chain(sheets).chain(poster).any(|object| object == name.as_str())
 }
 
-fn store_failed(error: ObjectError) -> Problem {
+pub(crate) fn store_failed(error: ObjectError) -> Problem {
     let mut words = error.to_string();
     if let Some(cause) = std::error::Error::source(&error) {
         words = format!("{words}: {cause}");

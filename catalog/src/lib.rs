@@ -17,6 +17,7 @@ mod jobs;
 mod leases;
 mod lists;
 mod notices;
+mod owner;
 mod purge;
 mod requests;
 mod room;

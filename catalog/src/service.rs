@@ -182,7 +182,8 @@ impl CatalogService for Service {
     }
 
     async fn collect_objects(&self, request: Request<pb::CollectObjectsRequest>) -> Answer<Self::CollectObjectsStream> {
-        let collection = self.catalog.collect_objects(request.into_inner().dry_run);
+        let pb::CollectObjectsRequest { dry_run, adopt } = request.into_inner();
+        let collection = self.catalog.collect_objects(dry_run, adopt).await?;
         Ok(Response::new(collection.map_err(Status::from).boxed()))
     }
 

@@ -274,6 +274,10 @@ pub struct Gc {
     /// Only say what would be removed
     #[arg(long)]
     pub dry_run: bool,
+
+    /// Take the objects over from another catalog first: all that this one does not know goes
+    #[arg(long)]
+    pub adopt: bool,
 }
 
 /// `completions`

@@ -85,9 +85,13 @@ where
 }
 
 /// Garbage as the catalog finds it.
-pub async fn garbage(deps: &Deps, dry_run: bool) -> Result<Answers<pb::CollectGarbageResponse>, Problem> {
+pub async fn garbage(
+    deps: &Deps,
+    request: pb::CollectGarbageRequest,
+) -> Result<Answers<pb::CollectGarbageResponse>, Problem> {
     use pb::{collect_garbage_response::Event as Public, collect_objects_response::Event};
-    let found = deps.ask(deps.catalog.clone().collect_objects(pb::CollectObjectsRequest { dry_run })).await?;
+    let pb::CollectGarbageRequest { dry_run, adopt } = request;
+    let found = deps.ask(deps.catalog.clone().collect_objects(pb::CollectObjectsRequest { dry_run, adopt })).await?;
     let found = found.map(|message| {
         let event = message?.event.map(|event| match event {
             Event::Found(garbage) => Public::Found(garbage),

@@ -148,7 +148,7 @@ impl GatewayService for Videos {
         &self,
         request: Request<pb::CollectGarbageRequest>,
     ) -> Result<Response<Self::CollectGarbageStream>, Status> {
-        Ok(Response::new(live::garbage(&self.deps, request.into_inner().dry_run).await?))
+        Ok(Response::new(live::garbage(&self.deps, request.into_inner()).await?))
     }
 
     async fn diagnose(&self, _: Request<pb::DiagnoseRequest>) -> Result<Response<Self::DiagnoseStream>, Status> {

@@ -82,6 +82,8 @@ reasons! {
     RevisionMismatch = "REVISION_MISMATCH", Aborted, 412, Failed;
     /// The lease was lost to another worker.
     StaleFence = "STALE_FENCE", Aborted, 409, Failed;
+    /// The objects in the store belong to another catalog, or nobody knows to which.
+    ForeignObjects = "FOREIGN_OBJECTS", FailedPrecondition, 409, Failed;
     /// A request id was used before for something else.
     RequestIdReused = "REQUEST_ID_REUSED", InvalidArgument, 400, Failed;
     /// The caller may not do this.

@@ -49,6 +49,11 @@ pub fn sources() -> ObjectPrefix {
     prefix("sources")
 }
 
+/// Says which catalog the store's objects belong to: `catalog/owner`. Below no source, so that nothing takes it for one's.
+pub fn owner() -> ObjectName {
+    name("catalog/owner")
+}
+
 /// What an object of a source is, by its name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Place {
@@ -140,7 +145,7 @@ mod tests {
             let name = source(id).name(strange).unwrap();
             assert_eq!(of(&name), Some((id, Place::Unknown)), "{strange}");
         }
-        for other in ["sources", "sources/x/bytes/0/y", "other/x", "sources/x"] {
+        for other in ["sources", "sources/x/bytes/0/y", "other/x", "sources/x", owner().as_str()] {
             assert_eq!(of(&other.parse().unwrap()), None, "{other}");
         }
     }

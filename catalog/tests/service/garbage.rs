@@ -14,19 +14,19 @@ const MINUTE: Duration = Duration::from_mins(1);
 
 impl World {
     /// An object that was written `age` ago.
-    async fn plant(&self, name: &str, age: Duration) {
+    pub async fn plant(&self, name: &str, age: Duration) {
         self.objects.put(&name.parse().unwrap(), vec![name.to_owned().into()]).await.unwrap();
         let file = std::fs::File::options().write(true).open(self.file(name)).unwrap();
         file.set_modified(SystemTime::now() - age).unwrap();
     }
 
-    fn is_there(&self, name: &str) -> bool {
+    pub fn is_there(&self, name: &str) -> bool {
         self.file(name).is_file()
     }
 
     /// What a collection finds, by name, and the total.
     async fn collect(&mut self, dry_run: bool) -> (BTreeMap<String, GarbageReason>, pb::GarbageTotal) {
-        let request = pb::CollectObjectsRequest { dry_run };
+        let request = pb::CollectObjectsRequest { dry_run, adopt: false };
         let mut events = self.client.collect_objects(request).await.unwrap().into_inner();
         let (mut found, mut total) = (BTreeMap::new(), None);
         while let Some(event) = events.next().await {
@@ -165,6 +165,9 @@ async fn a_source_that_goes_is_its_delete_jobs_business() {
 #[tokio::test(start_paused = true)]
 async fn the_sweep_collects_by_itself() {
     let world = World::start().await;
+    while !world.is_there("catalog/owner") {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
     let name = "sources/0197a000-0000-7000-8000-000000000001/poster/1/poster.jpg";
     let (young, old) = (format!("{name}.young"), format!("{name}.old"));
     world.plant(&young, MINUTE).await;

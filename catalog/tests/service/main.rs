@@ -8,6 +8,7 @@ mod feed;
 mod garbage;
 mod jobs;
 mod lists;
+mod owner;
 mod removal;
 mod requests;
 mod room;

@@ -15,9 +15,9 @@ pub async fn run(context: &Context, command: AdminCommand) -> Result<Exit, Failu
 }
 
 /// Prints garbage as it is found. Looking at every object takes as long as it takes, so there is no deadline.
-async fn collect(context: &Context, Gc { dry_run }: Gc) -> Result<Exit, Failure> {
+async fn collect(context: &Context, Gc { dry_run, adopt }: Gc) -> Result<Exit, Failure> {
     let told = |error| context.gateway.told(error);
-    let request = pb::CollectGarbageRequest { dry_run };
+    let request = pb::CollectGarbageRequest { dry_run, adopt };
     let mut found = answer(context.gateway.videos.clone().collect_garbage(request).await).map_err(told)?;
     while let Some(message) = found.message().await.map_err(|status| told(status.into()))? {
         context.printer.garbage(&message)?;

@@ -369,8 +369,8 @@ impl CatalogService for Catalog {
         use pb::collect_objects_response::Event;
         drop(self.enter()?);
         let found = pb::Garbage { name: "sources/x".into(), size: 7, ..Default::default() };
-        let removed = !request.into_inner().dry_run;
-        let total = pb::GarbageTotal { seen: 9, garbage: 1, garbage_bytes: 7, removed, ..Default::default() };
+        let pb::CollectObjectsRequest { dry_run, adopt } = request.into_inner();
+        let total = pb::GarbageTotal { seen: 9, garbage: 1, garbage_bytes: 7, removed: !dry_run, young: adopt.into() };
         let events = [Event::Found(found), Event::Total(total)];
         let told = events.map(|event| Ok(pb::CollectObjectsResponse { event: Some(event) }));
         Ok(Response::new(stream::iter(told).boxed()))

@@ -69,11 +69,13 @@ async fn what_was_watched_and_garbage_go_through() {
     let nothing = pb::ReportWatchedRequest { video_id: VideoId::generate().to_string(), ..report };
     assert_eq!(client.report_watched(nothing).await.expect_err("no video").code(), Code::NotFound);
 
-    for dry_run in [true, false] {
-        let told = client.collect_garbage(pb::CollectGarbageRequest { dry_run }).await.expect("a stream").into_inner();
+    for (dry_run, adopt) in [(true, false), (false, false), (false, true)] {
+        let request = pb::CollectGarbageRequest { dry_run, adopt };
+        let told = client.collect_garbage(request).await.expect("a stream").into_inner();
         let told: Vec<_> = told.map(|message| message.expect("told").event.expect("something")).collect().await;
         assert!(matches!(&told[0], Garbage::Found(found) if found.name == "sources/x"), "{told:?}");
         assert!(matches!(&told[1..], [Garbage::Total(total)] if total.removed != dry_run), "{told:?}");
+        assert!(matches!(&told[1..], [Garbage::Total(total)] if (total.young == 1) == adopt), "{told:?}");
     }
 }
 

@@ -335,7 +335,7 @@ impl Mesh {
         };
         assert!(root.is_dir(), "{} is where they are expected", root.display());
         let mut names = Vec::new();
-        walk(&root, is_object, &mut |path| {
+        walk(&root.join("sources"), is_object, &mut |path| {
             names.push(path.strip_prefix(&root).expect("below it").to_string_lossy().into_owned());
         });
         names.sort();

@@ -53,7 +53,7 @@ fn everything_goes_when_its_time_has_come() {
     let flags = ["--write-deadline", "0s"];
     let server = Server::with(&flags);
     let person = Person::of(&server);
-    let objects = server.data().join("objects");
+    let objects = server.data().join("objects/sources");
     let before = files(&objects);
     let video = person.upload(&clips::clip("first.mp4"), "--wait=all");
     assert!(files(&objects) > before);
@@ -67,7 +67,7 @@ fn everything_goes_when_its_time_has_come() {
 fn a_kill_in_mid_deletion_is_made_good() {
     let flags = ["--write-deadline", "1s"];
     let mut server = Server::with(&flags);
-    let objects = server.data().join("objects");
+    let objects = server.data().join("objects/sources");
     for _ in 0..3 {
         let person = Person::of(&server);
         let video = person.upload(&clips::clip("first.mp4"), "--wait");
@@ -94,7 +94,7 @@ fn an_unfinished_upload_can_be_removed() {
     let video = person.json(&["list"]).remove(0);
     person.json(&["rm", id(&video), "--purge-after", "0s"]);
     eventually("its row goes", || person.run(&["get", id(&video)]).0 == 3);
-    eventually("its objects go", || files(&server.data().join("objects")) == 0);
+    eventually("its objects go", || files(&server.data().join("objects/sources")) == 0);
     // The way is free for the same file.
     person.json(&["upload", file.to_str().expect("text")]);
 }

@@ -34,7 +34,7 @@ async fn an_unfinished_upload_expires_with_its_bytes() {
     let ended = async { stream?.into_inner().message().await };
     assert_eq!(ended.await.expect_err("gone").code(), Code::NotFound);
     // What is finished stays: one extent.
-    eventually("its objects go", || files(&server.data().join("objects")) == 1);
+    eventually("its objects go", || files(&server.data().join("objects/sources")) == 1);
     let (code, ..) = person.run(&["get", &finished.video_id]);
     assert_eq!(code, 0);
 }

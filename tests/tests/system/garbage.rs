@@ -1,5 +1,7 @@
-//! `vidctl admin gc` on a whole server: what nothing refers to goes, everything that plays still plays.
+//! `vidctl admin gc` on a whole server: what nothing refers to goes, everything that plays still plays, and what belongs to
+//! another catalog stays.
 
+use crate::deletion::files;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -85,4 +87,44 @@ fn garbage_goes_and_what_plays_still_plays() {
     // Also after a restart, without anything in memory.
     let server = server.kill_and_restart(&[]);
     assert_plays(&server, id(&video), &file);
+}
+
+#[test]
+fn objects_of_another_catalog_are_left_alone() {
+    let server = Server::with(&["--write-deadline", "0s"]);
+    let person = Person::of(&server);
+    let file = clips::clip("last.mp4");
+    let video = person.upload(&file, "--wait=all");
+    let objects = server.data().join("objects/sources");
+    age_all(&objects);
+    let all = files(&objects);
+    // A typing mistake.
+    let wrong = format!("sqlite:{}", server.data().join("catalogue.db").display());
+    let server = server.kill_and_restart(&["--write-deadline", "0s", "--catalog", &wrong]);
+    let person = Person::of(&server);
+    for refused in [["admin", "gc"].as_slice(), &["admin", "gc", "--dry-run"]] {
+        let (code, out, errors) = person.run(refused);
+        assert_eq!((code, out.as_str()), (1, ""), "{errors}");
+        assert!(errors.contains("another catalog") && errors.contains("--adopt"), "{errors}");
+    }
+    assert_eq!(files(&objects), all);
+    let (code, out, _) = person.run(&["doctor"]);
+    assert!(code == 1 && out.contains("owner of objects"), "{out}");
+    assert!(server.log().contains("another catalog"), "the log says so, too");
+    let would: Vec<Value> = person.json(&["admin", "gc", "--dry-run", "--adopt"]);
+    assert_eq!((found(&would).len(), files(&objects)), (all, all));
+
+    let server = server.kill_and_restart(&["--write-deadline", "0s"]);
+    assert_plays(&server, id(&video), &file);
+    assert_eq!(found(&Person::of(&server).json(&["admin", "gc"])), BTreeSet::new());
+    // The database is lost.
+    let data = server.ended();
+    for name in ["catalog.sqlite3", "catalog.sqlite3-wal", "catalog.sqlite3-shm"] {
+        drop(fs::remove_file(data.path().join("data").join(name)));
+    }
+    let server = Server::on(data, &["--write-deadline", "0s"]);
+    let person = Person::of(&server);
+    assert_eq!(person.run(&["admin", "gc"]).0, 1);
+    assert_eq!(found(&person.json(&["admin", "gc", "--adopt"])).len(), all);
+    assert_eq!(files(&objects), 0);
 }

@@ -198,7 +198,7 @@ async fn removed(doomed: &mut Doomed, upload: &pb::Upload) {
         doomed.revive(&"everything was done and nothing killed: is this server built with its fail points? `cargo build --workspace --all-targets`");
         doomed.until("its rows are gone", &gone).await;
     }
-    let objects = doomed.server().data().join("objects");
+    let objects = doomed.server().data().join("objects/sources");
     let begun = Instant::now();
     while files(&objects) > 0 {
         assert!(begun.elapsed() < PATIENCE, "{}: {} objects are left", doomed.point, files(&objects));

@@ -206,7 +206,7 @@ fn deletion_in_the_middle_of_everything_leaves_nothing() {
     let server = Server::with(&["--write-deadline", "1s"]);
     let person = Person::of(&server);
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let objects = server.data().join("objects");
+    let objects = server.data().join("objects/sources");
 
     // Jobs run: the storyboard and the poster begin with the last byte.
     for name in ["last.mp4", "first.mp4", "several.mp4"] {
