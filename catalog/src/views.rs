@@ -2,9 +2,10 @@
 //!
 //! What a viewer reports is gathered in memory and joined, in batches, with what the store remembers of that viewer and
 //! video for a day. A view counts when the union of all that was played reaches a share of the video, at most once in that
-//! time. That row, by compare-and-set, is what makes it count: of many reports, and of many catalogs, one wins. The count
-//! goes to the video with a number that makes its repeat harmless. So nothing ever counts twice, and a crash loses at most
-//! what was reported since the last batch.
+//! time. That row, by compare-and-set, is what makes it count: of many reports, and of many catalogs, one wins. The row says
+//! by which claim: a report keeps its claim until it is known to be written, so that a write whose answer was lost is known
+//! again as its own. The count goes to the video with a number that makes its repeat harmless. So nothing ever counts twice,
+//! and a crash loses at most what was reported since the last batch.
 //!
 //! A view does not raise the video's revision: an edit that expects one must not be refused because somebody watched. The
 //! feed tells it all the same, and readers take the message with more views of two with one revision.
@@ -49,8 +50,8 @@ struct Report {
     watched: Watched,
     /// The video's.
     duration: Duration,
-    /// Beginnings of rows that were written as a view and not answered for: such a row may be there, and is this report's.
-    tried: Vec<SystemTime>,
+    /// By what its view is known as its own; none before it was first tried to be written.
+    claim: Option<Uuid>,
 }
 
 /// Views of a video that are to be added; repeated until it is known that they are.
@@ -104,14 +105,7 @@ impl Report {
         self.first = self.first.min(other.first);
         self.last = self.last.max(other.last);
         self.watched.join(&other.watched);
-        self.tried.extend(&other.tried);
-    }
-
-    /// Notes that a row which begins then is about to be written as a view.
-    fn try_as(&mut self, began: SystemTime) {
-        if !self.tried.contains(&began) {
-            self.tried.push(began);
-        }
+        self.claim = self.claim.or(other.claim);
     }
 }
 
@@ -129,12 +123,14 @@ fn joined(key: Key, row: Option<&ViewerRow>, report: &Report) -> (ViewerRow, boo
         viewer: key.1,
         began: window.map_or(report.first, |row| row.began),
         counted: window.is_some_and(|row| row.counted),
+        counted_by: window.and_then(|row| row.counted_by),
         watched: Vec::new(),
         revision: row.map_or(0, |row| row.revision) + 1,
     };
     if next.counted {
-        // It was this report that counted, and the store's answer was lost: the video does not know of it.
-        return (next.clone(), report.tried.contains(&next.began));
+        // Written before, by this report, and nobody heard of it.
+        let own = report.claim.is_some() && next.counted_by == report.claim;
+        return (next, own);
     }
     let mut watched = report.watched.clone();
     if let Some(row) = window {
@@ -144,7 +140,7 @@ fn joined(key: Key, row: Option<&ViewerRow>, report: &Report) -> (ViewerRow, boo
     let counts = !watched.is_empty() && watched.total().min(since) >= enough(report.duration);
     if counts {
         // From here on a day without another one.
-        (next.began, next.counted) = (report.last, true);
+        (next.began, next.counted, next.counted_by) = (report.last, true, report.claim);
     } else {
         next.watched = watched.intervals();
     }
@@ -169,7 +165,7 @@ impl Catalog {
         let duration = duration.map(|duration| std_duration("duration", duration)).transpose()?.unwrap_or_default();
         let watched = intervals.into_iter().map(|range| range.start.min(duration)..range.end.min(duration)).collect();
         let now = self.now();
-        self.viewers.add((id, viewer_id), Report { first: now, last: now, watched, duration, tried: Vec::new() })
+        self.viewers.add((id, viewer_id), Report { first: now, last: now, watched, duration, claim: None })
     }
 
     /// Writes what was reported, in batches, at intervals.
@@ -185,10 +181,14 @@ impl Catalog {
         let mut unsent = self.viewers.unsent.lock().await;
         let (counts, number) = &mut *unsent;
         let mut reports: Vec<(Key, Report)> = self.viewers.reports().drain().collect();
+        let claim = Uuid::new_v4();
+        for (_, report) in &mut reports {
+            report.claim.get_or_insert(claim);
+        }
         let mut outcome = Ok(());
         while !reports.is_empty() {
             let batch = reports.split_off(reports.len().saturating_sub(BATCH));
-            match self.save(batch).await {
+            match self.save(&batch).await {
                 Ok(views) => {
                     tracing::trace!(name: "views.saved", target: "point", "viewers have watched, and no video counts them");
                     for (video, views) in views {
@@ -197,7 +197,10 @@ impl Catalog {
                         counts.push_back(Count { video, views, flush });
                     }
                 }
-                Err(error) => outcome = Err(error.into()),
+                Err(error) => {
+                    self.put_back(batch);
+                    outcome = Err(error.into());
+                }
             }
         }
         for count in std::mem::take(counts) {
@@ -209,38 +212,19 @@ impl Catalog {
         outcome
     }
 
-    /// Brings reports to their rows; the new views of each video. Where another catalog was faster, or the store fails, they
-    /// wait for the next batch.
-    async fn save(&self, mut batch: Vec<(Key, Report)>) -> Result<HashMap<VideoId, u64>, StoreError> {
-        let known = match self.store.viewers(batch.iter().map(|(key, _)| *key).collect()).await {
-            Ok(known) => known,
-            Err(error) => {
-                self.put_back(batch);
-                return Err(error);
-            }
-        };
-        let known: HashMap<Key, ViewerRow> = known.into_iter().map(|row| ((row.video, row.viewer), row)).collect();
-        let mut next = Vec::new();
-        for (key, report) in &mut batch {
-            let (row, counts) = joined(*key, known.get(key), report);
-            if counts {
-                report.try_as(row.began);
-            }
-            next.push((row, counts));
-        }
-        let saved = match self.store.save_viewers(next.iter().map(|(row, _)| row.clone()).collect()).await {
-            Ok(saved) => saved,
-            // Some of them may be there.
-            Err(error) => {
-                self.put_back(batch);
-                return Err(error);
-            }
-        };
+    /// Brings reports to their rows; the new views of each video. Where another catalog was faster, they wait for the next
+    /// batch.
+    async fn save(&self, batch: &[(Key, Report)]) -> Result<HashMap<VideoId, u64>, StoreError> {
+        let rows = self.store.viewers(batch.iter().map(|(key, _)| *key).collect()).await?;
+        let rows: HashMap<Key, ViewerRow> = rows.into_iter().map(|row| ((row.video, row.viewer), row)).collect();
+        let next: Vec<(ViewerRow, bool)> =
+            batch.iter().map(|(key, report)| joined(*key, rows.get(key), report)).collect();
+        let saved = self.store.save_viewers(next.iter().map(|(row, _)| row.clone()).collect()).await?;
         let mut views = HashMap::new();
         let mut beaten = Vec::new();
-        for ((report, (row, counts)), saved) in batch.into_iter().zip(next).zip(saved) {
+        for ((report, (row, counts)), saved) in batch.iter().zip(next).zip(saved) {
             if !saved {
-                beaten.push(report);
+                beaten.push(report.clone());
             } else if counts {
                 *views.entry(row.video).or_default() += 1;
             }
@@ -294,7 +278,7 @@ mod tests {
                 |range: &std::ops::Range<u64>| Duration::from_secs(range.start)..Duration::from_secs(range.end);
             let watched = played.iter().map(seconds).collect();
             let (first, last) = (at(*second), at(*second));
-            let report = Report { first, last, watched, duration: 100 * SECOND, tried: Vec::new() };
+            let report = Report { first, last, watched, duration: 100 * SECOND, claim: Some(Uuid::new_v4()) };
             let (next, counts) = joined(key, row.as_ref(), &report);
             views += usize::from(counts);
             row = Some(next);
@@ -337,26 +321,9 @@ mod tests {
     }
 
     #[test]
-    fn a_view_whose_row_was_written_unheard_counts_once() {
-        let key = key();
-        let watched = || [Duration::ZERO..20 * SECOND].into_iter().collect();
-        let duration = 100 * SECOND;
-        let mut report = Report { first: at(0), last: at(30), watched: watched(), duration, tried: Vec::new() };
-        let (unheard, counts) = joined(key, None, &report);
-        assert!(counts);
-        report.try_as(unheard.began);
-        report.join(&Report { first: at(31), last: at(31), watched: watched(), duration, tried: Vec::new() });
-        assert!(joined(key, None, &report).1, "it was not written");
-        assert!(joined(key, Some(&unheard), &report).1, "it was");
-        let others = ViewerRow { began: at(29), ..unheard };
-        assert!(!joined(key, Some(&others), &report).1, "another catalog was faster");
-    }
-
-    #[test]
     fn a_video_without_length_is_not_watched() {
-        let tried = Vec::new();
-        let report =
-            Report { first: at(0), last: at(99), watched: Watched::default(), duration: Duration::ZERO, tried };
+        let (first, last, watched) = (at(0), at(99), Watched::default());
+        let report = Report { first, last, watched, duration: Duration::ZERO, claim: None };
         assert!(!joined(key(), None, &report).1);
     }
 }

@@ -48,6 +48,7 @@ fn read(document: &Document) -> Result<ViewerRow> {
         viewer: ViewerId::from_uuid(fields.uuid("viewer")?),
         began: time(fields.int("began")?),
         counted: fields.flag("counted"),
+        counted_by: fields.has("counted_by").then(|| fields.uuid("counted_by")).transpose()?,
         watched: rows::intervals(fields.blob("watched")?)?,
         revision: fields.int("revision")?,
     })
@@ -96,6 +97,7 @@ async fn save_one(mongo: &Mongo, id: Bson, row: &ViewerRow) -> Result<bool> {
         "viewer": uuid(*row.viewer.as_uuid()),
         "began": nanos(row.began),
         "counted": row.counted,
+        "counted_by": row.counted_by.map_or(Bson::Null, uuid),
         "revision": row.revision,
         "watched": blob(rows::interval_bytes(&row.watched)),
     };

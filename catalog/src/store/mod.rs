@@ -83,6 +83,8 @@ pub struct ViewerRow {
     pub began: SystemTime,
     /// Whether a view counted in this window; nothing more is remembered then.
     pub counted: bool,
+    /// By which claim it counted. Whoever does not know whether its write came through finds its own claim here, or another's.
+    pub counted_by: Option<Uuid>,
     /// What was watched, to the millisecond; ascending, apart, few.
     pub watched: Vec<Range<Duration>>,
     /// Rises with every write of the row, from 1.

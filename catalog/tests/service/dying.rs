@@ -1,9 +1,10 @@
-//! A store that dies at a chosen write, as a killed process does: nothing answers after it.
+//! A store that dies at a chosen write, as a killed process does: nothing answers after it; or that fails once, as one far
+//! away does.
 
 use async_trait::async_trait;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::SystemTime;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
 use vidstream_catalog::Position;
 use vidstream_catalog::store::{
     Changes, ChangesQuery, Flush, JobRow, JobsQuery, ListPage, ListQuery, Load, Maker, Recorded, RequestRow, Result,
@@ -23,6 +24,17 @@ pub enum Death {
     After,
 }
 
+/// What goes wrong with one call.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fault {
+    /// It is not done, and fails.
+    Undone,
+    /// It is done, and its answer is lost.
+    Unheard,
+    /// Its answer comes so late.
+    Late(Duration),
+}
+
 /// Dies at a write.
 #[derive(Debug)]
 pub struct Dying {
@@ -30,11 +42,45 @@ pub struct Dying {
     death: Death,
     limit: i64,
     left: AtomicI64,
+    faults: Mutex<Vec<(&'static str, Fault)>>,
 }
 
 impl Dying {
     pub fn new(store: Arc<dyn Store>, writes: i64, death: Death) -> Self {
-        Self { store, death, limit: writes, left: AtomicI64::new(writes) }
+        Self { store, death, limit: writes, left: AtomicI64::new(writes), faults: Mutex::default() }
+    }
+
+    /// One that does not die.
+    pub fn never(store: Arc<dyn Store>) -> Arc<Self> {
+        Arc::new(Self::new(store, i64::MAX, Death::Before))
+    }
+
+    /// The next call of this name has this fault, and no other.
+    pub fn fail_next(&self, call: &'static str, fault: Fault) {
+        self.faults.lock().unwrap().push((call, fault));
+    }
+
+    /// Whether all faults there were to be have been.
+    pub fn has_failed(&self) -> bool {
+        self.faults.lock().unwrap().is_empty()
+    }
+
+    async fn call<T: Send>(&self, name: &str, call: impl Future<Output = Result<T>> + Send) -> Result<T> {
+        let fault = {
+            let mut faults = self.faults.lock().unwrap();
+            let at = faults.iter().position(|(of, _)| *of == name);
+            at.map(|at| faults.remove(at).1)
+        };
+        match fault {
+            None => call.await,
+            Some(Fault::Undone) => Err(Self::dead()),
+            Some(Fault::Unheard) => call.await.and(Err(Self::dead())),
+            Some(Fault::Late(time)) => {
+                let outcome = call.await;
+                tokio::time::sleep(time).await;
+                outcome
+            }
+        }
     }
 
     /// Writes so far.
@@ -65,10 +111,10 @@ macro_rules! store {
         impl Store for Dying {
             $(async fn $read(&self, $($ra: $rt),*) -> Result<$ro> {
                 self.read()?;
-                self.store.$read($($ra),*).await
+                self.call(stringify!($read), self.store.$read($($ra),*)).await
             })*
             $(async fn $write(&self, $($wa: $wt),*) -> Result<$wo> {
-                self.write(self.store.$write($($wa),*)).await
+                self.write(self.call(stringify!($write), self.store.$write($($wa),*))).await
             })*
         }
     };

@@ -1,9 +1,11 @@
 //! What counts as a view, and what never counts twice.
 #![expect(clippy::single_range_in_vec_init, reason = "intervals are meant, one of them often")]
 
+use crate::dying::{Dying, Fault};
 use crate::world::{World, reason, request_id};
 use futures::StreamExt;
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 use vidstream_catalog::Config;
 use vidstream_proto::error::{Problem, Reason};
@@ -205,4 +207,32 @@ async fn a_failed_video_has_no_viewers() {
     let ingest = world.take().await.unwrap();
     world.fail(&ingest, FailureKind::Input, "no MP4").await.unwrap();
     assert_eq!(reason(world.report(&source.video_ids[0], &somebody(), &[]).await), Reason::NotFound);
+}
+
+/// A catalog with its loops over a store that may fail, and that store.
+async fn over_faults() -> (World, Arc<Dying>) {
+    let world = World::still(Config::default()).await;
+    let store = Dying::never(world.store.clone());
+    (world.reopen_over(|_| store.clone()).await.run(), store)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_view_whose_writing_was_not_heard_of_counts_once() {
+    let (mut world, store) = over_faults().await;
+    let (film, viewer) = (world.film().await, somebody());
+    world.watch(&film, &viewer, 0..15).await;
+    store.fail_next("save_viewers", Fault::Unheard);
+    tokio::time::sleep(BATCH).await;
+    assert!(store.has_failed());
+    // What comes meanwhile is joined with it.
+    world.report(&film, &viewer, &[15..20]).await.unwrap();
+    assert_eq!(world.views(&film).await, 1);
+    world.watch(&film, &viewer, 20..40).await;
+    assert_eq!(world.views(&film).await, 1, "once");
+    // As after one that was not done.
+    let other = somebody();
+    world.watch(&film, &other, 0..15).await;
+    store.fail_next("save_viewers", Fault::Undone);
+    assert_eq!(world.views(&film).await, 1);
+    assert_eq!(world.views(&film).await, 2);
 }

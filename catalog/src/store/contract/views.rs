@@ -64,7 +64,8 @@ async fn an_addition_is_done_once(store: &dyn Store) {
 fn viewer(video: VideoId, began: u64) -> ViewerRow {
     let millis = |from, to| Duration::from_millis(from)..Duration::from_millis(to);
     let watched = vec![millis(0, 1), millis(1500, 360_000_000)];
-    ViewerRow { video, viewer: ViewerId::generate(), began: at(began), counted: false, watched, revision: 1 }
+    let viewer = ViewerId::generate();
+    ViewerRow { video, viewer, began: at(began), counted: false, counted_by: None, watched, revision: 1 }
 }
 
 async fn viewers_are_compared_and_set(store: &Arc<dyn Store>) {
@@ -74,7 +75,8 @@ async fn viewers_are_compared_and_set(store: &Arc<dyn Store>) {
     let keys = vec![key(&one), key(&other), key(&stranger)];
     assert!(ok(store.viewers(keys.clone()).await).is_empty());
     assert_eq!(ok(store.save_viewers(vec![one.clone(), other.clone()]).await), [true, true]);
-    let second = ViewerRow { counted: true, watched: vec![], revision: 2, ..one.clone() };
+    let counted_by = Some(Uuid::from_u128(77));
+    let second = ViewerRow { counted: true, counted_by, watched: vec![], revision: 2, ..one.clone() };
     let late = ViewerRow { revision: 4, ..other.clone() };
     assert_eq!(ok(store.save_viewers(vec![one, late, second.clone()]).await), [false, false, true]);
     let mut found = ok(store.viewers(keys).await);
@@ -87,6 +89,10 @@ async fn viewers_are_compared_and_set(store: &Arc<dyn Store>) {
     });
     let won = join_all(writes).await.into_iter().map(|task| ok(task.expect("no panic"))[0]);
     assert_eq!(won.filter(|won| *won).count(), 1, "one of many wins");
+    // Another window begins.
+    let fourth = ViewerRow { counted: false, counted_by: None, revision: 4, ..second };
+    assert_eq!(ok(store.save_viewers(vec![fourth.clone()]).await), [true]);
+    assert_eq!(ok(store.viewers(vec![key(&fourth)]).await), [fourth]);
 }
 
 async fn viewers_are_forgotten(store: &dyn Store) {

@@ -17,10 +17,11 @@ struct Migration {
 }
 
 /// By the version that they begin with. Never change one that was released.
-const MIGRATIONS: [Migration; 3] = [
+const MIGRATIONS: [Migration; 4] = [
     Migration { sql: include_str!("001_first.sql"), then: |_| Ok(()) },
     Migration { sql: include_str!("002_views.sql"), then: |_| Ok(()) },
     Migration { sql: include_str!("003_makers.sql"), then: sources::fill_outdated },
+    Migration { sql: include_str!("004_claims.sql"), then: |_| Ok(()) },
 ];
 
 /// Opens a connection with our settings.

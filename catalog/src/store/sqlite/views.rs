@@ -31,12 +31,13 @@ struct Raw {
     counted: bool,
     revision: i64,
     watched: Vec<u8>,
+    counted_by: Option<[u8; 16]>,
 }
 
 fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
     let [video, viewer] = [row.get(0)?, row.get(1)?];
     let (began, counted, revision, watched) = (row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?);
-    Ok(Raw { video, viewer, began, counted, revision, watched })
+    Ok(Raw { video, viewer, began, counted, revision, watched, counted_by: row.get(6)? })
 }
 
 impl Raw {
@@ -46,6 +47,7 @@ impl Raw {
             viewer: ViewerId::from_uuid(uuid(self.viewer)),
             began: time(self.began),
             counted: self.counted,
+            counted_by: self.counted_by.map(uuid),
             watched: rows::intervals(&self.watched)?,
             revision: self.revision,
         })
@@ -54,7 +56,8 @@ impl Raw {
 
 pub(super) fn get(c: &Connection, keys: &[(VideoId, ViewerId)]) -> Result<Vec<ViewerRow>> {
     let mut get = c.prepare_cached(
-        "SELECT video, viewer, began, counted, revision, watched FROM viewer WHERE video = ? AND viewer = ?",
+        "SELECT video, viewer, began, counted, revision, watched, counted_by FROM viewer
+         WHERE video = ? AND viewer = ?",
     )?;
     let mut found = Vec::new();
     for (video, viewer) in keys {
@@ -66,10 +69,11 @@ pub(super) fn get(c: &Connection, keys: &[(VideoId, ViewerId)]) -> Result<Vec<Vi
 
 pub(super) fn save(c: &Connection, row: &ViewerRow) -> Result<bool> {
     let sql = if row.revision == 1 {
-        "INSERT OR IGNORE INTO viewer (video, viewer, began, counted, revision, watched)
-         VALUES (:video, :viewer, :began, :counted, :revision, :watched)"
+        "INSERT OR IGNORE INTO viewer (video, viewer, began, counted, counted_by, revision, watched)
+         VALUES (:video, :viewer, :began, :counted, :counted_by, :revision, :watched)"
     } else {
-        "UPDATE viewer SET began = :began, counted = :counted, revision = :revision, watched = :watched
+        "UPDATE viewer SET began = :began, counted = :counted, counted_by = :counted_by, revision = :revision,
+            watched = :watched
          WHERE video = :video AND viewer = :viewer AND revision = :revision - 1"
     };
     let saved = c.prepare_cached(sql)?.execute(named_params! {
@@ -77,6 +81,7 @@ pub(super) fn save(c: &Connection, row: &ViewerRow) -> Result<bool> {
         ":viewer": row.viewer.as_uuid().as_bytes(),
         ":began": nanos(row.began),
         ":counted": row.counted,
+        ":counted_by": row.counted_by.as_ref().map(uuid::Uuid::as_bytes),
         ":revision": row.revision,
         ":watched": rows::interval_bytes(&row.watched),
     })?;
