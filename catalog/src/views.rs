@@ -12,7 +12,7 @@
 
 use crate::Catalog;
 use crate::store::{Flush, StoreError, ViewerRow};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 use uuid::Uuid;
@@ -203,8 +203,14 @@ impl Catalog {
                 }
             }
         }
+        // Numbers of one name rise in a video's row: behind one that may not be there the next ones wait, or it would be taken
+        // for one that is.
+        let mut waits = HashSet::new();
         for count in std::mem::take(counts) {
-            if let Err(error) = self.count(&count).await {
+            if waits.contains(&count.video) {
+                counts.push_back(count);
+            } else if let Err(error) = self.count(&count).await {
+                waits.insert(count.video);
                 counts.push_back(count);
                 outcome = Err(error.into());
             }

@@ -236,3 +236,22 @@ async fn a_view_whose_writing_was_not_heard_of_counts_once() {
     assert_eq!(world.views(&film).await, 1);
     assert_eq!(world.views(&film).await, 2);
 }
+
+#[tokio::test(start_paused = true)]
+async fn counts_behind_one_that_failed_wait_for_it() {
+    let (mut world, store) = over_faults().await;
+    let film = world.film().await;
+    // More than one commit of them, so that a batch adds to the video twice.
+    let crowd: Vec<String> = (0..600).map(|_| somebody()).collect();
+    for viewer in &crowd {
+        world.report(&film, viewer, &[]).await.unwrap();
+    }
+    tokio::time::sleep(15 * SECOND).await;
+    for viewer in &crowd {
+        world.report(&film, viewer, &[0..15]).await.unwrap();
+    }
+    store.fail_next("add_views", Fault::Undone);
+    tokio::time::sleep(BATCH).await;
+    assert!(store.has_failed());
+    assert_eq!(world.views(&film).await, 600);
+}
