@@ -27,6 +27,14 @@ const HEAR_AGAIN: Duration = Duration::from_secs(5);
 impl Catalog {
     /// Sweeps, purges and notes progress until the lifecycle stops. A store that fails is waited for.
     pub async fn run(self) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        // What was taken to be written is lost where that is dropped: views are counted to the end.
+        tokio::join!(self.sweep_until_stop(), self.views_until_drained());
+        // The rows of open uploads should not be older than they must.
+        report("note arrivals", self.note_arrivals().await);
+        Ok(())
+    }
+
+    async fn sweep_until_stop(&self) {
         let stopping = self.lifecycle.stopping().clone();
         let work = async {
             tokio::join!(
@@ -35,7 +43,6 @@ impl Catalog {
                 self.open_loop(),
                 self.due_loop(),
                 self.arrivals_loop(),
-                self.views_loop(),
                 self.wants_loop(),
                 self.garbage_loop()
             )
@@ -44,11 +51,6 @@ impl Catalog {
             () = stopping.cancelled() => {}
             _ = work => {}
         }
-        // The rows of open uploads should not be older than they must.
-        report("note arrivals", self.note_arrivals().await);
-        // Nor should whoever watches now have done so in vain.
-        report("count views", self.count_views().await);
-        Ok(())
     }
 
     async fn sweep_loop(&self) {

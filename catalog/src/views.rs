@@ -13,6 +13,7 @@
 use crate::Catalog;
 use crate::store::{Flush, StoreError, ViewerRow};
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::pin::pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 use uuid::Uuid;
@@ -35,6 +36,8 @@ const SHARE: u32 = 15;
 const LONGEST_VIEW: Duration = Duration::from_secs(30);
 /// What the way of the first report may have taken longer than that of the last one.
 const SLACK: Duration = Duration::from_secs(2);
+/// Between two batches while the process stops.
+const LAST_INTERVAL: Duration = Duration::from_secs(1);
 /// Viewers of videos whose reports wait for the next batch.
 const MOST_PENDING: usize = 20_000;
 /// Rows of one commit.
@@ -168,11 +171,28 @@ impl Catalog {
         self.viewers.add((id, viewer_id), Report { first: now, last: now, watched, duration, claim: None })
     }
 
-    /// Writes what was reported, in batches, at intervals.
-    pub(crate) async fn views_loop(&self) {
+    /// Writes what was reported, in batches, at intervals; the last time when the process stops and no report comes any more.
+    pub(crate) async fn views_until_drained(&self) {
+        let mut drained = pin!(self.lifecycle.drained());
+        let mut interval = self.config.views_interval;
         loop {
-            tokio::time::sleep(self.config.views_interval).await;
+            let stopping = async {
+                self.lifecycle.stopping().cancelled().await;
+                tokio::time::sleep(LAST_INTERVAL).await;
+            };
+            let is_last = tokio::select! {
+                () = &mut drained => true,
+                () = tokio::time::sleep(interval) => false,
+                () = stopping => {
+                    // Grace may be over before everybody has left.
+                    interval = interval.min(LAST_INTERVAL);
+                    false
+                }
+            };
             crate::sweep::report("count views", self.count_views().await);
+            if is_last {
+                return;
+            }
         }
     }
 

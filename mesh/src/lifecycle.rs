@@ -10,6 +10,7 @@ pub struct Lifecycle {
     stopping: CancellationToken,
     stopped: CancellationToken,
     tasks: TaskTracker,
+    listeners: TaskTracker,
 }
 
 impl Lifecycle {
@@ -49,6 +50,26 @@ impl Lifecycle {
         });
     }
 
+    /// As [`spawn`](Self::spawn), for what takes requests until [`stopping`](Self::stopping) and ends with the last of them.
+    pub fn serve<F>(&self, name: &'static str, task: F)
+    where
+        F: Future<Output = Result<(), Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
+    {
+        let serves = self.listeners.token();
+        self.spawn(name, async move {
+            let outcome = task.await;
+            drop(serves);
+            outcome
+        });
+    }
+
+    /// Waits until the process stops and nobody sends it anything more: for what requests leave to be done.
+    pub async fn drained(&self) {
+        self.stopping.cancelled().await;
+        self.listeners.close();
+        self.listeners.wait().await;
+    }
+
     fn crash(&self, name: &str, error: &str) {
         tracing::error!(task = name, error, "a task ended that must not; stopping");
         self.stopping.cancel();
@@ -70,6 +91,7 @@ impl Lifecycle {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures::FutureExt as _;
 
     #[tokio::test(start_paused = true)]
     async fn stopping_waits_for_tasks_within_grace() {
@@ -81,6 +103,18 @@ mod tests {
             Ok(())
         });
         assert!(life.stop(Duration::from_secs(5)).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_serves_drains_first() {
+        let life = Lifecycle::new();
+        life.drained().now_or_never().map_or((), |()| panic!("it has not begun to stop"));
+        let (last, served) = tokio::sync::oneshot::channel::<()>();
+        life.serve("listener", async move { Ok(served.await?) });
+        life.stopping().cancel();
+        assert!(tokio::time::timeout(Duration::from_secs(5), life.drained()).await.is_err(), "it serves");
+        last.send(()).unwrap();
+        life.drained().await;
     }
 
     #[tokio::test(start_paused = true)]

@@ -85,5 +85,5 @@ async fn bind(address: SocketAddr) -> anyhow::Result<(TcpListener, SocketAddr)> 
 
 fn listen(listener: TcpListener, router: Router, limits: Limits, tls: Option<ServerTls>, life: &Lifecycle) {
     let served = serve_by(listener, router, limits, tls, life.clone());
-    life.spawn("listener", async move { Ok(served.await?) });
+    life.serve("listener", async move { Ok(served.await?) });
 }

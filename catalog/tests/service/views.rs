@@ -255,3 +255,34 @@ async fn counts_behind_one_that_failed_wait_for_it() {
     assert!(store.has_failed());
     assert_eq!(world.views(&film).await, 600);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_in_the_midst_of_a_batch_loses_nothing() {
+    let (mut world, store) = over_faults().await;
+    let film = world.film().await;
+    world.watch(&film, &somebody(), 0..15).await;
+    store.fail_next("save_viewers", Fault::Late(3 * SECOND));
+    while !store.has_failed() {
+        tokio::time::sleep(SECOND / 10).await;
+    }
+    assert!(world.life.stop(10 * SECOND).await);
+    assert_eq!(world.reopen().await.video(&film).await.views, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_reported_while_the_last_connections_end_counts() {
+    let mut world = World::start().await;
+    let film = world.film().await;
+    let viewer = somebody();
+    world.report(&film, &viewer, &[]).await.unwrap();
+    tokio::time::sleep(15 * SECOND).await;
+    let (last, served) = tokio::sync::oneshot::channel::<()>();
+    world.life.serve("listener", async move { Ok(served.await?) });
+    let life = world.life.clone();
+    let stop = tokio::spawn(async move { life.stop(10 * SECOND).await });
+    tokio::time::sleep(SECOND / 2).await;
+    world.report(&film, &viewer, &[0..15]).await.unwrap();
+    last.send(()).unwrap();
+    assert!(stop.await.unwrap());
+    assert_eq!(world.reopen().await.video(&film).await.views, 1);
+}
