@@ -2,6 +2,7 @@
 
 use crate::Config;
 use crate::again::Makers;
+use crate::bells::Bells;
 use crate::examine::WorkersSeen;
 use crate::feed::look::Looks;
 use crate::figures::Figures;
@@ -37,6 +38,7 @@ pub struct Catalog {
     pub(crate) config: Arc<Config>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) queue: Arc<dyn JobQueue>,
+    pub(crate) bells: Arc<Bells>,
     /// Only for what nothing refers to: bytes that are used are others' business.
     pub(crate) objects: Arc<dyn ObjectStore>,
     pub(crate) notices: Notices,
@@ -90,12 +92,16 @@ impl Builder {
     }
 
     /// The catalog. [`Catalog::run`] has to run beside it.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime: its notices have a task of their own.
     pub fn build(self) -> Catalog {
         let Self { store, queue, bus, objects, config, clock, lifecycle } = self;
         Catalog {
             config: Arc::new(config),
             store,
             queue,
+            bells: Arc::default(),
             objects,
             notices: Notices::new(bus),
             clock,

@@ -165,7 +165,7 @@ impl Watcher {
                     return;
                 }
             }
-            // The bus is gone: only looking at intervals is left.
+            // They go on for ever.
             std::future::pending::<()>().await;
         };
         let told = tokio::time::timeout(interval, heard).await.is_ok();

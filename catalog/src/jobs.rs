@@ -4,8 +4,6 @@ use crate::catalog::{Catalog, TRIES};
 use crate::sources::{contended, is_going};
 use crate::store::{JobRow, JobsQuery, Maker};
 use std::time::Duration;
-use vidstream_backends::queue::Class;
-use vidstream_mesh::trace::{Kind, Span};
 use vidstream_proto::error::{Problem, Reason};
 use vidstream_proto::ids::SourceId;
 use vidstream_proto::job::{Fence, Job, JobClass, JobId, JobKind, JobProgress, JobState};
@@ -171,7 +169,7 @@ impl Catalog {
             Some(row) => row,
             None if self.store.insert_job(self.new_job(source, &wanted, &known)).await? => {
                 tracing::trace!(name: "job.queued", target: "point", "a job waits, and no bell was rung");
-                self.ring(class).await;
+                self.ring(class);
                 return Ok(());
             }
             None => self.job(&wanted.id).await?,
@@ -197,7 +195,7 @@ impl Catalog {
         });
         row.await?;
         tracing::trace!(name: "job.again", target: "point", "a job waits once more, and no bell was rung");
-        self.ring(class).await;
+        self.ring(class);
         Ok(())
     }
 
@@ -211,7 +209,7 @@ impl Catalog {
         });
         raised.await?;
         tracing::trace!(name: "job.hurried", target: "point", "a job waits no longer, and no bell was rung");
-        self.ring(wanted.kind.class()).await;
+        self.ring(wanted.kind.class());
         Ok(())
     }
 
@@ -239,20 +237,6 @@ impl Catalog {
             queue_position: 0,
         };
         JobRow { job, revision: 1, lost: 0, result: None, unapplied: false, maker: 0 }
-    }
-
-    /// Rings for a class. A bell that fails costs a sweep.
-    pub(crate) async fn ring(&self, class: JobClass) {
-        let class = match class {
-            JobClass::Light => Class::new("light"),
-            JobClass::Pictures => Class::new("pictures"),
-            JobClass::Unspecified => return,
-        };
-        // Whoever hears it takes whatever job is best: the trace goes on in the row.
-        let _span = Span::below(Kind::Producer, || format!("ring {class}").into());
-        if let Err(error) = self.queue.ring(class).await {
-            tracing::warn!(%class, %error, "a bell was lost; the next sweep rings again");
-        }
     }
 
     /// Cancels what a source that goes does not want any more.

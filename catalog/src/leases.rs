@@ -93,7 +93,7 @@ impl Catalog {
         tracing::trace!(name: "lease.ended", target: "point", "a lost job waits, and no bell was rung");
         if row.job.state == JobState::Queued {
             self.part_waits(&row.job).await?;
-            self.ring(row.job.class()).await;
+            self.ring(row.job.class());
         }
         self.apply(row).await
     }

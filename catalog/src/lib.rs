@@ -7,6 +7,7 @@
 mod again;
 mod answers;
 mod apply;
+mod bells;
 mod catalog;
 mod config;
 mod examine;

@@ -92,7 +92,7 @@ impl Catalog {
     async fn bury_video(&self, id: VideoId) -> Result<(), Problem> {
         while let Some(row) = self.store.video(id).await? {
             if self.store.bury_video(id, row.revision(), self.now()).await? {
-                self.notices.video_changed(id).await;
+                self.notices.video_changed(id);
             }
         }
         Ok(())

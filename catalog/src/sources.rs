@@ -128,7 +128,7 @@ impl Catalog {
         if self.store.video(video_id).await?.is_some() {
             self.store.insert_source(source.clone()).await?;
             tracing::trace!(name: "create.whole", target: "point", "an upload has its rows, and nothing follows from them");
-            self.notices.video_changed(video_id).await;
+            self.notices.video_changed(video_id);
             // Once the source is there, the sweep settles it.
             let finished = async { Ok(self.store.finish_request(row.id).await?) };
             try_join(self.settle(&source), finished).await?;
@@ -198,7 +198,7 @@ impl Catalog {
         self.remove_expired(source).await?;
         tracing::trace!(name: "source.settled", target: "point", "all follows from a source, and its row does not say so");
         self.store.mark_shown(source.id, source.revision).await?;
-        self.tell_source(source, Vec::new()).await;
+        self.tell_source(source, Vec::new());
         Ok(())
     }
 
@@ -217,7 +217,7 @@ impl Catalog {
     }
 
     /// Tells watchers of a source how it is, and which ranges came.
-    pub(crate) async fn tell_source(&self, source: &Source, recorded: Vec<pb::ByteRange>) {
+    pub(crate) fn tell_source(&self, source: &Source, recorded: Vec<pb::ByteRange>) {
         let message = pb::WatchSourceResponse {
             recorded,
             wants: ranges::to_wire(self.wants.of(source.id).iter()),
@@ -225,7 +225,7 @@ impl Catalog {
             dying: is_going(source),
             lagged: false,
         };
-        self.notices.source_changed(source.id, &message).await;
+        self.notices.source_changed(source.id, &message);
     }
 
     /// Shows the source in its video, unless the video shows a newer one.

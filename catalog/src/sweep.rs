@@ -21,9 +21,6 @@ const OPEN_LOOKS: u32 = 4;
 /// The longest sleep until something is due: a wall clock can be set.
 const LONGEST_SLEEP: Duration = Duration::from_mins(1);
 
-/// Until the bus is listened to again, if it ended.
-const HEAR_AGAIN: Duration = Duration::from_secs(5);
-
 impl Catalog {
     /// Sweeps, purges and notes progress until the lifecycle stops. A store that fails is waited for.
     pub async fn run(self) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
@@ -43,7 +40,7 @@ impl Catalog {
                 self.open_loop(),
                 self.due_loop(),
                 self.arrivals_loop(),
-                self.wants_loop(),
+                self.hear_wants(),
                 self.garbage_loop()
             )
         };
@@ -64,14 +61,6 @@ impl Catalog {
                 forget_at = Instant::now() + FORGET_INTERVAL;
             }
             tokio::time::sleep(self.config.sweep_interval).await;
-        }
-    }
-
-    async fn wants_loop(&self) {
-        loop {
-            self.hear_wants().await;
-            // The bus was not there, or has gone.
-            tokio::time::sleep(HEAR_AGAIN).await;
         }
     }
 
@@ -118,7 +107,7 @@ impl Catalog {
 
     async fn ring_for_waiting(&self) -> Result<(), Problem> {
         for class in self.store.waiting_classes(self.now()).await? {
-            self.ring(class).await;
+            self.ring(class);
         }
         Ok(())
     }

@@ -125,7 +125,7 @@ impl Catalog {
         if !recorded.new.is_empty() {
             self.wants.satisfy(id, &recorded.new);
             self.arrivals.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
-            self.tell_source(&source, ranges::to_wire(recorded.new)).await;
+            self.tell_source(&source, ranges::to_wire(recorded.new));
         }
         Ok(pb::RecordExtentsResponse {
             received: recorded.received,
@@ -276,11 +276,11 @@ impl Catalog {
         };
         self.wants.set(id, waiter, ranges, ttl)?;
         // Each time: whoever came since the last one hears of it, too.
-        self.notices.wanted(id, &message).await;
+        self.notices.wanted(id, &message);
         Ok(())
     }
 
-    /// Notes what other catalogs were told, as long as the bus lasts.
+    /// Notes what other catalogs are told, without end.
     pub(crate) async fn hear_wants(&self) {
         let mut heard = self.notices.wants().await;
         while let Some(event) = heard.next().await {

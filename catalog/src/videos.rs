@@ -45,7 +45,7 @@ impl Catalog {
             after.entry.video.revision += 1;
             if self.store.replace_video(after.clone(), before.revision()).await? {
                 tracing::trace!(name: "video.written", target: "point", "a video is changed, and nobody was told");
-                self.notices.video_changed(id).await;
+                self.notices.video_changed(id);
                 return Ok(after);
             }
         }

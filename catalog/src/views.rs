@@ -273,7 +273,7 @@ impl Catalog {
         if self.store.add_views(count.video, count.views, count.flush).await? {
             tracing::trace!(name: "views.counted", target: "point", "a video counts its viewers, and nobody was told");
             self.figures.viewed(count.views);
-            self.notices.video_changed(count.video).await;
+            self.notices.video_changed(count.video);
         }
         Ok(())
     }

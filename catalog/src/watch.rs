@@ -3,7 +3,7 @@
 use crate::Catalog;
 use crate::answers::{self, Answering};
 use crate::sources::is_going;
-use futures::{Stream, StreamExt, stream};
+use futures::{Stream, StreamExt};
 use prost::Message;
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -75,7 +75,7 @@ impl Watcher {
         }
         loop {
             let event = tokio::select! {
-                event = self.notices.next() => Some(event),
+                Some(event) = self.notices.next() => Some(event),
                 Ok(()) = self.wanted.changed() => None,
                 () = sleep(LOOK_AT_WANTS) => None,
             };
@@ -86,16 +86,14 @@ impl Watcher {
                 continue;
             };
             match event {
-                Some(Event::Notice { payload, .. }) => {
+                Event::Notice { payload, .. } => {
                     if let Ok(mut message) = pb::WatchSourceResponse::decode(payload) {
                         // Those of the catalog that sent it may be behind.
                         message.wants = ranges::to_wire(self.catalog.wants.of(self.id).iter());
                         return Ok(message);
                     }
                 }
-                Some(Event::Missed) => return self.lagged().await,
-                // The bus is gone: only looking at intervals is left.
-                None => self.notices = Box::pin(stream::pending()),
+                Event::Missed => return self.lagged().await,
             }
         }
     }

@@ -108,7 +108,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_serves_drains_first() {
         let life = Lifecycle::new();
-        life.drained().now_or_never().map_or((), |()| panic!("it has not begun to stop"));
+        assert!(life.drained().now_or_never().is_none(), "it has not begun to stop");
         let (last, served) = tokio::sync::oneshot::channel::<()>();
         life.serve("listener", async move { Ok(served.await?) });
         life.stopping().cancel();

@@ -1,6 +1,7 @@
 //! The change feed.
 
-use crate::world::{World, outcome, reason, request_id};
+use crate::bus::State;
+use crate::world::{File, World, outcome, reason, request_id};
 use futures::StreamExt;
 use std::time::Duration;
 use tonic::Streaming;
@@ -231,4 +232,33 @@ async fn many_watchers_at_one_place_hear_every_change() {
             tokio::time::timeout(Duration::from_secs(30), hear).await.expect("it is told");
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_comes_while_the_bus_is_away_hears_of_it_when_it_is_back() {
+    // By looking alone it would take a day.
+    let day = Duration::from_hours(24);
+    let mut world = World::with(Config { feed_interval: day, ..Config::default() }).await;
+    let file = File::new(100_000);
+    let source = world.create(file.size()).await;
+    world.bus.be(State::Away);
+    let mut feed = watch(&mut world, "", "").await;
+    until_current(&mut feed).await;
+    let request = pb::WatchSourceRequest { source_id: source.id.clone() };
+    let mut records = world.client.watch_source(request).await.unwrap().into_inner();
+    assert!(!records.next().await.unwrap().unwrap().lagged);
+    world.bus.be(State::Well);
+    let soon = Duration::from_mins(1);
+    let back = async {
+        until_current(&mut feed).await;
+        while !records.next().await.unwrap().unwrap().lagged {}
+    };
+    tokio::time::timeout(soon, back).await.expect("they look at what they may have missed");
+    world.record(&source.id, file.cells()).await.unwrap();
+    retitle(&mut world, &source.video_ids[0], "later").await;
+    let heard = async {
+        while records.next().await.unwrap().unwrap().recorded.is_empty() {}
+        while until_current(&mut feed).await.0.is_empty() {}
+    };
+    tokio::time::timeout(soon, heard).await.expect("they hear");
 }

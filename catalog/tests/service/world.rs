@@ -1,5 +1,6 @@
 //! A catalog of its own for each test.
 
+use crate::bus::Bus;
 use bytes::Bytes;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -7,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tempfile::TempDir;
 use tokio::time::Instant;
-use vidstream_backends::bus::{EventBus, LocalBus};
+use vidstream_backends::bus::EventBus;
 use vidstream_backends::objects::{FileStore, ObjectStore};
 use vidstream_backends::queue::{JobQueue, LocalQueue};
 use vidstream_catalog::store::{self, Store};
@@ -45,7 +46,7 @@ pub struct World {
     pub catalog: Catalog,
     pub life: Lifecycle,
     pub queue: Arc<LocalQueue>,
-    bus: Arc<LocalBus>,
+    pub bus: Arc<Bus>,
     pub store: Arc<dyn Store>,
     pub objects: Arc<dyn ObjectStore>,
     pub config: Config,
@@ -74,7 +75,7 @@ impl World {
         folder: Arc<TempDir>,
         clock: Arc<TokioClock>,
         config: Config,
-        bus: Arc<LocalBus>,
+        bus: Arc<Bus>,
         wrap: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>,
     ) -> Self {
         let store = store::open_file(&folder.path().join("catalog.db")).await.unwrap();
