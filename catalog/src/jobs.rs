@@ -277,17 +277,45 @@ impl Catalog {
         self.workers.note(classes);
         while let Some(row) = self.store.lease_job(classes, worker, maker.version, self.now()).await? {
             let job = row.job;
-            let wants = |source: &Source| derive(source).iter().any(|wanted| wanted.id == job.id);
-            let source = self.store.source(job.source_id).await?;
-            if !source.as_ref().is_some_and(wants) {
-                self.cancel(&job.id).await?;
-                continue;
+            match self.begin(&job).await {
+                Ok(Some(source)) => return Ok(Some((job, source))),
+                Ok(None) => {}
+                Err(problem) => {
+                    self.give_back(&job).await;
+                    return Err(problem);
+                }
             }
-            tracing::trace!(name: "job.leased", target: "point", "a job has a lease, and its worker was not told");
-            let running = self.move_part(job.source_id, job.kind, &job.id, Part::running());
-            return Ok(Some((job.clone(), running.await?)));
         }
         Ok(None)
+    }
+
+    /// Begins a job that was leased; its source, unless that does not want it any more.
+    async fn begin(&self, job: &Job) -> Result<Option<Source>, Problem> {
+        let wants = |source: &Source| derive(source).iter().any(|wanted| wanted.id == job.id);
+        if !self.store.source(job.source_id).await?.as_ref().is_some_and(wants) {
+            self.cancel(&job.id).await?;
+            return Ok(None);
+        }
+        tracing::trace!(name: "job.leased", target: "point", "a job has a lease, and its worker was not told");
+        self.move_part(job.source_id, job.kind, &job.id, Part::running()).await.map(Some)
+    }
+
+    /// Puts a job back whose lease no worker got. Left alone it would die, and count as one whose worker did.
+    async fn give_back(&self, job: &Job) {
+        let later = self.now() + INFRASTRUCTURE_BACKOFF;
+        let back = self.change_job(&job.id, |row| {
+            if row.job.fence == job.fence && row.job.state == JobState::Leased {
+                back_to_queue(&mut row.job);
+                row.job.not_before = Some(later);
+            }
+            Ok(())
+        });
+        match back.await {
+            Ok(_) => self.due.notify_one(),
+            Err(problem) => {
+                tracing::warn!(job = %job.id, error = %problem, "a lease that nobody has must die by itself")
+            }
+        }
     }
 
     /// Moves the part of a job that waits or runs, while the source wants the job.

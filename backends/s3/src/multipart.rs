@@ -28,7 +28,7 @@ pub(crate) struct Upload {
 }
 
 impl Inner {
-    /// Writes `content` in parts, all of it within the deadline of a call.
+    /// Writes `content` in parts.
     pub(crate) async fn put_parts(
         self: &Arc<Self>,
         name: &ObjectName,
@@ -36,25 +36,19 @@ impl Inner {
         existing: Existing,
         writer: &str,
     ) -> Result<(), Failure> {
-        let written = async {
-            let mut upload = Upload::begin(self, self.key(name), writer).await?;
-            let completed = upload.send(content).await?;
-            match upload.complete(completed, existing).await {
-                // Completed by a request whose answer got lost, if it was.
-                Err(failure) if failure.kind == Kind::NoUpload => match self.is_by(name, writer).await {
-                    Ok(true) => {}
-                    Ok(false) | Err(ObjectError::NotFound { .. }) => return Err(failure),
-                    Err(error) => return Err(Failure::new(Kind::Unavailable, error.to_string())),
-                },
-                outcome => outcome?,
-            }
-            upload.completed();
-            Ok(())
-        };
-        match tokio::time::timeout(self.patience.operation, written).await {
-            Ok(outcome) => outcome,
-            Err(_) => Err(Failure::new(Kind::Unavailable, format!("{self:?} did not take all parts in time"))),
+        let mut upload = Upload::begin(self, self.key(name), writer).await?;
+        let completed = upload.send(content).await?;
+        match upload.complete(completed, existing).await {
+            // Completed by a request whose answer got lost, if it was.
+            Err(failure) if failure.kind == Kind::NoUpload => match self.is_by(name, writer).await {
+                Ok(true) => {}
+                Ok(false) | Err(ObjectError::NotFound { .. }) => return Err(failure),
+                Err(error) => return Err(Failure::new(Kind::Unavailable, error.to_string())),
+            },
+            outcome => outcome?,
         }
+        upload.completed();
+        Ok(())
     }
 }
 

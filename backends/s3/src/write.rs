@@ -46,13 +46,30 @@ impl Inner {
         existing: Existing,
     ) -> Result<(), ObjectError> {
         let content = Content::new(chunks);
+        // Around everything: each request has its own deadline, and a write may need several.
+        let written = self.write_at_last(name, &content, existing);
+        match tokio::time::timeout(self.patience.operation, written).await {
+            Ok(outcome) => outcome,
+            Err(_) => {
+                let words = format!("{self:?} did not take the object in time");
+                Err(failed_to_write(name, Failure::new(Kind::Unavailable, words)))
+            }
+        }
+    }
+
+    async fn write_at_last(
+        self: &Arc<Self>,
+        name: &ObjectName,
+        content: &Content,
+        existing: Existing,
+    ) -> Result<(), ObjectError> {
         let writer = Uuid::new_v4().simple().to_string();
         let mut tries = 1;
         loop {
             let written = if content.len() > LARGEST_WHOLE {
-                self.put_parts(name, &content, existing, &writer).await
+                self.put_parts(name, content, existing, &writer).await
             } else {
-                self.put_key(&self.key(name), &content, existing, &writer).await
+                self.put_key(&self.key(name), content, existing, &writer).await
             };
             match written {
                 Ok(()) => return Ok(()),

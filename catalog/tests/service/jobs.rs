@@ -1,5 +1,6 @@
 //! Jobs, leases and fences.
 
+use crate::dying::{Dying, Fault};
 use crate::world::{World, outcome, reason};
 use futures::future::join_all;
 use std::collections::HashSet;
@@ -249,4 +250,31 @@ async fn a_lost_bell_costs_a_sweep() {
     let mut bells = queue.listen(&[Class::new("light")]).await.unwrap();
     bells.next().await.unwrap();
     assert!(world.take().await.is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_could_not_be_given_goes_back() {
+    let world = World::still(Config::default()).await;
+    let store = Dying::never(world.store.clone());
+    let mut world = world.reopen_over(|_| store.clone()).await.run();
+    let source = world.uploaded().await;
+    let mut fence = 0;
+    for call in ["source", "replace_source"] {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        store.fail_next(call, Fault::Undone);
+        let request = pb::TakeJobRequest {
+            classes: vec![pb::JobClass::Light.into()],
+            worker: "w".into(),
+            ..pb::TakeJobRequest::default()
+        };
+        assert_eq!(reason(world.client.take_job(request).await), Reason::Unavailable, "{call}");
+        assert!(store.has_failed());
+        fence += 1;
+        let job = world.jobs(&source.id).await.remove(0);
+        assert_eq!((job.state(), job.fence), (JobState::Queued, fence), "{call}");
+    }
+    // A moment later, long before a lease dies.
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let job = world.take().await.expect("it waits");
+    assert_eq!((job.fence, job.attempts), (fence + 1, 0));
 }

@@ -1,8 +1,12 @@
 //! Servers that are killed, frozen and started again in the midst of a call.
 
-use crate::setup::{BUCKET, chunks, content, impatient, name, server, store, url, words};
+use crate::setup::{BUCKET, chunks, content, impatient, name, parsed, server, store, url, words};
 use futures::{StreamExt as _, TryStreamExt as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{TcpListener, TcpStream};
 use vidstream_backends::objects::{ObjectError, ObjectPrefix, ObjectStore as _};
 use vidstream_s3::{Patience, S3Store};
 use vidstream_test_servers::{Kind, Server};
@@ -163,4 +167,58 @@ impl Drop for Thawed<'_> {
     fn drop(&mut self) {
         self.0.thaw();
     }
+}
+
+/// A server that never decides whether an object exists, slowly; how many writes it was asked for.
+async fn undecided(pause: Duration) -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, writes) = (listener.local_addr().unwrap(), Arc::new(AtomicUsize::new(0)));
+    let counted = Arc::clone(&writes);
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            tokio::spawn(answer_undecided(BufReader::new(stream), Arc::clone(&counted), pause));
+        }
+    });
+    (format!("http://{address}"), writes)
+}
+
+async fn answer_undecided(mut stream: BufReader<TcpStream>, writes: Arc<AtomicUsize>, pause: Duration) {
+    let (mut first, mut length) = (String::new(), 0);
+    loop {
+        let mut line = String::new();
+        if stream.read_line(&mut line).await.unwrap_or(0) == 0 {
+            return;
+        }
+        let line = line.trim().to_ascii_lowercase();
+        if let Some(value) = line.strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap();
+        }
+        if first.is_empty() {
+            first = line;
+        } else if line.is_empty() {
+            break;
+        }
+    }
+    stream.read_exact(&mut vec![0; length]).await.unwrap();
+    let (status, body) = if first.starts_with("put") {
+        writes.fetch_add(1, Ordering::SeqCst);
+        tokio::time::sleep(pause).await;
+        ("409 Conflict", "<Error><Code>ConditionalRequestConflict</Code></Error>".to_owned())
+    } else {
+        ("200 OK", format!("<ListBucketResult><Name>{BUCKET}</Name></ListBucketResult>"))
+    };
+    let head = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+    stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_requests_of_a_write_share_its_deadline() {
+    let patience = Patience { attempt: Duration::from_secs(2), ..impatient() };
+    let (endpoint, writes) = undecided(patience.operation * 3 / 4).await;
+    let url = parsed(&format!("s3://key:secret@{BUCKET}?endpoint={endpoint}"));
+    let store = S3Store::open_with(&url, patience).await.unwrap();
+    let error = store.put_new(&name("never"), chunks(10)).await.unwrap_err();
+    assert!(words(&error).contains("did not take the object in time"), "{}", words(&error));
+    assert_eq!(writes.load(Ordering::SeqCst), 2, "no third one was begun");
 }
