@@ -9,6 +9,7 @@ use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::ops::ControlFlow;
 use std::str::FromStr;
+use std::time::Duration;
 use vidstream_backends::bus::{Event as Notice, Events};
 use vidstream_proto::error::Problem;
 use vidstream_proto::ids::VideoId;
@@ -17,6 +18,8 @@ use vidstream_proto::pb::watch_entries_response::Event;
 
 pub(crate) mod look;
 
+/// Between two looks for what came late, at the least.
+const LOOK_BACK: Duration = Duration::from_secs(1);
 /// Changes read at once: what a slow watcher holds in memory.
 const PAGE: usize = 64;
 
@@ -47,8 +50,9 @@ impl FromStr for Position {
     }
 }
 
-/// One watcher. It goes over the feed in rounds: a look at what is new, and again at what may have come late, then looks at
-/// what is behind that, until there is nothing. It remembers a page of changes and what it told in a round.
+/// One watcher. It goes over the feed in rounds: a look at what is new, then looks at what is behind that, until there is
+/// nothing. Once in a second the round begins with what may have come late, because every notice wakes it and that is all
+/// that changed in a while. It remembers a page of changes and what it told since.
 struct Watcher {
     catalog: Catalog,
     video: Option<VideoId>,
@@ -57,8 +61,12 @@ struct Watcher {
     /// What it looks behind next.
     behind: Position,
     page: VecDeque<(Position, Change)>,
-    /// What it was told in the round before: it may be there again.
+    /// What it was told since it last looked for what came late: it may be there again.
     told: HashMap<VideoId, Position>,
+    /// When it last did, as [`Looks::second`](look::Looks::second) has it; none in its first round.
+    looked_back: Option<u64>,
+    /// Whether this round does.
+    looks_back: bool,
     /// What was there in this round.
     round: HashMap<VideoId, Position>,
     notices: Events,
@@ -88,6 +96,8 @@ impl Catalog {
             behind: position,
             page: VecDeque::new(),
             told: HashMap::new(),
+            looked_back: None,
+            looks_back: true,
             round: HashMap::new(),
             notices,
             current: false,
@@ -133,7 +143,13 @@ impl Answering for Watcher {
 impl Watcher {
     async fn look(&mut self) -> Result<Option<Changes>, Problem> {
         let store = &*self.catalog.store;
-        let query = ChangesQuery { after: self.behind, again: self.round.is_empty(), video: self.video, limit: PAGE };
+        if self.current {
+            let second = self.catalog.looks.second();
+            self.looks_back = self.looked_back != Some(second);
+            self.looked_back = Some(second);
+        }
+        let again = self.looks_back && self.round.is_empty();
+        let query = ChangesQuery { after: self.behind, again, video: self.video, limit: PAGE };
         Ok(match self.why.filter(|_| self.video.is_none()) {
             Some(why) => self.catalog.looks.changes(store, query, why).await?,
             None => store.changes(query).await?,
@@ -152,13 +168,20 @@ impl Watcher {
     }
 
     fn end_round(&mut self, latest: Position) {
-        self.told = std::mem::take(&mut self.round);
+        let round = std::mem::take(&mut self.round);
+        if self.looks_back {
+            self.told = round;
+        } else {
+            self.told.extend(round);
+        }
         (self.position, self.behind, self.current) = (latest, latest, true);
     }
 
     /// Until something may have changed, or a while.
     async fn wait(&mut self) {
-        let interval = self.catalog.config.feed_interval;
+        // What came late is not left to the next notice.
+        let soon = if self.looks_back { self.catalog.config.feed_interval } else { LOOK_BACK };
+        let interval = self.catalog.config.feed_interval.min(soon);
         let heard = async {
             while let Some(event) = self.notices.next().await {
                 if concerns(&event, self.video) {

@@ -30,10 +30,16 @@ struct Seen {
 }
 
 /// Looks that watchers share.
-#[derive(Default)]
 pub(crate) struct Looks {
+    began: Instant,
     asked: AtomicU64,
     last: Mutex<Option<Arc<Seen>>>,
+}
+
+impl Default for Looks {
+    fn default() -> Self {
+        Self { began: Instant::now(), asked: AtomicU64::default(), last: Mutex::default() }
+    }
 }
 
 impl std::fmt::Debug for Looks {
@@ -43,6 +49,11 @@ impl std::fmt::Debug for Looks {
 }
 
 impl Looks {
+    /// Which second this is: one for all watchers, so that they look for the same.
+    pub(super) fn second(&self) -> u64 {
+        self.began.elapsed().as_secs()
+    }
+
     /// A number for a watcher that has just taken all notices there were.
     pub(super) fn number(&self) -> u64 {
         self.asked.fetch_add(1, Ordering::Relaxed) + 1

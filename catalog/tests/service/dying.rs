@@ -2,6 +2,7 @@
 //! away does.
 
 use async_trait::async_trait;
+use std::fmt::Debug;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
@@ -43,11 +44,20 @@ pub struct Dying {
     limit: i64,
     left: AtomicI64,
     faults: Mutex<Vec<(&'static str, Fault)>>,
+    /// Looks for what came late in the feed.
+    looks_back: AtomicI64,
 }
 
 impl Dying {
     pub fn new(store: Arc<dyn Store>, writes: i64, death: Death) -> Self {
-        Self { store, death, limit: writes, left: AtomicI64::new(writes), faults: Mutex::default() }
+        Self {
+            store,
+            death,
+            limit: writes,
+            left: AtomicI64::new(writes),
+            faults: Mutex::default(),
+            looks_back: AtomicI64::new(0),
+        }
     }
 
     /// One that does not die.
@@ -58,6 +68,11 @@ impl Dying {
     /// The next call of this name has this fault, and no other.
     pub fn fail_next(&self, call: &'static str, fault: Fault) {
         self.faults.lock().unwrap().push((call, fault));
+    }
+
+    /// How often changes were asked for again, which may have been told.
+    pub fn looks_back(&self) -> i64 {
+        self.looks_back.load(Ordering::SeqCst)
     }
 
     /// Whether all faults there were to be have been.
@@ -92,6 +107,13 @@ impl Dying {
         StoreError::Unavailable(Arc::from(Box::<dyn std::error::Error + Send + Sync>::from("killed")))
     }
 
+    /// Notes what a call asks for.
+    fn saw(&self, argument: &dyn Debug) {
+        if format!("{argument:?}").contains("again: true") {
+            self.looks_back.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
     fn read(&self) -> Result<()> {
         if self.left.load(Ordering::SeqCst) < 0 { Err(Self::dead()) } else { Ok(()) }
     }
@@ -111,6 +133,7 @@ macro_rules! store {
         impl Store for Dying {
             $(async fn $read(&self, $($ra: $rt),*) -> Result<$ro> {
                 self.read()?;
+                $(self.saw(&$ra);)*
                 self.call(stringify!($read), self.store.$read($($ra),*)).await
             })*
             $(async fn $write(&self, $($wa: $wt),*) -> Result<$wo> {

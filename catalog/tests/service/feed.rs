@@ -1,9 +1,10 @@
 //! The change feed.
 
 use crate::bus::State;
+use crate::dying::Dying;
 use crate::world::{File, World, outcome, reason, request_id};
 use futures::StreamExt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tonic::Streaming;
 use vidstream_catalog::Config;
 use vidstream_proto::error::Reason;
@@ -261,4 +262,22 @@ async fn who_comes_while_the_bus_is_away_hears_of_it_when_it_is_back() {
         while until_current(&mut feed).await.0.is_empty() {}
     };
     tokio::time::timeout(soon, heard).await.expect("they hear");
+}
+
+#[tokio::test]
+async fn what_came_late_is_looked_for_once_a_second_whatever_happens() {
+    let world = World::still(Config::default()).await;
+    let store = Dying::never(world.store.clone());
+    let mut world = world.reopen_over(|_| store.clone()).await.run();
+    let video = world.create(10).await.video_ids.remove(0);
+    let mut feed = watch(&mut world, "", "").await;
+    until_current(&mut feed).await;
+    let (begun, before) = (Instant::now(), store.looks_back());
+    for n in 0..40 {
+        retitle(&mut world, &video, &format!("title {n}")).await;
+        while until_current(&mut feed).await.0.is_empty() {}
+    }
+    let seconds = i64::try_from(begun.elapsed().as_secs()).unwrap();
+    let looked = store.looks_back() - before;
+    assert!(looked <= seconds + 2, "{looked} times in {seconds} s");
 }
