@@ -24,6 +24,8 @@ const DUPLICATE_KEY: i32 = 11000;
 const OUT_OF_DISK_SPACE: i32 = 14031;
 const UNAUTHORIZED: i32 = 13;
 const AUTHENTICATION_FAILED: i32 = 18;
+const INDEX_OPTIONS_CONFLICT: i32 = 85;
+const INDEX_KEY_SPECS_CONFLICT: i32 = 86;
 
 /// The collections of one catalog.
 #[derive(Clone, Debug)]
@@ -110,6 +112,13 @@ fn failed(error: Error) -> StoreError {
         Some(OUT_OF_DISK_SPACE) => StoreError::Full,
         _ => StoreError::Unavailable(Arc::new(error)),
     }
+}
+
+/// Whether an index could not be made because there is one of its name, or of its keys, in another form.
+pub fn is_other_index(error: &StoreError) -> bool {
+    let StoreError::Unavailable(cause) = error else { return false };
+    let code = cause.downcast_ref::<Error>().and_then(code);
+    matches!(code, Some(INDEX_OPTIONS_CONFLICT | INDEX_KEY_SPECS_CONFLICT))
 }
 
 /// A condition that several others hold.
