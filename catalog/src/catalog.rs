@@ -10,6 +10,7 @@ use crate::notices::Notices;
 use crate::room::Owed;
 use crate::service::Service;
 use crate::store::Store;
+use crate::time::StoreClock;
 use crate::views::Viewers;
 use crate::wants::Wants;
 use std::collections::HashSet;
@@ -42,7 +43,7 @@ pub struct Catalog {
     /// Only for what nothing refers to: bytes that are used are others' business.
     pub(crate) objects: Arc<dyn ObjectStore>,
     pub(crate) notices: Notices,
-    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) clock: Arc<StoreClock>,
     pub(crate) lifecycle: Lifecycle,
     pub(crate) wants: Arc<Wants>,
     pub(crate) viewers: Arc<Viewers>,
@@ -104,7 +105,7 @@ impl Builder {
             bells: Arc::default(),
             objects,
             notices: Notices::new(bus),
-            clock,
+            clock: Arc::new(StoreClock::new(clock)),
             lifecycle,
             wants: Arc::default(),
             viewers: Arc::default(),

@@ -28,6 +28,7 @@ mod show;
 mod sources;
 pub mod store;
 mod sweep;
+mod time;
 mod upload;
 mod videos;
 mod views;

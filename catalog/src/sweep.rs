@@ -24,6 +24,7 @@ const LONGEST_SLEEP: Duration = Duration::from_mins(1);
 impl Catalog {
     /// Sweeps, purges and notes progress until the lifecycle stops. A store that fails is waited for.
     pub async fn run(self) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        report("set the clock", self.set_clock().await);
         // What was taken to be written is lost where that is dropped: views are counted to the end.
         tokio::join!(self.sweep_until_stop(), self.views_until_drained());
         // The rows of open uploads should not be older than they must.
@@ -82,6 +83,7 @@ impl Catalog {
 
     /// One pass. A step that fails does not keep the others from being done.
     pub(crate) async fn sweep(&self, observer: &mut Observer) {
+        report("set the clock", self.set_clock().await);
         report("complete creations", self.complete_creations().await);
         report("apply outcomes", self.apply_outcomes().await);
         report("settle sources", self.settle_sources().await);

@@ -8,8 +8,8 @@ use mongodb::options::{Acknowledgment, ClientOptions, ReadConcern, WriteConcern}
 use mongodb::{Client, Collection, Cursor};
 use std::future::IntoFuture;
 use std::sync::Arc;
-use std::time::Duration;
-use vidstream_catalog::store::{Result, StoreError};
+use std::time::{Duration, SystemTime};
+use vidstream_catalog::store::{Result, StoreError, rows};
 
 /// The longest that one call on the database may take. What is seen after it was given up is seen late: the feed looks back
 /// further than this.
@@ -71,6 +71,13 @@ impl Mongo {
         schema::prepare(&mongo).await?;
         mongo.feed = schema::feed_name(&mongo).await?;
         Ok(mongo)
+    }
+
+    /// What time it is by whoever takes the writes.
+    pub async fn time_of_server(&self) -> Result<SystemTime> {
+        let hello = done(self.meta.client().database("admin").run_command(doc! { "hello": 1 })).await?;
+        let time = hello.get_datetime("localTime");
+        time.map(|time| time.to_system_time()).map_err(|error| rows::corrupt("answer to hello", error))
     }
 }
 

@@ -118,6 +118,10 @@ impl Store for Mongo {
         views::forget(self, before, most).await
     }
 
+    async fn time(&self) -> Result<Option<SystemTime>> {
+        self.time_of_server().await.map(Some)
+    }
+
     async fn position(&self) -> Result<Position> {
         Ok(feed::state(self).await?.latest)
     }

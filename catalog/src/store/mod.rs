@@ -306,6 +306,8 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// Forgets viewers whose window began before `before`, and the oldest ones beyond `most`; some thousands at once, so
     /// that others can write in between. Says whether there are more to forget.
     async fn forget_viewers(&self, before: SystemTime, most: usize) -> Result<bool>;
+    /// The store's own time, which all its catalogs share; none of a store that is on its catalog's machine.
+    async fn time(&self) -> Result<Option<SystemTime>>;
     /// The feed's position now.
     async fn position(&self) -> Result<Position>;
     /// Forgets tombstones put before `before`; positions older than theirs are then too old.

@@ -154,6 +154,7 @@ store! {
         purging_videos(limit: usize) -> Vec<VideoRow>;
         changes(query: ChangesQuery) -> Option<Changes>;
         viewers(keys: Vec<(VideoId, ViewerId)>) -> Vec<ViewerRow>;
+        time() -> Option<SystemTime>;
         position() -> Position;
         source(id: SourceId) -> Option<Source>;
         source_of_upload(id: UploadId) -> Option<Source>;

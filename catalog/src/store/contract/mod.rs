@@ -29,6 +29,7 @@ pub type Opened = BoxFuture<'static, Arc<dyn Store>>;
 /// If the store breaks the contract.
 pub async fn store_contract(open: Arc<dyn Fn() -> Opened + Send + Sync>) {
     let store = open().await;
+    time_goes_on(&*store).await;
     lists::check(&store).await;
     requests::check(&*store).await;
     videos::check(&store).await;
@@ -38,6 +39,15 @@ pub async fn store_contract(open: Arc<dyn Fn() -> Opened + Send + Sync>) {
     records::check(&store).await;
     jobs::check(&store).await;
     what_was_answered_stays(store, &*open).await;
+}
+
+async fn time_goes_on(store: &dyn Store) {
+    let (first, second) = (ok(store.time().await), ok(store.time().await));
+    assert_eq!(first.is_some(), second.is_some(), "it has a clock or has none");
+    assert!(first <= second);
+    // Tests run on one machine.
+    let off = first.map(|first| first.duration_since(SystemTime::now()).unwrap_or_else(|behind| behind.duration()));
+    assert!(off.unwrap_or_default() < Duration::from_mins(1), "{off:?}");
 }
 
 async fn what_was_answered_stays(store: Arc<dyn Store>, open: &(dyn Fn() -> Opened + Send + Sync)) {

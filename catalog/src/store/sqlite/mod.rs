@@ -146,6 +146,10 @@ impl Store for Sqlite {
         self.write(move |c| views::forget(c, before, most)).await
     }
 
+    async fn time(&self) -> Result<Option<SystemTime>> {
+        Ok(None)
+    }
+
     async fn position(&self) -> Result<Position> {
         self.read(|c| feed::state(c).map(|state| state.latest)).await
     }
