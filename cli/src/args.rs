@@ -27,6 +27,17 @@ pub struct Arguments {
     )]
     pub server: Server,
 
+    /// Who signs the server's certificate, PEM [default: those that this machine believes]
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Everywhere",
+        value_name = "FILE",
+        env = "VIDCTL_CA_FILE",
+        hide_env_values = true
+    )]
+    pub ca_file: Option<PathBuf>,
+
     /// What is printed: tables for people, or JSON (one object a line) for programs
     #[arg(long, global = true, help_heading = "Everywhere", value_name = "FORMAT", default_value = "table")]
     pub output: Output,

@@ -51,8 +51,9 @@ impl Failure {
 
     /// The server can't be reached.
     pub fn unreachable(server: &Server, why: impl Display) -> Self {
-        Self::new(Exit::Unreachable, format!("no answer from {server}: {why}"))
-            .hint("is the server running there? `--server URL` or VIDCTL_SERVER names another")
+        let hint = "is the server running there? `--server URL` or VIDCTL_SERVER names another";
+        let signed = if server.is_encrypted() { "; `--ca-file FILE` names who signs its certificate" } else { "" };
+        Self::new(Exit::Unreachable, format!("no answer from {server}: {why}")).hint(format!("{hint}{signed}"))
     }
 
     /// The same with a hint.

@@ -1,8 +1,7 @@
 //! HTTP for media bytes: one `GET`, one connection.
 
-use crate::connect::CONNECT_TIMEOUT;
+use crate::connect::{CONNECT_TIMEOUT, Gateway};
 use crate::errors::CallError;
-use crate::settings::Server;
 use bytes::Bytes;
 use http::header::{HOST, RETRY_AFTER, USER_AGENT};
 use http::{HeaderMap, Request, Response, StatusCode};
@@ -12,7 +11,6 @@ use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use std::fmt::Display;
 use std::time::Duration;
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 use vidstream_proto::error::{Problem, Reason};
 
@@ -22,14 +20,14 @@ const STALL: Duration = Duration::from_mins(1);
 const MAX_ERROR: usize = 64 * 1024;
 
 /// Asks for `path` with further `headers`. Answers that are no success are errors.
-pub async fn get(server: &Server, path: &str, headers: HeaderMap) -> Result<Response<Incoming>, CallError> {
-    let connecting = timeout(CONNECT_TIMEOUT, TcpStream::connect(server.authority()));
+pub async fn get(gateway: &Gateway, path: &str, headers: HeaderMap) -> Result<Response<Incoming>, CallError> {
+    let connecting = timeout(CONNECT_TIMEOUT, gateway.socket());
     let socket = connecting.await.map_err(|_| broken("it does not accept connections"))?.map_err(broken)?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(socket)).await.map_err(broken)?;
     // Its errors arrive with the answer or its body too.
     tokio::spawn(connection);
     let mut request = Request::get(path)
-        .header(HOST, server.authority())
+        .header(HOST, gateway.server.authority())
         .header(USER_AGENT, concat!("vidctl/", env!("CARGO_PKG_VERSION")))
         .body(Empty::<Bytes>::new())
         .map_err(broken)?;

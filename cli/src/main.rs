@@ -12,6 +12,7 @@ mod progress;
 mod ranges;
 mod render;
 mod retry;
+mod secure;
 mod settings;
 mod state;
 mod target;

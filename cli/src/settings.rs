@@ -6,9 +6,10 @@ use std::str::FromStr;
 use std::time::Duration;
 use vidstream_proto::video::MAX_PURGE_AFTER;
 
-/// Address of a server: `http://HOST:PORT`. Two spellings of one address are equal.
+/// Address of a server: `http://HOST:PORT`, or `https://HOST:PORT`. Two spellings of one address are equal.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Server {
+    encrypted: bool,
     authority: String,
 }
 
@@ -16,6 +17,17 @@ impl Server {
     /// `HOST:PORT`.
     pub fn authority(&self) -> &str {
         &self.authority
+    }
+
+    /// Whether it is spoken to over TLS.
+    pub fn is_encrypted(&self) -> bool {
+        self.encrypted
+    }
+
+    /// Its name or address, without the brackets of IPv6.
+    pub fn host(&self) -> &str {
+        let host = self.authority.rsplit_once(':').map_or(&*self.authority, |(host, _)| host);
+        host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
     }
 
     /// The URL of an absolute path on this server.
@@ -26,7 +38,7 @@ impl Server {
 
 impl fmt::Display for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}", self.authority)
+        write!(f, "{}://{}", if self.encrypted { "https" } else { "http" }, self.authority)
     }
 }
 
@@ -39,11 +51,11 @@ impl FromStr for Server {
             return Err("it is empty; give an address such as http://127.0.0.1:8080".to_owned());
         }
         let (scheme, rest) = text.split_once("://").unwrap_or(("http", text));
-        match scheme.to_ascii_lowercase().as_str() {
-            "http" => {}
-            "https" => return Err("https is not supported yet; give an http:// address".to_owned()),
-            other => return Err(format!("`{other}://` is not supported; give an http:// address")),
-        }
+        let encrypted = match scheme.to_ascii_lowercase().as_str() {
+            "http" => false,
+            "https" => true,
+            other => return Err(format!("`{other}://` is not supported; give an http:// or https:// address")),
+        };
         let uri: http::Uri = format!("http://{rest}").parse().map_err(|error| format!("it is not a URL: {error}"))?;
         let authority = uri.authority().filter(|a| !a.host().is_empty()).ok_or("it names no host")?;
         if authority.as_str().contains('@') {
@@ -53,8 +65,13 @@ impl FromStr for Server {
             return Err("it has a path; give only scheme, host and port".to_owned());
         }
         let has_port = authority.as_str().len() > authority.host().len();
-        let port = if has_port { authority.port_u16().filter(|p| *p > 0).ok_or("it has no valid port")? } else { 80 };
-        Ok(Self { authority: format!("{}:{port}", authority.host().to_ascii_lowercase()) })
+        let given = authority.port_u16().filter(|port| *port > 0);
+        let port = match (has_port, encrypted) {
+            (true, _) => given.ok_or("it has no valid port")?,
+            (false, false) => 80,
+            (false, true) => 443,
+        };
+        Ok(Self { encrypted, authority: format!("{}:{port}", authority.host().to_ascii_lowercase()) })
     }
 }
 
@@ -102,14 +119,17 @@ mod tests {
         for text in ["http://Example.org", "http://example.org:80/", "example.org", "HTTP://example.org:80"] {
             assert_eq!(text.parse::<Server>().expect(text).to_string(), "http://example.org:80");
         }
-        assert_eq!("http://[::1]:8080".parse::<Server>().expect("IPv6").authority(), "[::1]:8080");
+        for text in ["https://Example.org", "HTTPS://example.org:443/"] {
+            assert_eq!(text.parse::<Server>().expect(text).to_string(), "https://example.org:443");
+        }
+        let server: Server = "http://[::1]:8080".parse().expect("IPv6");
+        assert_eq!((server.authority(), server.host()), ("[::1]:8080", "::1"));
     }
 
     #[test]
     fn what_is_no_server_is_refused_in_words() {
         let cases = [
             ("", "empty"),
-            ("https://a", "https"),
             ("ftp://a", "ftp"),
             ("http://", "not a URL"),
             ("http://a/b", "path"),

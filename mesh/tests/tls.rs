@@ -4,60 +4,24 @@ mod replica;
 
 use replica::{LONG, Replica, Setup, ask, options, peers};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Duration;
-use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 use vidstream_mesh::client::{ClientOptions, Service, connect};
 use vidstream_mesh::lifecycle::Lifecycle;
 use vidstream_mesh::tls::{ClientTls, Identity, ServerTls};
+use vidstream_test_servers::{Authority, Signed};
 
 fn run(program: &str, arguments: &[&str]) -> Output {
     Command::new(program).args(arguments).output().unwrap_or_else(|error| panic!("{program} is installed: {error}"))
 }
 
-fn openssl(arguments: &[&str]) {
-    let output = run("openssl", arguments);
-    assert!(output.status.success(), "openssl: {}", String::from_utf8_lossy(&output.stderr));
-}
-
-/// An authority of its own, and what it signs.
-struct Authority {
-    folder: TempDir,
-}
-
-impl Authority {
-    fn new() -> Self {
-        let authority = Self { folder: tempfile::tempdir().expect("a folder") };
-        let (key, certificate) = (authority.file("ca.key"), authority.file("ca.pem"));
-        #[rustfmt::skip]
-        openssl(&["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=authority",
-            "-addext", "basicConstraints=critical,CA:TRUE", "-keyout", &key, "-out", &certificate]);
-        authority
-    }
-
-    fn file(&self, name: &str) -> String {
-        self.folder.path().join(name).to_str().expect("a name").to_owned()
-    }
-
-    fn certificate(&self) -> PathBuf {
-        self.file("ca.pem").into()
-    }
-
-    /// A certificate for loopback with the serial number `number`.
-    fn sign(&self, name: &str, number: u32) -> Identity {
-        let [key, request, certificate, extensions] =
-            ["key", "csr", "pem", "ext"].map(|kind| self.file(&format!("{name}.{kind}")));
-        fs::write(&extensions, "subjectAltName=IP:127.0.0.1,DNS:localhost\n").expect("written");
-        #[rustfmt::skip]
-        openssl(&["req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=service", "-keyout", &key, "-out", &request]);
-        #[rustfmt::skip]
-        openssl(&["x509", "-req", "-in", &request, "-CA", &self.file("ca.pem"), "-CAkey", &self.file("ca.key"), "-days", "2",
-            "-set_serial", &number.to_string(), "-extfile", &extensions, "-out", &certificate]);
-        Identity { certificate: certificate.into(), key: key.into() }
-    }
+/// What `authority` signs for loopback with the serial number `number`.
+fn signed(authority: &Authority, name: &str, number: u32) -> Identity {
+    let Signed { certificate, key } = authority.sign(name, number);
+    Identity { certificate, key }
 }
 
 async fn replica(tls: ServerTls) -> Replica {
@@ -72,10 +36,10 @@ fn client(replica: &Replica, tls: Option<ClientTls>, life: &Lifecycle) -> Servic
 #[tokio::test]
 async fn services_prove_to_each_other_who_they_are() {
     let (ours, others) = (Authority::new(), Authority::new());
-    let server = ServerTls::read(ours.sign("server", 1), Some(ours.certificate())).expect("certificates");
+    let server = ServerTls::read(signed(&ours, "server", 1), Some(ours.certificate())).expect("certificates");
     let replica = replica(server).await;
     let life = Lifecycle::new();
-    let right = ClientTls::read(Some(ours.sign("client", 2)), ours.certificate()).expect("certificates");
+    let right = ClientTls::read(Some(signed(&ours, "client", 2)), ours.certificate()).expect("certificates");
     assert_eq!(
         ask(&client(&replica, Some(right), &life).channel).await.expect("answered"),
         replica.address.to_string()
@@ -83,11 +47,11 @@ async fn services_prove_to_each_other_who_they_are() {
     for (tls, why) in [
         (Some(ClientTls::read(None, ours.certificate()).expect("a certificate")), "does not take our certificate"),
         (
-            Some(ClientTls::read(Some(others.sign("client", 2)), ours.certificate()).expect("certificates")),
+            Some(ClientTls::read(Some(signed(&others, "client", 2)), ours.certificate()).expect("certificates")),
             "does not take our certificate",
         ),
         (
-            Some(ClientTls::read(Some(ours.sign("c", 3)), others.certificate()).expect("certificates")),
+            Some(ClientTls::read(Some(signed(&ours, "c", 3)), others.certificate()).expect("certificates")),
             "invalid peer certificate",
         ),
         (None, ""),
@@ -111,7 +75,7 @@ fn curl_speaks(replica: &Replica, authority: &Path, how: &str) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn certificates_change_without_a_restart() {
     let authority = Authority::new();
-    let identity = authority.sign("server", 11);
+    let identity = signed(&authority, "server", 11);
     let replica = replica(ServerTls::read(identity.clone(), None).expect("certificates")).await;
     let ca = authority.certificate();
     let of = |number: &str| serial(&replica, &ca) == number;
@@ -124,7 +88,7 @@ async fn certificates_change_without_a_restart() {
     sleep(Duration::from_millis(1200)).await;
     assert!(of("0B"));
     fs::write(&identity.certificate, good).expect("written");
-    authority.sign("server", 12);
+    signed(&authority, "server", 12);
     timeout(LONG, async {
         while !of("0C") {
             sleep(Duration::from_millis(200)).await;
@@ -146,7 +110,7 @@ fn serial(replica: &Replica, authority: &Path) -> String {
 #[tokio::test]
 async fn a_silent_handshake_holds_up_nobody() {
     let authority = Authority::new();
-    let server = ServerTls::read(authority.sign("server", 1), None).expect("certificates");
+    let server = ServerTls::read(signed(&authority, "server", 1), None).expect("certificates");
     let replica = replica(server).await;
     let mut silent = Vec::new();
     for _ in 0..50 {
@@ -162,7 +126,7 @@ async fn a_silent_handshake_holds_up_nobody() {
 #[test]
 fn files_that_do_not_fit_are_refused_in_words() {
     let authority = Authority::new();
-    let (one, other) = (authority.sign("one", 1), authority.sign("other", 2));
+    let (one, other) = (signed(&authority, "one", 1), signed(&authority, "other", 2));
     let mixed = Identity { certificate: one.certificate.clone(), key: other.key };
     let missing = Identity { certificate: "/no/such/file".into(), key: one.key.clone() };
     let swapped = Identity { certificate: one.key, key: one.certificate };

@@ -2,7 +2,7 @@
 
 use crate::server::{Server, binary};
 use serde_json::Value;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 
@@ -10,6 +10,8 @@ use tempfile::TempDir;
 pub struct Person {
     home: TempDir,
     server: String,
+    /// Who signs the server's certificate.
+    authority: Option<PathBuf>,
 }
 
 impl Person {
@@ -20,7 +22,13 @@ impl Person {
 
     /// Somebody who uses the server at `address`.
     pub fn at(address: &str) -> Self {
-        Self { home: TempDir::new().expect("a temporary folder"), server: address.to_owned() }
+        Self { home: TempDir::new().expect("a temporary folder"), server: address.to_owned(), authority: None }
+    }
+
+    /// The same person, who believes certificates that are signed by the authority in a file.
+    #[must_use]
+    pub fn believing(self, authority: &Path) -> Self {
+        Self { authority: Some(authority.to_owned()), ..self }
     }
 
     /// The same person at another machine, with what they have to remember of unfinished uploads.
@@ -45,6 +53,9 @@ impl Person {
             .env("HOME", self.home.path())
             .env("XDG_STATE_HOME", self.home.path())
             .stdin(Stdio::null());
+        if let Some(authority) = &self.authority {
+            command.env("VIDCTL_CA_FILE", authority);
+        }
         command
     }
 

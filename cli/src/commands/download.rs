@@ -134,7 +134,7 @@ impl<'a> Fetching<'a> {
 
     /// One request, from where it ended.
     async fn attempt(&mut self) -> Result<(), Stop> {
-        let response = http::get(&self.context.gateway.server, &self.path, self.headers()).await;
+        let response = http::get(&self.context.gateway, &self.path, self.headers()).await;
         let response = response.map_err(Stop::Passing)?;
         self.accept(&response)?;
         let mut body = response.into_body();

@@ -33,7 +33,8 @@ pub struct Context {
 
 /// Does what the command line says. Failures of single IDs or FILEs are told on the way, the others are returned.
 pub async fn run(arguments: Arguments) -> Result<Exit, Failure> {
-    let context = Context { gateway: Gateway::new(arguments.server)?, printer: Printer::new(arguments.output) };
+    let gateway = Gateway::new(arguments.server, arguments.ca_file.as_deref())?;
+    let context = Context { gateway, printer: Printer::new(arguments.output) };
     let context = &context;
     match arguments.command {
         Command::Upload(args) => Box::pin(upload::run(context, args)).await,

@@ -60,7 +60,7 @@ async fn mistakes_end_with_2_in_words() {
         &["upload", "a.mp4", "b.mp4", "--title", "both"],
         &["upload", "a.mp4", "--wait=never"],
         &["download", ID],
-        &["--server", "https://example.org", "list"],
+        &["--server", "ftp://example.org", "list"],
         &["admin"],
         &["completions", "tcsh-like"],
     ];

@@ -14,6 +14,7 @@
 //! # }
 //! ```
 
+mod authority;
 pub mod disk;
 mod overheard;
 mod ports;
@@ -21,6 +22,7 @@ mod process;
 mod relay;
 mod script;
 
+pub use authority::{Authority, Signed};
 pub use overheard::{Asked, Overheard};
 pub use ports::Ports;
 use process::Process;

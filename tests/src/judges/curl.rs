@@ -41,6 +41,11 @@ pub fn try_get(url: &str) -> Option<Answer> {
     asked(&[url]).ok()
 }
 
+/// curl with `arguments`, where it may fail: what it said then.
+pub fn try_curl(arguments: &[&str]) -> Result<Answer, String> {
+    asked(arguments)
+}
+
 /// curl with `arguments`.
 pub fn curl(arguments: &[&str]) -> Answer {
     asked(arguments).unwrap_or_else(|said| panic!("curl {arguments:?} said {said}"))

@@ -32,6 +32,7 @@ mod requests;
 mod settings;
 mod space;
 mod storyboard;
+mod tls;
 mod together;
 mod traces;
 mod upload;
