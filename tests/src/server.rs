@@ -105,10 +105,16 @@ impl Server {
         std::fs::read_to_string(self.data.path().join("log")).expect("a log")
     }
 
-    /// Asks it to stop, as Ctrl-C does, and waits.
+    /// Asks it to stop, as whoever runs servers does, and waits.
     pub fn stop(mut self) -> ExitStatus {
         signal(self.id(), "TERM");
         self.child.wait().expect("it ends")
+    }
+
+    /// The same, and gives the folder of its data.
+    pub fn stopped(self) -> (ExitStatus, Arc<TempDir>) {
+        let data = Arc::clone(&self.data);
+        (self.stop(), data)
     }
 }
 
@@ -133,6 +139,11 @@ impl Starting {
             }
         };
         Self::run(command, Arc::new(TempDir::new().expect("a temporary folder")), flags)
+    }
+
+    /// A process on the data of one that has ended, with exactly these flags besides.
+    pub fn on(data: Arc<TempDir>, flags: &[&str]) -> Self {
+        Self::run(Command::new(binary("vidstream")), data, flags)
     }
 
     fn run(mut command: Command, data: Arc<TempDir>, flags: &[&str]) -> Self {

@@ -28,6 +28,7 @@ mod points;
 mod pressure;
 mod queue;
 mod reflection;
+mod removal;
 mod requests;
 mod settings;
 mod space;
