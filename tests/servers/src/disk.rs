@@ -28,6 +28,9 @@ pub fn seen(server: u32, data: &Path) -> PathBuf {
 }
 
 /// Leaves no room on the disk of `server` at `data`.
+///
+/// # Panics
+/// If there is none.
 pub fn fill(server: u32, data: &Path) {
     let out = Command::new("stat").args(["--file-system", "--format=%b %f %S"]).arg(seen(server, data)).output();
     let out = String::from_utf8(out.expect("stat runs").stdout).expect("text");
@@ -37,6 +40,9 @@ pub fn fill(server: u32, data: &Path) {
 }
 
 /// Leaves room again.
+///
+/// # Panics
+/// If there is no such disk.
 pub fn empty(server: u32, data: &Path) {
     resize(server, data, SIZE);
 }

@@ -63,17 +63,13 @@ async fn the_broker_loses_everything() {
     rounds("RabbitMQ wiped", Backends::own().await, fault).await;
 }
 
-/// A full disk may end its queues for good; who makes room then starts it again, here with nothing.
+/// A full disk ends the broker, at once, later or not at all; who makes room starts it again, here with nothing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_broker_is_full() {
     let fault = async |backends: &Backends, dice: &mut Dice| {
         backends.rabbit.fill_disk();
         tokio::time::sleep(Duration::from_millis(2000 + dice.roll(6000))).await;
-        backends.rabbit.empty_disk();
-        tokio::time::sleep(Duration::from_millis(dice.roll(2000))).await;
-        if dice.roll(2) == 0 {
-            backends.rabbit.restart().await;
-        }
+        backends.rabbit.restart().await;
     };
     rounds("RabbitMQ full", Backends::with_own_disk(Kind::RabbitMq).await, fault).await;
 }
