@@ -10,6 +10,7 @@ mod garbage;
 mod jobs;
 mod lists;
 mod owner;
+mod place;
 mod removal;
 mod requests;
 mod room;

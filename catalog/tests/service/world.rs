@@ -1,6 +1,7 @@
 //! A catalog of its own for each test.
 
 use crate::bus::Bus;
+use crate::place::Place;
 use bytes::Bytes;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -11,7 +12,7 @@ use tokio::time::Instant;
 use vidstream_backends::bus::EventBus;
 use vidstream_backends::objects::{FileStore, ObjectStore};
 use vidstream_backends::queue::{JobQueue, LocalQueue};
-use vidstream_catalog::store::{self, Store};
+use vidstream_catalog::store::Store;
 use vidstream_catalog::{Catalog, Config};
 use vidstream_mesh::channel::Channel;
 use vidstream_mesh::clock::Clock;
@@ -40,7 +41,7 @@ impl Clock for TokioClock {
     }
 }
 
-/// One catalog over one file.
+/// One catalog over one store.
 pub struct World {
     pub client: Client,
     pub catalog: Catalog,
@@ -51,6 +52,7 @@ pub struct World {
     pub objects: Arc<dyn ObjectStore>,
     pub config: Config,
     clock: Arc<TokioClock>,
+    place: Arc<Place>,
     folder: Arc<TempDir>,
 }
 
@@ -68,17 +70,18 @@ impl World {
     /// Without its loops: nothing happens but what is called.
     pub async fn still(config: Config) -> Self {
         let clock = Arc::new(TokioClock { start: Instant::now(), began: SystemTime::now() });
-        Self::open(Arc::new(tempfile::tempdir().unwrap()), clock, config, Arc::default(), |store| store).await
+        let (place, folder) = (Arc::new(Place::new().await), Arc::new(tempfile::tempdir().unwrap()));
+        Self::open((place, folder), clock, config, Arc::default(), |store| store).await
     }
 
     async fn open(
-        folder: Arc<TempDir>,
+        (place, folder): (Arc<Place>, Arc<TempDir>),
         clock: Arc<TokioClock>,
         config: Config,
         bus: Arc<Bus>,
         wrap: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>,
     ) -> Self {
-        let store = store::open_file(&folder.path().join("catalog.db")).await.unwrap();
+        let store = place.open().await;
         let (queue, life) = (Arc::new(LocalQueue::default()), Lifecycle::new());
         let (bells, notices): (Arc<dyn JobQueue>, Arc<dyn EventBus>) = (queue.clone(), bus.clone());
         let objects: Arc<dyn ObjectStore> = Arc::new(FileStore::open(folder.path().join("objects")).await.unwrap());
@@ -86,7 +89,7 @@ impl World {
         let builder = builder.config(config.clone()).clock(clock.clone()).lifecycle(life.clone());
         let catalog = builder.build();
         let client = Client::new(in_process::channel(catalog.service()));
-        Self { client, catalog, life, queue, bus, store, objects, config, clock, folder }
+        Self { client, catalog, life, queue, bus, store, objects, config, clock, place, folder }
     }
 
     pub fn run(self) -> Self {
@@ -102,18 +105,23 @@ impl World {
 
     /// Another catalog over the same file, at the same time, that hears nothing of this one.
     pub async fn beside(&self) -> Self {
-        Self::open(self.folder.clone(), self.clock.clone(), self.config.clone(), Arc::default(), |store| store).await
+        Self::open(self.kept(), self.clock.clone(), self.config.clone(), Arc::default(), |store| store).await
     }
 
     /// Another catalog over the same file and on the same bus.
     pub async fn replica(&self) -> Self {
-        let (folder, clock, bus) = (self.folder.clone(), self.clock.clone(), self.bus.clone());
-        Self::open(folder, clock, self.config.clone(), bus, |store| store).await
+        let (clock, bus) = (self.clock.clone(), self.bus.clone());
+        Self::open(self.kept(), clock, self.config.clone(), bus, |store| store).await
     }
 
     pub async fn reopen_over(&self, wrap: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>) -> Self {
         self.life.stopped().cancel();
-        Self::open(self.folder.clone(), self.clock.clone(), self.config.clone(), Arc::default(), wrap).await
+        Self::open(self.kept(), self.clock.clone(), self.config.clone(), Arc::default(), wrap).await
+    }
+
+    /// Where its rows and its objects are.
+    fn kept(&self) -> (Arc<Place>, Arc<TempDir>) {
+        (self.place.clone(), self.folder.clone())
     }
 
     /// The file of an object.
