@@ -1,4 +1,4 @@
-//! Starting and stopping: a soft token (stop taking work), a hard token (stop now) and the tasks that are waited for.
+//! Starting and stopping: a token that says so beforehand (go elsewhere), a soft token (stop taking work), a hard token (stop now) and the tasks that are waited for.
 
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -7,6 +7,7 @@ use tokio_util::task::TaskTracker;
 /// Life of one process, or of one mesh in a test. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Lifecycle {
+    draining: CancellationToken,
     stopping: CancellationToken,
     stopped: CancellationToken,
     tasks: TaskTracker,
@@ -17,6 +18,11 @@ impl Lifecycle {
     /// A life that has just begun.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Cancelled when the process will stop soon: it does all that it did, and says that new requests should go elsewhere.
+    pub fn draining(&self) -> &CancellationToken {
+        &self.draining
     }
 
     /// Cancelled when the process should stop: take no new work, end streams with `UNAVAILABLE`, hand leases back.
@@ -72,11 +78,18 @@ impl Lifecycle {
 
     fn crash(&self, name: &str, error: &str) {
         tracing::error!(task = name, error, "a task ended that must not; stopping");
+        self.draining.cancel();
         self.stopping.cancel();
+    }
+
+    /// Says that everything will be asked to stop soon.
+    pub fn drain(&self) {
+        self.draining.cancel();
     }
 
     /// Asks everything to stop and waits at most `grace`, then drops what is left. Says whether all ended by itself.
     pub async fn stop(&self, grace: Duration) -> bool {
+        self.draining.cancel();
         self.stopping.cancel();
         self.tasks.close();
         let orderly = tokio::time::timeout(grace, self.tasks.wait()).await.is_ok();

@@ -12,14 +12,15 @@ pub use pace::Stalled;
 use crate::lifecycle::Lifecycle;
 use crate::tls::ServerTls;
 use axum::Router;
-use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderMap, Request, Response};
+use axum::http::header::{CONNECTION, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderValue, Request, Version};
 use hyper::body::Incoming;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::service::TowerToHyperService;
 use pace::Paced;
 use peers::Peers;
+use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -85,7 +86,8 @@ pub(crate) const CONNECTION_WINDOW: u32 = 16 << 20;
 /// Large frames: a piece of 1 MiB is one frame.
 pub(crate) const FRAME: u32 = 1 << 20;
 
-/// Serves `router` on `listener` until the life's stopping token; then no connection is accepted, each open one may
+/// Serves `router` on `listener` until the life's stopping token; while it drains, clients of HTTP/1.1 are told not to keep
+/// their connections. Then no connection is accepted, each open one may
 /// finish what it does, and the hard token ends what is left.
 pub async fn serve(listener: TcpListener, router: Router, limits: Limits, life: Lifecycle) -> io::Result<()> {
     serve_by(listener, router, limits, None, life).await
@@ -184,21 +186,27 @@ impl Server {
         let stall = self.limits.stall_timeout;
         let asked = CancellationToken::new();
         let first = asked.clone();
-        let router = self.router.map_request(move |request: Request<Incoming>| {
+        let (router, draining) = (self.router, self.life.draining().clone());
+        let answer = service_fn(move |request: Request<Incoming>| {
             first.cancel();
             let within = (!may_rest(request.headers())).then_some(stall);
-            request.map(|body| Paced::new(body, within))
+            let (is_http2, draining) = (request.version() == Version::HTTP_2, draining.clone());
+            let answer = router.clone().oneshot(request.map(|body| Paced::new(body, within)));
+            async move {
+                let mut answer = answer.await?;
+                // Who keeps connections for later requests would meet one that closes. HTTP/2 has a farewell of its own.
+                if draining.is_cancelled() && !is_http2 {
+                    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                let may_rest = may_rest(answer.headers());
+                Ok::<_, Infallible>(if may_rest { answer } else { answer.map(taken) })
+            }
         });
-        let router = router.map_response(
-            |answer: Response<axum::body::Body>| {
-                if may_rest(answer.headers()) { answer } else { answer.map(taken) }
-            },
-        );
         let mut watched = Watched::new(stream, stall);
         if self.limits.may_be_idle {
             watched = watched.telling(asked.clone());
         }
-        let served = self.builder.serve_connection(TokioIo::new(watched), TowerToHyperService::new(router));
+        let served = self.builder.serve_connection(TokioIo::new(watched), answer);
         tokio::pin!(served);
         // hyper bounds the head of HTTP/1 once it knows that it is one. Before that, and over HTTP/2, nothing does.
         let silent = async {

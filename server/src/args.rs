@@ -126,6 +126,10 @@ pub struct Args {
     /// Longest time a write may take to arrive; deletion waits for it [default: 60s]
     #[arg(long, value_name = "DURATION")]
     pub write_deadline: Option<String>,
+    /// How long the server goes on after SIGTERM, while /readyz says that it is draining; longer than a load balancer takes to see
+    /// that [default: 1s]
+    #[arg(long, value_name = "DURATION")]
+    pub drain: Option<String>,
     /// How long a worker may be silent before others take its job, and how soon what got lost is looked for. At least 3s; the
     /// same for all processes that share a catalog [default: 30s]
     #[arg(long, value_name = "DURATION")]
@@ -205,6 +209,7 @@ impl Args {
             ("max-duration", &self.max_duration),
             ("purge-after", &self.purge_after),
             ("write-deadline", &self.write_deadline),
+            ("drain", &self.drain),
             ("lease", &self.lease),
             ("garbage-margin", &self.garbage_margin),
             ("grace", &self.grace),

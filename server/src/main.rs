@@ -11,7 +11,7 @@ use vidstream_mesh::lifecycle::Lifecycle;
 use vidstream_mesh::telemetry;
 use vidstream_server::args::Args;
 use vidstream_server::data_dir::DataDir;
-use vidstream_server::ending;
+use vidstream_server::ending::{self, Asked};
 use vidstream_server::settings::{Mistakes, Settings};
 use vidstream_server::wiring;
 use vidstream_transcoder::ProgramError;
@@ -78,7 +78,7 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
     let life = Lifecycle::new();
     let started = tokio::select! {
         started = wiring::start(&settings, &life) => started.map(Some),
-        () = signals.next() => Ok(None),
+        _ = signals.next() => Ok(None),
     };
     let mesh = match started {
         Ok(Some(mesh)) => mesh,
@@ -89,7 +89,8 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
         }
     };
     announce(&mesh.address)?;
-    ending::run_until(async || signals.next().await, &mesh, &life, settings.grace).await
+    let stops = ending::Stops { drain: settings.drain, grace: settings.grace };
+    ending::run_until(async || signals.next().await, &mesh, &life, stops).await
 }
 
 /// The one line on stdout that scripts wait for.
@@ -113,10 +114,10 @@ impl StopSignals {
     }
 
     /// Waits for the next of them, also one that came before the call.
-    async fn next(&mut self) {
+    async fn next(&mut self) -> Asked {
         tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => Asked::Terminate,
+            _ = self.interrupt.recv() => Asked::Interrupt,
         }
     }
 }

@@ -69,6 +69,7 @@ const NAMES: &[&str] = &[
     "max-duration",
     "purge-after",
     "write-deadline",
+    "drain",
     "lease",
     "garbage-margin",
     "grace",
@@ -120,6 +121,8 @@ pub struct Settings {
     pub purge_after: Duration,
     /// Longest time a write may take to arrive.
     pub write_deadline: Duration,
+    /// How long the server goes on after it was asked to stop, and says that it will.
+    pub drain: Duration,
     /// How long a worker may be silent before others take its job.
     pub lease: Duration,
     /// How much longer than a write deadline an object that nothing refers to is left alone.
@@ -299,6 +302,7 @@ impl Layers {
             media: self.media(),
             purge_after: self.read("purge-after", Duration::from_hours(24), duration),
             write_deadline: self.read("write-deadline", Duration::from_mins(1), duration),
+            drain: self.read("drain", Duration::from_secs(1), duration),
             lease: self.read("lease", Duration::from_secs(30), lease),
             garbage_margin: self.read("garbage-margin", Duration::from_mins(5), duration),
             grace: self.read("grace", Duration::from_secs(10), duration),

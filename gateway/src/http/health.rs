@@ -36,17 +36,22 @@ pub fn router(needs: Needs) -> Router {
 }
 
 async fn ready(State(needs): State<Needs>) -> Response {
-    let mut missing = Vec::new();
-    if needs.lifecycle.stopping().is_cancelled() {
-        missing.push("the server is stopping".to_owned());
+    // Said at once: whoever asks has as long as the drain lasts to send nothing more here.
+    if needs.lifecycle.draining().is_cancelled() {
+        return unavailable("the server is draining: it still answers, and stops soon");
     }
+    let mut missing = Vec::new();
     let (catalog, objects) = tokio::join!(timeout(PROBE, catalog(&needs)), timeout(PROBE, objects(&needs)));
     missing.extend(catalog.unwrap_or_else(|_| Some("the catalog does not answer".to_owned())));
     missing.extend(objects.unwrap_or_else(|_| Some("the object store does not answer".to_owned())));
     if missing.is_empty() {
         return Json(json!({ "ready": true })).into_response();
     }
-    HttpProblem::from(Problem::new(Reason::Unavailable, missing.join("; "))).into_response()
+    unavailable(missing.join("; "))
+}
+
+fn unavailable(why: impl Into<String>) -> Response {
+    HttpProblem::from(Problem::new(Reason::Unavailable, why)).into_response()
 }
 
 async fn catalog(needs: &Needs) -> Option<String> {

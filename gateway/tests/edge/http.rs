@@ -37,8 +37,8 @@ async fn readiness_names_what_is_missing() {
     assert_eq!(body["reason"], "UNAVAILABLE");
     assert_eq!(body["detail"], "the catalog answers: the disk is gone");
     *world.catalog.failure.lock().expect("not poisoned") = None;
-    world.deps.lifecycle.stopping().cancel();
-    assert_eq!(ready().await.2["detail"], "the server is stopping");
+    world.deps.lifecycle.drain();
+    assert_eq!(ready().await.2["detail"], "the server is draining: it still answers, and stops soon");
 }
 
 #[tokio::test]

@@ -32,6 +32,7 @@ mod removal;
 mod requests;
 mod settings;
 mod space;
+mod stopping;
 mod storyboard;
 mod tls;
 mod together;
