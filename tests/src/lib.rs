@@ -2,6 +2,7 @@
 //!
 //! The tests themselves are in `tests/system`, one binary.
 
+pub mod balancer;
 pub mod clips;
 pub mod dice;
 pub mod judges;

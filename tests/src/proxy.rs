@@ -52,7 +52,7 @@ impl Proxy {
 }
 
 /// Copies one way until either side ends, then ends both.
-fn pipe(from: &TcpStream, to: &TcpStream, count: Arc<AtomicU64>) {
+pub(crate) fn pipe(from: &TcpStream, to: &TcpStream, count: Arc<AtomicU64>) {
     let mut from = from.try_clone().expect("a handle");
     let mut to = to.try_clone().expect("a handle");
     std::thread::spawn(move || {

@@ -57,7 +57,7 @@ impl Backends {
         Starting::of(&[&self.flags(), flags].concat())
     }
 
-    fn flags(&self) -> Vec<&str> {
+    pub(crate) fn flags(&self) -> Vec<&str> {
         self.flags.iter().map(String::as_str).collect()
     }
 }

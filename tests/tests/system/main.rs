@@ -30,6 +30,7 @@ mod queue;
 mod reflection;
 mod removal;
 mod requests;
+mod rolling;
 mod settings;
 mod space;
 mod stopping;
