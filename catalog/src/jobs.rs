@@ -313,7 +313,7 @@ impl Catalog {
         match back.await {
             Ok(_) => self.due.notify_one(),
             Err(problem) => {
-                tracing::warn!(job = %job.id, error = %problem, "a lease that nobody has must die by itself")
+                tracing::warn!(job = %job.id, error = %problem, "a lease that nobody has must die by itself");
             }
         }
     }

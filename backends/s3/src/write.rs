@@ -48,13 +48,10 @@ impl Inner {
         let content = Content::new(chunks);
         // Around everything: each request has its own deadline, and a write may need several.
         let written = self.write_at_last(name, &content, existing);
-        match tokio::time::timeout(self.patience.operation, written).await {
-            Ok(outcome) => outcome,
-            Err(_) => {
-                let words = format!("{self:?} did not take the object in time");
-                Err(failed_to_write(name, Failure::new(Kind::Unavailable, words)))
-            }
-        }
+        tokio::time::timeout(self.patience.operation, written).await.unwrap_or_else(|_| {
+            let words = format!("{self:?} did not take the object in time");
+            Err(failed_to_write(name, Failure::new(Kind::Unavailable, words)))
+        })
     }
 
     async fn write_at_last(

@@ -109,7 +109,7 @@ async fn next_job(backends: &Backends) {
         gaps.sort_unstable();
         let at = |part: usize| gaps[(gaps.len() * part / 100).min(gaps.len() - 1)];
         let micros = |time: Duration| format!("{:.2} ms", time.as_secs_f64() * 1e3);
-        let rate = f64::from(u32::try_from(jobs.len()).expect("few")) / (last - first).as_secs_f64();
+        let rate = f64::from(u32::try_from(jobs.len()).expect("few")) / last.saturating_sub(first).as_secs_f64();
         let cells = [name.into(), jobs.len().to_string(), micros(at(50)), micros(at(99)), format!("{rate:.1}")];
         table::row::<String>(&cells);
     }

@@ -167,7 +167,7 @@ impl Inner {
         match read {
             // A file that was cut short has lost what it had, like one that was written over.
             Ok(()) => {
-                tracing::warn!(%folder, "a block of the cache is not what was written; it comes from the store again")
+                tracing::warn!(%folder, "a block of the cache is not what was written; it comes from the store again");
             }
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 tracing::warn!(%folder, "a block of the cache is missing; it comes from the store again");

@@ -125,13 +125,13 @@ impl Fetch {
             self.bytes = None;
             return Ok(bytes);
         }
-        let mut source = match self.bytes.take().filter(|source| source.at == start && start < source.end) {
-            Some(source) => source,
-            None => {
-                let end = self.inner.end_of_gap(key, self.next.block, self.last).saturating_mul(BLOCK).min(self.size);
-                let stream = self.inner.store.get_range(&key.object, start..end).await?;
-                Blockwise { stream, at: start, end, rest: Bytes::new() }
-            }
+        let open = self.bytes.take().filter(|source| source.at == start && start < source.end);
+        let mut source = if let Some(source) = open {
+            source
+        } else {
+            let end = self.inner.end_of_gap(key, self.next.block, self.last).saturating_mul(BLOCK).min(self.size);
+            let stream = self.inner.store.get_range(&key.object, start..end).await?;
+            Blockwise { stream, at: start, end, rest: Bytes::new() }
         };
         let bytes = source.take(key, len).await?;
         self.bytes = Some(source);

@@ -51,7 +51,9 @@ impl Layers {
         }
         if let ObjectsUrl::File(_) = objects {
             let words = "files of this machine are in its system's own cache; it is for objects on S3";
-            ["cache-memory", "cache-dir"].into_iter().for_each(|name| self.refuse(name, words));
+            for name in ["cache-memory", "cache-dir"] {
+                self.refuse(name, words);
+            }
             self.refuse("presign", "files have no addresses that clients could be sent to; it is for objects on S3");
             return Edge { cache_memory: 0, cache_disk: None, presign: None };
         }

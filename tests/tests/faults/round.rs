@@ -160,7 +160,9 @@ impl Day {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         self.mesh.bury(catalog);
-        dead.into_iter().for_each(|number| self.mesh.revive(number, None));
+        for number in dead {
+            self.mesh.revive(number, None);
+        }
         self.doomed.push(people.await.expect("a client"));
         eprintln!("{point}: {:?}", begun.elapsed());
     }

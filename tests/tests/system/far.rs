@@ -51,7 +51,9 @@ impl Store {
                 read.entry(path).or_default().push(range.expect("bytes are read by ranges"));
             }
         }
-        read.values_mut().for_each(|ranges| ranges.sort_unstable());
+        for ranges in read.values_mut() {
+            ranges.sort_unstable();
+        }
         read
     }
 }
@@ -78,7 +80,7 @@ fn segments(server: &Server, video: &str) -> Vec<String> {
     let playlist = master.text().lines().find(|line| line.ends_with("/v1/playlist.m3u8")).expect("pictures").to_owned();
     let folder = playlist.rsplit_once('/').expect("a folder").0.to_owned();
     let media = curl::get(&format!("{base}/{playlist}"));
-    let names = media.text().lines().filter(|line| line.ends_with(".m4s"));
+    let names = media.text().lines().filter(|line| line.rsplit_once('.').is_some_and(|(_, kind)| kind == "m4s"));
     names.map(|name| format!("{base}/{folder}/{name}")).collect()
 }
 

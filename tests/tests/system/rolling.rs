@@ -143,7 +143,7 @@ async fn call_by_list(addresses: String, video: String, done: Done) {
     let service = connect(addresses.parse().expect("addresses"), ClientOptions::default(), &life);
     let mut gateway = GatewayServiceClient::new(service.channel.clone());
     while done.goes_on() {
-        calls(&mut gateway, &video, &done, 5, ["list", "get", "update"]).await;
+        calls(&mut gateway, &video, &done, ["list", "get", "update"]).await;
     }
 }
 
@@ -154,45 +154,27 @@ async fn call_by_balancer(address: String, video: String, done: Done) {
         match endpoint.connect().await {
             Ok(channel) => {
                 let mut gateway = GatewayServiceClient::new(channel);
-                calls(&mut gateway, &video, &done, 0, ["list, balanced", "get, balanced", "update, balanced"]).await;
+                calls(&mut gateway, &video, &done, ["list, balanced", "get, balanced", "update, balanced"]).await;
             }
             Err(error) => done.note("connect", Err(format!("{error:?}"))),
         }
     }
 }
 
-/// Whether the next gateway has to be asked: one that starts says so, and a read of the public contract is not repeated by
-/// the channel itself, as writes with a request id are.
-fn is_unavailable<T>(answer: &Result<T, Status>) -> bool {
-    answer.as_ref().is_err_and(|status| status.code() == Code::Unavailable)
-}
-
-/// Reads, `again` so often where the next one in a list can be asked, and writes.
-async fn calls<C>(gateway: &mut GatewayServiceClient<C>, video: &str, done: &Done, again: u32, names: [&'static str; 3])
+/// Reads and writes.
+async fn calls<C>(gateway: &mut GatewayServiceClient<C>, video: &str, done: &Done, names: [&'static str; 3])
 where
     C: GrpcService<Body, Error: Into<StdError>>,
     C::ResponseBody: codegen::Body<Data = Bytes, Error: Into<StdError> + Send> + Send + 'static,
 {
     let words = |status: Status| format!("{status:?}");
-    let mut listed = gateway.list_videos(pb::ListVideosRequest::default()).await;
-    for _ in 0..again {
-        if !is_unavailable(&listed) {
-            break;
-        }
-        listed = gateway.list_videos(pb::ListVideosRequest::default()).await;
-    }
+    let listed = gateway.list_videos(pb::ListVideosRequest::default()).await;
     let listed = listed.map_err(words).and_then(|answer| match answer.into_inner().videos.len() {
         1 => Ok(()),
         count => Err(format!("{count} videos")),
     });
     done.note(names[0], listed);
-    let mut got = gateway.get_video(pb::GetVideoRequest { video_id: video.to_owned() }).await;
-    for _ in 0..again {
-        if !is_unavailable(&got) {
-            break;
-        }
-        got = gateway.get_video(pb::GetVideoRequest { video_id: video.to_owned() }).await;
-    }
+    let got = gateway.get_video(pb::GetVideoRequest { video_id: video.to_owned() }).await;
     done.note(names[1], got.map(drop).map_err(words));
     let update = pb::UpdateVideoRequest {
         request_id: RequestId::generate().to_string(),

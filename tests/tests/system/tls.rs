@@ -79,7 +79,7 @@ fn people_are_served_encrypted() {
             let url = format!("{}/{uri}", folder_of(&url));
             let answer = get(&url);
             assert!(answer.status == 200 && !answer.body.is_empty(), "{url}: {answer:?}");
-            if uri.ends_with(".m3u8") { playlists.push(url) } else { media += 1 }
+            if uri.ends_with("/playlist.m3u8") || uri == "playlist.m3u8" { playlists.push(url) } else { media += 1 }
         }
     }
     assert!(media >= 4, "an init segment and segments of pictures and sound");
