@@ -8,11 +8,14 @@ use prost::Message;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::{self, error::TrySendError};
+use tokio::time::timeout;
 use uuid::Uuid;
 use vidstream_backends::bus::{Event, EventBus, Events, LARGEST_PAYLOAD, Topic};
 use vidstream_proto::ids::{SourceId, VideoId};
 use vidstream_proto::pb;
 
+/// Whoever begins to listen waits for the bus no longer: it is listened to later, and what was missed is announced.
+const HEAR_WITHIN: Duration = Duration::from_millis(500);
 /// Until the bus is listened to again that could not be.
 const HEAR_AGAIN: Duration = Duration::from_secs(5);
 
@@ -92,7 +95,7 @@ impl Notices {
 
     /// Subscribes, and again whenever that ends or can't be had; what may have been lost meanwhile is announced.
     async fn subscribe(&self, topic: &Topic) -> Events {
-        let heard = listen(&*self.bus, topic).await;
+        let heard = timeout(HEAR_WITHIN, listen(&*self.bus, topic)).await.ok().flatten();
         let ear = (Arc::clone(&self.bus), topic.clone(), heard);
         let events = stream::unfold(ear, |(bus, topic, mut heard)| async {
             loop {
@@ -122,5 +125,5 @@ async fn tell(bus: Arc<dyn EventBus>, mut waiting: mpsc::Receiver<(Topic, Bytes)
 
 async fn listen(bus: &dyn EventBus, topic: &Topic) -> Option<Events> {
     let events = bus.subscribe(topic).await;
-    events.inspect_err(|error| tracing::warn!(%topic, %error, "no notices for now; looking at intervals")).ok()
+    events.inspect_err(|error| tracing::debug!(%topic, %error, "no notices for now; looking at intervals")).ok()
 }

@@ -17,6 +17,8 @@ use vidstream_source::names;
 const LONGEST_NAME: u64 = 64;
 /// Times that somebody else may be faster.
 const TRIES: usize = 3;
+/// Unknown sources after which objects are taken for another catalog's: one whose objects they are knows most of them.
+const MOST_UNKNOWN: usize = 1000;
 /// What an operator is told.
 pub(crate) const ADVICE: &str = "do --catalog and --objects of this server belong together? if this catalog is to have these objects, \
      `vidctl admin gc --adopt` takes them over and removes those that it does not know; --dry-run beside it says which";
@@ -88,7 +90,7 @@ impl Catalog {
     /// Refuses objects of sources none of which is known. Looks until it finds one, which mostly is the first.
     async fn refuse_unknown(&self) -> Result<(), Problem> {
         let mut objects = self.objects.list(&names::sources());
-        let mut last: Option<SourceId> = None;
+        let (mut last, mut unknown): (Option<SourceId>, usize) = (None, 0);
         while let Some(info) = objects.try_next().await.map_err(store_failed)? {
             let source = names::place(&info.name).map(|(source, _)| source);
             let Some(source) = source.filter(|source| last != Some(*source)) else { continue };
@@ -96,6 +98,10 @@ impl Catalog {
                 return Ok(());
             }
             last = Some(source);
+            unknown += 1;
+            if unknown == MOST_UNKNOWN {
+                break;
+            }
         }
         if last.is_none() {
             return Ok(());

@@ -24,7 +24,6 @@ const LONGEST_SLEEP: Duration = Duration::from_mins(1);
 impl Catalog {
     /// Sweeps, purges and notes progress until the lifecycle stops. A store that fails is waited for.
     pub async fn run(self) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-        report("set the clock", self.set_clock().await);
         // What was taken to be written is lost where that is dropped: views are counted to the end.
         tokio::join!(self.sweep_until_stop(), self.views_until_drained());
         // The rows of open uploads should not be older than they must.

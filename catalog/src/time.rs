@@ -55,8 +55,11 @@ impl StoreClock {
 }
 
 impl Catalog {
-    /// Sets the clock by the store's.
-    pub(crate) async fn set_clock(&self) -> Result<(), Problem> {
+    /// Sets the clock by the store's, if that has one and answers promptly.
+    ///
+    /// # Errors
+    /// The store can't be asked.
+    pub async fn set_clock(&self) -> Result<(), Problem> {
         let (before, asked) = (self.clock.machine.now(), Instant::now());
         let Some(time) = self.store.time().await? else { return Ok(()) };
         let took = asked.elapsed();

@@ -89,6 +89,11 @@ pub async fn start(settings: &Settings, life: &Lifecycle) -> anyhow::Result<Mesh
     };
     let backends = Backends::open(settings, &awaited).await?;
     let services = Services::make(settings, &backends, &awaited, &sight, life).await?;
+    if let Some(catalog) = &services.catalog
+        && let Err(problem) = catalog.set_clock().await
+    {
+        tracing::warn!(%problem, "the catalog's clock was not set by its database's; the next sweep tries again");
+    }
     let program = match program {
         Some(program) => Some(program.await.context("ask ffmpeg")?.context("the ffmpeg that is set can't be used")?),
         None => None,

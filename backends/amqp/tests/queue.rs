@@ -22,8 +22,9 @@ use vidstream_test_servers::{Kind, PASSWORD, Relay, Server, USER};
 const LIGHT: Class = Class::new("light");
 const HEAVY: Class = Class::new("heavy");
 
-/// Until a queue has its broker again: a silent one is noticed after 10 s and more, a wait between attempts is 3 s at the most.
-const RECOVERY: Duration = Duration::from_mins(1);
+/// Until a queue has its broker again: a silent one is noticed after 10 s and more, a wait between attempts is 3 s at the most, and what
+/// broker or client forget, of a consumer whose queue was deleted while it began say, is over with the wait's round of a minute.
+const RECOVERY: Duration = Duration::from_mins(2);
 /// What a busy machine adds to a bound.
 const SLACK: Duration = Duration::from_secs(5);
 /// A bell that must not come is waited for this long.

@@ -125,7 +125,9 @@ impl Export {
             self.upload.iter_mut().for_each(Upload::completed);
             return Ok(());
         }
-        Err(self.failed(failure))
+        let error = self.failed(failure);
+        self.give_up().await;
+        Err(error)
     }
 
     /// Takes back what was begun, and waits until it is. Dropped alone, that goes on behind, if the process does.

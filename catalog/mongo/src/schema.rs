@@ -2,9 +2,10 @@
 
 use crate::database::{self, Mongo, done, inserted};
 use crate::fields::Fields;
+use futures::TryStreamExt;
 use futures::future::BoxFuture;
 use mongodb::IndexModel;
-use mongodb::bson::{Document, doc};
+use mongodb::bson::{Bson, Document, doc};
 use mongodb::options::IndexOptions;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -36,7 +37,15 @@ pub async fn prepare(mongo: &Mongo) -> Result<()> {
         (&mongo.requests, vec![index("pending_made", doc! { "pending": 1, "made": 1 })]),
         (&mongo.viewers, vec![index("began", doc! { "began": 1 })]),
     ] {
-        done(collection.create_indexes(indexes)).await.map_err(|error| of_indexes(collection.name(), error))?;
+        let made = done(collection.create_indexes(indexes.clone())).await;
+        made.map_err(|error| of_indexes(collection.name(), error))?;
+        // Not every server refuses to make one that is there in another form.
+        let there = done(async { collection.list_indexes().await?.try_collect::<Vec<_>>().await }).await?;
+        if let Some(other) = indexes.iter().find(|index| !there.iter().any(|found| form(found) == form(index))) {
+            let Form { name, keys, .. } = form(other);
+            let cause = format!("{} is not {keys:?}", name.unwrap_or_default());
+            return Err(other_index(collection.name(), cause));
+        }
     }
     let name = Uuid::new_v4().as_u64_pair().0.cast_signed();
     inserted(mongo.meta.insert_one(doc! { "_id": "feed", "name": name, "forgotten": 0_i64 })).await?;
@@ -65,6 +74,32 @@ async fn upgrade(mongo: &Mongo, steps: &[Step]) -> Result<()> {
     }
 }
 
+/// What tells an index from another; numbers of keys are of whatever kind the server keeps.
+#[derive(PartialEq, Eq)]
+struct Form<'a> {
+    name: Option<&'a str>,
+    keys: Vec<(&'a str, i64)>,
+    unique: bool,
+    sparse: bool,
+}
+
+fn form(index: &IndexModel) -> Form<'_> {
+    let number = |value: &Bson| match value {
+        Bson::Int32(number) => i64::from(*number),
+        Bson::Int64(number) => *number,
+        // 1.0 and -1.0, as shells write them.
+        Bson::Double(number) if number.is_sign_negative() => -1,
+        _ => 1,
+    };
+    let options = index.options.as_ref();
+    Form {
+        name: options.and_then(|options| options.name.as_deref()),
+        keys: index.keys.iter().map(|(field, value)| (field.as_str(), number(value))).collect(),
+        unique: options.and_then(|options| options.unique).unwrap_or_default(),
+        sparse: options.and_then(|options| options.sparse).unwrap_or_default(),
+    }
+}
+
 /// Somebody made an index of ours with other keys or options. Waiting does not mend that.
 #[derive(Debug, thiserror::Error)]
 #[error(
@@ -72,15 +107,15 @@ async fn upgrade(mongo: &Mongo, steps: &[Step]) -> Result<()> {
 )]
 struct OtherIndex {
     collection: String,
-    cause: StoreError,
+    cause: String,
+}
+
+fn other_index(collection: &str, cause: String) -> StoreError {
+    StoreError::Unavailable(Arc::new(OtherIndex { collection: collection.to_owned(), cause }))
 }
 
 fn of_indexes(collection: &str, cause: StoreError) -> StoreError {
-    if database::is_other_index(&cause) {
-        StoreError::Unavailable(Arc::new(OtherIndex { collection: collection.to_owned(), cause }))
-    } else {
-        cause
-    }
+    if database::is_other_index(&cause) { other_index(collection, cause.to_string()) } else { cause }
 }
 
 /// What tells this database's feed from another's.

@@ -87,6 +87,11 @@ async fn nobody_waits_for_a_bus_or_a_queue_that_does_not_answer() {
                 pb::WantRangesRequest { source_id: source.id.clone(), waiter: request_id(), ..Default::default() };
             world.client.want_ranges(want).await.unwrap();
         }
+        let watch = pb::WatchSourceRequest { source_id: source.id.clone() };
+        let mut records = world.client.watch_source(watch).await.unwrap().into_inner();
+        records.message().await.unwrap().expect("what is there");
+        let mut entries = world.client.watch_entries(pb::WatchEntriesRequest::default()).await.unwrap().into_inner();
+        entries.message().await.unwrap().expect("what is there");
         let source = world.uploaded().await;
         world.work().await;
         assert_eq!(world.video(&source.video_ids[0]).await.state(), pb::VideoState::Ready);

@@ -22,6 +22,7 @@ async fn help_is_written_with_care() {
         "restore",
         "retry",
         "download",
+        "export",
         "watch",
         "play",
         "admin",

@@ -221,9 +221,9 @@ impl Slot {
         self.lock().in_vain.as_ref().is_some_and(|(then, _)| then.elapsed() < PAUSE)
     }
 
-    /// What came of the last question, if it failed at `then` or later.
+    /// What came of the last question, if it failed after `then`.
     fn failed_since(&self, then: Instant) -> Option<Problem> {
-        self.lock().in_vain.as_ref().filter(|(failed, _)| *failed >= then).map(|(_, problem)| problem.clone())
+        self.lock().in_vain.as_ref().filter(|(failed, _)| *failed > then).map(|(_, problem)| problem.clone())
     }
 }
 

@@ -49,9 +49,18 @@ fn a_server_by_itself_is_well() {
     let diagnosis = Diagnosis::of(&server);
     assert_eq!((diagnosis.ill(), diagnosis.code), (Vec::<String>::new(), 0), "{:#?}", diagnosis.findings);
     let parts: Vec<&str> = diagnosis.findings.iter().map(|found| text(found, "part")).collect();
-    for part in
-        ["store", "object store", "job queue", "event bus", "ffmpeg", "worker", "light jobs", "picture jobs", "clocks"]
-    {
+    for part in [
+        "store",
+        "object store",
+        "owner of objects",
+        "job queue",
+        "event bus",
+        "ffmpeg",
+        "worker",
+        "light jobs",
+        "picture jobs",
+        "clocks",
+    ] {
         assert!(parts.contains(&part), "{part} in {parts:?}");
     }
     let left = server.data().join("objects/probes").read_dir().map(Iterator::count);

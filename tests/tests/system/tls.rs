@@ -160,7 +160,10 @@ fn services_apart_prove_who_they_are() {
         // And nobody gets through by it.
         assert_ne!(curl(&[&format!("http://{listen}/videos/{}/source", id(&video))]).status, 200, "{what}");
     };
-    stranger("no token", &proofs.with(before.files(), false), "token");
+    let flags =
+        ["--roles", "gateway", "--listen", "127.0.0.1:0", "--to-catalog", to_catalog, "--to-transcoder", "127.0.0.1:1"];
+    let log = backends.starting(&[&flags[..], &proofs.with(before.files(), false)].concat()).fails();
+    assert!(log.contains("without the mesh token"), "{log}");
     stranger("a certificate of somebody else's", &proofs.with(foreign.files(), true), "does not take our certificate");
     stranger("nothing is encrypted", &["--mesh-token-file", &proofs.token], "nobody can be reached");
 
