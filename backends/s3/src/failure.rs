@@ -124,7 +124,8 @@ fn kind(status: u16, code: Option<&str>) -> Kind {
         // What versitygw says of an access key.
         (Some("XAdminUserNotFound"), _) => Kind::Denied,
         (Some("NoSuchUpload"), _) => Kind::NoUpload,
-        (Some("ConditionalRequestConflict" | "OperationAborted"), _) => Kind::Conflict,
+        // The last is what versitygw says of a write below a folder of files that is removed at the same time.
+        (Some("ConditionalRequestConflict" | "OperationAborted" | "ExistingObjectIsDirectory"), _) => Kind::Conflict,
         (Some("XMinioStorageFull" | "QuotaExceeded" | "XMinioAdminBucketQuotaExceeded" | "EntityQuotaExceeded"), _)
         | (_, 507) => Kind::NoSpace,
         (Some("MissingContentMD5" | "NotImplemented" | "MethodNotAllowed"), _) | (_, 405 | 501) => Kind::Unsupported,

@@ -41,10 +41,12 @@ pub async fn prepare(mongo: &Mongo) -> Result<()> {
         made.map_err(|error| of_indexes(collection.name(), error))?;
         // Not every server refuses to make one that is there in another form.
         let there = done(async { collection.list_indexes().await?.try_collect::<Vec<_>>().await }).await?;
-        if let Some(other) = indexes.iter().find(|index| !there.iter().any(|found| form(found) == form(index))) {
-            let Form { name, keys, .. } = form(other);
-            let cause = format!("{} is not {keys:?}", name.unwrap_or_default());
-            return Err(other_index(collection.name(), cause));
+        for index in indexes.iter().map(form) {
+            let mut named = there.iter().map(form).filter(|found| found.name == index.name).peekable();
+            if named.peek().is_none() || named.any(|found| found != index) {
+                let cause = format!("{} is not {:?}", index.name.unwrap_or_default(), index.keys);
+                return Err(other_index(collection.name(), cause));
+            }
         }
     }
     let name = Uuid::new_v4().as_u64_pair().0.cast_signed();
