@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 /// Calls that make something durable, name it, or say something to somebody.
 pub const CALLS: &str =
-    "trace=fsync,fdatasync,rename,renameat,renameat2,mkdir,mkdirat,write,writev,sendto,sendmsg,pwrite64";
+    "trace=fsync,fdatasync,rename,renameat,renameat2,link,linkat,mkdir,mkdirat,write,writev,sendto,sendmsg,pwrite64";
 
 /// One call, when it was over; what is written, when it was begun.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -14,6 +14,8 @@ pub enum Call {
     Synced(String),
     /// A file got another name.
     Renamed(String, String),
+    /// A file got one more name.
+    Linked(String, String),
     /// A directory was made.
     Made(String),
     /// Bytes went to a file.
@@ -88,6 +90,7 @@ fn done(line: &str) -> Option<Call> {
         "fsync" | "fdatasync" => descriptor(arguments).map(Call::Synced),
         "pwrite64" | "write" | "writev" => descriptor(arguments).map(Call::Written),
         "rename" | "renameat" | "renameat2" => Some(Call::Renamed(names.next()??, names.next()??)),
+        "link" | "linkat" => Some(Call::Linked(names.next()??, names.next()??)),
         "mkdir" | "mkdirat" => names.next()?.map(Call::Made),
         _ => None,
     }

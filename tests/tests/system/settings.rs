@@ -19,7 +19,7 @@ fn all_mistakes_are_said_at_once() {
             "--listen",
             "0.0.0.0:0",
             "--roles",
-            "gateway",
+            "gateway,transcoder",
             "--objects",
             "ftp://bucket",
             "--ffmpeg",
