@@ -1,9 +1,10 @@
 //! A relay in front of Redis that tells subscribers every notice twice (RESP2, "Redis serialization protocol specification").
 
+use crate::between;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 
 /// How what a subscriber is told begins: of a channel, and of a pattern.
 const NOTICES: [&[u8]; 2] = [b"*3\r\n$7\r\nmessage\r\n", b"*4\r\n$8\r\npmessage\r\n"];
@@ -17,26 +18,20 @@ pub struct Echo {
 impl Echo {
     /// One in front of the Redis on `port`.
     pub async fn start(port: u16) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let relay = Self { port: listener.local_addr().expect("it is bound").port(), doubled: Arc::default() };
-        let doubled = Arc::clone(&relay.doubled);
-        tokio::spawn(async move {
-            loop {
-                let (client, _) = listener.accept().await.expect("connections can be accepted");
-                let doubled = Arc::clone(&doubled);
-                tokio::spawn(async move {
-                    // Who does not come through hears it as a closed connection.
-                    let Ok(server) = TcpStream::connect(("127.0.0.1", port)).await else { return };
-                    let ((mut from_client, to_client), (from_server, mut to_server)) =
-                        (client.into_split(), server.into_split());
-                    tokio::select! {
-                        _ = tokio::io::copy(&mut from_client, &mut to_server) => {}
-                        _ = down(BufReader::new(from_server), to_client, &doubled) => {}
-                    }
-                });
+        let doubled = Arc::<AtomicU64>::default();
+        let noted = Arc::clone(&doubled);
+        let carry = move |client: TcpStream, server: TcpStream| {
+            let doubled = Arc::clone(&noted);
+            async move {
+                let ((mut from_client, to_client), (from_server, mut to_server)) =
+                    (client.into_split(), server.into_split());
+                tokio::select! {
+                    _ = tokio::io::copy(&mut from_client, &mut to_server) => {}
+                    _ = down(BufReader::new(from_server), to_client, &doubled) => {}
+                }
             }
-        });
-        relay
+        };
+        Self { port: between::listen(port, carry).await, doubled }
     }
 
     /// Where it listens.

@@ -4,6 +4,7 @@
 //! Two rounds of each fault, or as many as `FAULTS_ROUNDS` says; `FAULTS_SEED` begins with a round that was seen to fail.
 
 mod backends;
+mod between;
 mod checker;
 mod clients;
 mod echo;

@@ -1,10 +1,11 @@
 //! A relay in front of RabbitMQ that gives every message to its consumer twice (AMQP 0-9-1, §2.3.5, §4.2).
 
+use crate::between;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 
 const METHOD: u8 = 1;
@@ -33,27 +34,20 @@ struct Frame {
 impl Twice {
     /// One in front of the broker on `port`.
     pub async fn start(port: u16) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let relay = Self { port: listener.local_addr().expect("it is bound").port(), doubled: Arc::default() };
-        let doubled = Arc::clone(&relay.doubled);
-        tokio::spawn(async move {
-            loop {
-                let (client, _) = listener.accept().await.expect("connections can be accepted");
-                let doubled = Arc::clone(&doubled);
-                tokio::spawn(async move {
-                    // Who does not come through hears it as a closed connection.
-                    let Ok(broker) = TcpStream::connect(("127.0.0.1", port)).await else { return };
-                    let ((from_client, to_client), (from_broker, to_broker)) =
-                        (client.into_split(), broker.into_split());
-                    let settled = Settled::default();
-                    tokio::select! {
-                        _ = up(from_client, to_broker, Arc::clone(&settled)) => {}
-                        _ = down(from_broker, to_client, doubled) => {}
-                    }
-                });
+        let doubled = Arc::<AtomicU64>::default();
+        let noted = Arc::clone(&doubled);
+        let carry = move |client: TcpStream, broker: TcpStream| {
+            let doubled = Arc::clone(&noted);
+            async move {
+                let ((from_client, to_client), (from_broker, to_broker)) = (client.into_split(), broker.into_split());
+                let settled = Settled::default();
+                tokio::select! {
+                    _ = up(from_client, to_broker, Arc::clone(&settled)) => {}
+                    _ = down(from_broker, to_client, doubled) => {}
+                }
             }
-        });
-        relay
+        };
+        Self { port: between::listen(port, carry).await, doubled }
     }
 
     /// Where it listens.

@@ -1,10 +1,11 @@
 //! A relay in front of MongoDB that loses answers: what was asked for is done, and whoever asked hears only that the
 //! connection is gone (MongoDB wire protocol, `OP_MSG`).
 
+use crate::between;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 
 /// Of so many writes one is not answered.
 const EVERY: u64 = 15;
@@ -29,28 +30,21 @@ struct Losses {
 impl Unanswered {
     /// One in front of the database on `port`, which loses nothing yet.
     pub async fn start(port: u16) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let relay = Self { port: listener.local_addr().expect("it is bound").port(), losses: Arc::default() };
-        let losses = Arc::clone(&relay.losses);
-        tokio::spawn(async move {
-            loop {
-                let (client, _) = listener.accept().await.expect("connections can be accepted");
-                let losses = Arc::clone(&losses);
-                tokio::spawn(async move {
-                    // Who does not come through hears it as a closed connection.
-                    let Ok(server) = TcpStream::connect(("127.0.0.1", port)).await else { return };
-                    let ((from_client, to_client), (from_server, to_server)) =
-                        (client.into_split(), server.into_split());
-                    // No request has this number.
-                    let lost = AtomicI32::new(0);
-                    tokio::select! {
-                        _ = up(from_client, to_server, &losses, &lost) => {}
-                        _ = down(from_server, to_client, &lost) => {}
-                    }
-                });
+        let losses = Arc::<Losses>::default();
+        let noted = Arc::clone(&losses);
+        let carry = move |client: TcpStream, server: TcpStream| {
+            let losses = Arc::clone(&noted);
+            async move {
+                let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
+                // No request has this number.
+                let lost = AtomicI32::new(0);
+                tokio::select! {
+                    _ = up(from_client, to_server, &losses, &lost) => {}
+                    _ = down(from_server, to_client, &lost) => {}
+                }
             }
-        });
-        relay
+        };
+        Self { port: between::listen(port, carry).await, losses }
     }
 
     /// Where it listens.
