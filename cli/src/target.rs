@@ -73,12 +73,10 @@ impl Target {
 
 /// Why an object did not come to be.
 pub fn failed(error: ExportError) -> Failure {
-    let failure = match &error {
-        ExportError::Unfit(_) => Failure::new(Exit::Usage, error.to_string()),
-        ExportError::Exists(_) | ExportError::Failed { .. } => Failure::failed(error.to_string()),
-    };
+    let words = error.to_string();
     match error {
-        ExportError::Exists(_) => failure.hint("`--replace` writes over it"),
-        ExportError::Unfit(_) | ExportError::Failed { .. } => failure,
+        ExportError::Unfit(_) => Failure::new(Exit::Usage, words),
+        ExportError::Exists(_) => Failure::failed(words).hint("`--replace` writes over it"),
+        ExportError::Failed { .. } => Failure::failed(words),
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A broker takes many seconds to start, so tests that do it no harm share one, each with a prefix of its own.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
 use std::{
     future::Future,

@@ -1,6 +1,6 @@
 //! The event bus on real Redis servers: the contract, and what goes wrong.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
 use std::{
     sync::Arc,
