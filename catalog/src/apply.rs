@@ -2,13 +2,13 @@
 //! sweep.
 
 use crate::Catalog;
-use crate::jobs::{derive, part_of};
+use crate::jobs::{derive, encoded_mut, part_of};
 use crate::store::JobRow;
 use vidstream_proto::error::{Problem, Reason};
-use vidstream_proto::job::{JobKind, JobState};
+use vidstream_proto::job::{Job, JobKind, JobState};
 use vidstream_proto::pb::finish_job_request::Result as Outcome;
-use vidstream_proto::pb::{IndexResult, SourceLife};
-use vidstream_proto::source::{Part, Source};
+use vidstream_proto::pb::{self, IndexResult, SourceLife};
+use vidstream_proto::source::{EncodedTrack, Part, PartState, Source};
 
 /// Why there are no pictures of a file without an index.
 const NO_INDEX: &str = "the file could not be read";
@@ -55,6 +55,9 @@ fn apply_to(source: &mut Source, row: &JobRow) {
     }
     match (&row.result, job.state) {
         (Some(Outcome::Index(index)), _) => indexed(source, index),
+        // The index waits on, for another kind of job.
+        (Some(Outcome::Normalisation(reading)), _) => source.normalisation = Some(reading.clone()),
+        (Some(Outcome::Encode(encoded)), _) => encoded_track(source, job.id.part(), encoded),
         (Some(Outcome::Storyboard(storyboard)), _) => {
             source.storyboard = Part::ready(storyboard.generation.clone());
             source.storyboard_result = Some(storyboard.clone());
@@ -64,17 +67,27 @@ fn apply_to(source: &mut Source, row: &JobRow) {
             source.poster_result = Some(poster.clone());
         }
         (Some(Outcome::Delete(_)), _) => source.life = SourceLife::Gone,
-        (None, JobState::Done) => without(source, job.kind, Part::not_offered(job.reason.clone())),
+        (None, JobState::Done) => without(source, job, Part::not_offered(job.reason.clone())),
         (None, _) => {
             source.tried_by = source.tried_by.max(row.maker);
-            without(source, job.kind, Part::failed(job.reason.clone()));
+            without(source, job, Part::failed(job.reason.clone()));
         }
     }
 }
 
 fn indexed(source: &mut Source, index: &IndexResult) {
+    let before = std::mem::take(&mut source.encoded);
+    // What was encoded of the same track stays, if it still can be read.
+    let kept = |wish: EncodedTrack| {
+        let same = before.iter().find(|track| track.track == wish.track && track.part.state == PartState::Ready);
+        match same.filter(|track| track.result.as_ref().is_some_and(|made| made.format == index.format)) {
+            Some(track) => EncodedTrack { part: track.part.clone(), result: track.result.clone(), ..wish },
+            None => wish,
+        }
+    };
+    source.encoded = index.encode.iter().filter_map(wished).map(kept).collect();
     source.index = Part::ready("");
-    source.index_result = Some(index.clone());
+    source.index_result = Some(IndexResult { encode: Vec::new(), ..index.clone() });
     let reasons =
         [(&index.no_storyboard_reason, &mut source.storyboard), (&index.no_poster_reason, &mut source.poster)];
     for (reason, part) in reasons {
@@ -82,14 +95,42 @@ fn indexed(source: &mut Source, index: &IndexResult) {
             *part = Part::not_offered(reason.clone());
         }
     }
+    pictures_again(source);
 }
 
-fn without(source: &mut Source, kind: JobKind, part: Part) {
-    if kind == JobKind::Ingest {
+/// A track that an index asks to have encoded.
+fn wished(wish: &pb::EncodedTrack) -> Option<EncodedTrack> {
+    let waiting = pb::EncodedTrack { part: Some(Part::waiting().into()), result: None, ..wish.clone() };
+    // A name that is none was never a track's.
+    EncodedTrack::try_from(waiting).ok()
+}
+
+fn encoded_track(source: &mut Source, name: &str, encoded: &pb::EncodeResult) {
+    if let Some(track) = encoded_mut(source, name) {
+        track.part = Part::ready(encoded.generation.clone());
+        track.result = Some(encoded.clone());
+    }
+    pictures_again(source);
+}
+
+/// Pictures that the source's own keyframes do not give are made of the encoded ones.
+fn pictures_again(source: &mut Source) {
+    let encoded = source.encoded.iter().any(|track| track.is_video() && track.made().is_some());
+    let Some(index) = source.index_result.as_ref().filter(|_| encoded) else { return };
+    let parts = [(&index.no_storyboard_reason, &mut source.storyboard), (&index.no_poster_reason, &mut source.poster)];
+    for (reason, part) in parts {
+        if !reason.is_empty() && part.state == PartState::NotOffered {
+            *part = Part::waiting();
+        }
+    }
+}
+
+fn without(source: &mut Source, job: &Job, part: Part) {
+    if matches!(job.kind, JobKind::Ingest | JobKind::Normalise) {
         source.storyboard = Part::not_offered(NO_INDEX);
         source.poster = Part::not_offered(NO_INDEX);
     }
-    if let Some(made) = part_of(source, kind) {
+    if let Some(made) = part_of(source, &job.id, job.kind) {
         *made = part;
     }
 }

@@ -18,11 +18,12 @@ enum Ringing {
     RingsAgain,
 }
 
-/// The bells of both classes. Each is rung by one task at the most, however long the queue takes.
+/// The bells of all classes. Each is rung by one task at the most, however long the queue takes.
 #[derive(Debug, Default)]
 pub(crate) struct Bells {
     light: Mutex<Ringing>,
     pictures: Mutex<Ringing>,
+    encode: Mutex<Ringing>,
 }
 
 impl Bells {
@@ -30,6 +31,7 @@ impl Bells {
         match class {
             JobClass::Light => Some((Class::new("light"), &self.light)),
             JobClass::Pictures => Some((Class::new("pictures"), &self.pictures)),
+            JobClass::Encode => Some((Class::new("encode"), &self.encode)),
             JobClass::Unspecified => None,
         }
     }

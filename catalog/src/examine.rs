@@ -21,7 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(8);
 const LATELY: Duration = Duration::from_secs(90);
 /// Whoever waits longer while workers are there waits for too few of them.
 const LONG: Duration = Duration::from_mins(10);
-const CLASSES: [(JobClass, &str); 2] = [(JobClass::Light, "light jobs"), (JobClass::Pictures, "picture jobs")];
+const CLASSES: [(JobClass, &str); 3] =
+    [(JobClass::Light, "light jobs"), (JobClass::Pictures, "picture jobs"), (JobClass::Encode, "encode jobs")];
 
 /// When workers last asked this catalog for jobs.
 #[derive(Debug)]

@@ -9,10 +9,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use std::sync::atomic::AtomicU64;
 use vidstream_mesh::metrics::Metrics;
-use vidstream_proto::job::{Job, JobClass, JobState};
-
-/// Classes that jobs have.
-const CLASSES: [JobClass; 2] = [JobClass::Light, JobClass::Pictures];
+use vidstream_proto::job::{CLASSES, Job, JobClass, JobState};
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
 struct Class {
@@ -41,6 +38,7 @@ fn named(class: JobClass) -> &'static str {
     match class {
         JobClass::Light => "light",
         JobClass::Pictures => "pictures",
+        JobClass::Encode => "encode",
         JobClass::Unspecified => "unspecified",
     }
 }

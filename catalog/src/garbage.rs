@@ -27,6 +27,7 @@ use vidstream_proto::pb::{self, GarbageReason, SourceLife, UploadState, collect_
 use vidstream_proto::source::Source;
 use vidstream_proto::time::proto_duration;
 use vidstream_source::extents::{PageNumber, RecordPage};
+use vidstream_source::made::MadeFile;
 use vidstream_source::names::{self, Place};
 
 /// How long rows that were read are believed. Much less than the margin that garbage is older than a write deadline.
@@ -225,7 +226,12 @@ fn refers(source: &Source, name: &ObjectName) -> bool {
     let index = source.index_result.iter().map(|index| &index.object);
     let sheets = source.storyboard_result.iter().flat_map(|storyboard| &storyboard.sheets);
     let poster = source.poster_result.iter().map(|poster| &poster.object);
-    index.chain(sheets).chain(poster).any(|object| object == name.as_str())
+    let encoded = || source.encoded.iter().filter_map(|track| track.result.as_ref());
+    let indexes = encoded().map(|made| &made.object);
+    let files = source.index_result.iter().filter_map(|index| index.file.as_ref());
+    let mut files = files.chain(encoded().filter_map(|made| made.file.as_ref()));
+    index.chain(sheets).chain(poster).chain(indexes).any(|object| object == name.as_str())
+        || files.any(|file| MadeFile::try_from(file).is_ok_and(|file| file.has(name.as_str())))
 }
 
 pub(crate) fn store_failed(error: ObjectError) -> Problem {

@@ -8,7 +8,7 @@ use vidstream_proto::error::{Problem, Reason};
 use vidstream_proto::ids::SourceId;
 use vidstream_proto::job::{Fence, Job, JobClass, JobId, JobKind, JobProgress, JobState};
 use vidstream_proto::pb::{FailureKind, SourceLife, UploadState, finish_job_request};
-use vidstream_proto::source::{Part, PartState, Source};
+use vidstream_proto::source::{EncodedTrack, Part, PartState, Source};
 
 /// Changes with every rule that makes a kind's outputs others from the same inputs.
 const POLICY: u32 = 1;
@@ -50,6 +50,8 @@ fn priority(kind: JobKind) -> i32 {
         JobKind::Ingest => 100,
         JobKind::Poster => 60,
         JobKind::Storyboard => 50,
+        JobKind::Normalise => 40,
+        JobKind::Encode => 30,
         JobKind::Delete | JobKind::Unspecified => 10,
     }
 }
@@ -67,37 +69,68 @@ pub(crate) fn derive(source: &Source) -> Vec<Wanted> {
     }
     let mut wanted = Vec::new();
     if source.index.is_pending() {
-        let ingest = Wanted::new(id, JobKind::Ingest, "index", &source.size.to_string());
-        wanted.push(if source.upload_state == UploadState::Complete { ingest.urgent() } else { ingest });
+        let inputs = source.size.to_string();
+        let index = match &source.normalisation {
+            None => Wanted::new(id, JobKind::Ingest, "index", &inputs),
+            Some(reading) => Wanted::new(id, JobKind::Normalise, "file", &format!("{inputs}/{}", reading.demuxer)),
+        };
+        wanted.push(if source.upload_state == UploadState::Complete { index.urgent() } else { index });
     }
     // Pictures wait for the last byte: their worker would otherwise wait for the sender.
     let complete = source.upload_state == UploadState::Complete && source.index.state == PartState::Ready;
     if let Some(index) = source.index_result.as_ref().filter(|_| complete) {
-        let parts = [(JobKind::Poster, &source.poster), (JobKind::Storyboard, &source.storyboard)];
-        let pending = parts.into_iter().filter(|(_, part)| part.is_pending());
-        wanted.extend(pending.map(|(kind, _)| Wanted::new(id, kind, "source", &index.generation)));
+        let parts = [
+            (JobKind::Poster, &source.poster, &index.no_poster_reason),
+            (JobKind::Storyboard, &source.storyboard, &index.no_storyboard_reason),
+        ];
+        for (kind, _, reason) in parts.into_iter().filter(|(_, part, _)| part.is_pending()) {
+            wanted.push(Wanted::new(id, kind, "source", pictures_of(source, &index.generation, reason)));
+        }
+        let pending = source.encoded.iter().filter(|track| track.part.is_pending());
+        wanted.extend(pending.map(|track| encoding(id, track, &index.generation)));
     }
     wanted
 }
 
-/// The part that a kind of job makes; a deletion makes none.
-pub(crate) fn part_of(source: &mut Source, kind: JobKind) -> Option<&mut Part> {
+/// The generation that pictures are made of: the source's own, or its encoded pictures' where those of the source won't do.
+fn pictures_of<'a>(source: &'a Source, generation: &'a str, reason: &str) -> &'a str {
+    let encoded = source.encoded.iter().filter(|track| track.is_video() && !reason.is_empty());
+    encoded.filter_map(EncodedTrack::made).map(|made| made.generation.as_str()).next().unwrap_or(generation)
+}
+
+fn encoding(source: SourceId, track: &EncodedTrack, generation: &str) -> Wanted {
+    let wanted = Wanted::new(source, JobKind::Encode, &track.track, generation);
+    // First what nobody sees or hears anything of before it is there.
+    if track.needed { Wanted { priority: wanted.priority + 5, ..wanted } } else { wanted }
+}
+
+/// The part that a job makes; a deletion makes none.
+pub(crate) fn part_of<'a>(source: &'a mut Source, id: &JobId, kind: JobKind) -> Option<&'a mut Part> {
     match kind {
-        JobKind::Ingest => Some(&mut source.index),
+        JobKind::Ingest | JobKind::Normalise => Some(&mut source.index),
         JobKind::Storyboard => Some(&mut source.storyboard),
         JobKind::Poster => Some(&mut source.poster),
+        JobKind::Encode => encoded_mut(source, id.part()).map(|track| &mut track.part),
         JobKind::Delete | JobKind::Unspecified => None,
     }
+}
+
+/// The track called `name` that is encoded.
+pub(crate) fn encoded_mut<'a>(source: &'a mut Source, name: &str) -> Option<&'a mut EncodedTrack> {
+    source.encoded.iter_mut().find(|track| track.track == name)
 }
 
 /// Failed parts wait again; what was not offered only because the index failed does, too.
 pub(crate) fn retry_failed(source: &mut Source) {
     if source.index.state == PartState::Failed {
         source.index = Part::waiting();
+        // What the file is, is looked at anew, too.
+        source.normalisation = None;
         source.storyboard = Part::waiting();
         source.poster = Part::waiting();
     }
-    for part in [&mut source.storyboard, &mut source.poster] {
+    let encoded = source.encoded.iter_mut().map(|track| &mut track.part);
+    for part in [&mut source.storyboard, &mut source.poster].into_iter().chain(encoded) {
         if part.state == PartState::Failed {
             *part = Part::waiting();
         }
@@ -328,7 +361,7 @@ impl Catalog {
     ) -> Result<Source, Problem> {
         self.update_source(source, |source| {
             let wanted = derive(source).iter().any(|wanted| wanted.id == *id);
-            if let Some(moved) = part_of(source, kind).filter(|_| wanted) {
+            if let Some(moved) = part_of(source, id, kind).filter(|_| wanted) {
                 moved.clone_from(&part);
             }
             Ok(())

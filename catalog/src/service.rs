@@ -194,15 +194,19 @@ impl CatalogService for Service {
 
 /// A result must be of the kind that its job makes.
 fn check_result(id: &JobId, result: &pb::finish_job_request::Result) -> Result<(), Problem> {
-    use pb::finish_job_request::Result::{Delete, Index, Poster, Storyboard};
+    use pb::finish_job_request::Result::{Delete, Encode, Index, Normalisation, Poster, Storyboard};
+    let makes = |kind: JobKind| id.as_str().split(':').nth(1) == Some(kind.name());
     let kind = match result {
         Index(index) if index.media.is_none() => return Err(Problem::field("index.media", "is missing")),
-        Index(_) => JobKind::Ingest,
+        Index(_) if makes(JobKind::Normalise) => JobKind::Normalise,
+        Index(_) | Normalisation(_) => JobKind::Ingest,
+        Encode(encoded) if encoded.file.is_none() => return Err(Problem::field("encode.file", "is missing")),
+        Encode(_) => JobKind::Encode,
         Storyboard(_) => JobKind::Storyboard,
         Poster(_) => JobKind::Poster,
         Delete(_) => JobKind::Delete,
     };
-    if id.as_str().split(':').nth(1) == Some(kind.name()) {
+    if makes(kind) {
         return Ok(());
     }
     Err(Problem::field("result", format!("a result of {} can't end job {id}", kind.name())))

@@ -96,6 +96,8 @@ impl Catalog {
             shown_revision: 0,
             tried_by: 0,
             trace_parent: trace::current().map(|at| at.to_string()).unwrap_or_default(),
+            normalisation: None,
+            encoded: Vec::new(),
         };
         let mut video = pb::Video {
             id: video_id.to_string(),

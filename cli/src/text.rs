@@ -122,6 +122,8 @@ pub fn stage(stage: pb::Stage) -> &'static str {
         pb::Stage::Storyboard => "storyboard",
         pb::Stage::Poster => "poster",
         pb::Stage::Delete => "delete",
+        pb::Stage::Normalise => "normalise",
+        pb::Stage::Encode => "encode",
     }
 }
 

@@ -1,6 +1,7 @@
 //! Codecs that can be carried, with the configuration a player needs, and their RFC 6381 strings.
 
 pub mod aac;
+pub mod foreign;
 mod sets;
 mod strings;
 
@@ -54,6 +55,11 @@ pub enum Codec {
         /// Type of the sample entry, such as `sowt`, then the bits of a value (one byte).
         coding: Vec<u8>,
     },
+    /// A coding that no player takes and ffmpeg decodes; the type of the sample entry, then its boxes, or of sound its whole body.
+    Foreign {
+        /// Type and rest of the sample entry.
+        entry: Vec<u8>,
+    },
     /// FLAC; the payload of `dfLa` (Encapsulation of FLAC in ISO BMFF §3.3.2), version and flags included.
     Flac {
         /// `FLACSpecificBox` payload.
@@ -75,7 +81,9 @@ impl Codec {
             Self::Mp3 => "mp4a.6b".to_owned(),
             Self::Ac3 { .. } => "ac-3".to_owned(),
             Self::Eac3 { .. } => "ec-3".to_owned(),
-            Self::Pcm { coding } => String::from_utf8_lossy(coding.get(..4).unwrap_or_default()).trim_end().to_owned(),
+            Self::Pcm { coding: entry } | Self::Foreign { entry } => {
+                String::from_utf8_lossy(entry.get(..4).unwrap_or_default()).trim_end().to_owned()
+            }
         }
     }
 
@@ -91,7 +99,8 @@ impl Codec {
             | Self::Flac { dfla: bytes }
             | Self::Ac3 { dac3: bytes }
             | Self::Eac3 { dec3: bytes }
-            | Self::Pcm { coding: bytes } => bytes,
+            | Self::Pcm { coding: bytes }
+            | Self::Foreign { entry: bytes } => bytes,
             Self::Mp3 => &[],
         }
     }
@@ -119,6 +128,7 @@ impl Codec {
             Self::Ac3 { .. } => "AC-3",
             Self::Eac3 { .. } => "E-AC-3",
             Self::Pcm { .. } => "uncompressed sound (PCM)",
+            Self::Foreign { entry } => entry.first_chunk().and_then(foreign::name).unwrap_or("its coding"),
         }
     }
 }

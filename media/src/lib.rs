@@ -16,6 +16,7 @@ pub mod picture;
 pub mod plan;
 pub mod playable;
 pub mod presentation;
+pub mod remedy;
 mod samples;
 mod silence;
 mod still;

@@ -8,6 +8,7 @@ mod cut;
 use crate::cmaf::segment::{Entry, SegmentLayout};
 use crate::fill::Fill;
 use crate::index::MediaIndex;
+use crate::playable::LONGEST_SEGMENT;
 use crate::time::Timescale;
 use crate::timeline::Timeline;
 use crate::track::{Track, TrackKind};
@@ -55,9 +56,11 @@ impl Plan {
     /// The plan of `index`.
     pub fn new(index: &MediaIndex) -> Self {
         let video = index.tracks.iter().find(|t| matches!(t.kind, TrackKind::Video(_))).map(TrackPlan::of_video);
+        // Pictures that are too far apart to be cut are encoded, with cuts of their own: sound keeps step with those.
+        let steps = video.as_ref().filter(|video| video.longest() <= LONGEST_SEGMENT);
         let plan = |track: &Track| match (&track.kind, &video) {
             (TrackKind::Video(_), Some(video)) => video.clone(),
-            _ => TrackPlan::of_audio(track, video.as_ref()),
+            _ => TrackPlan::of_audio(track, video.as_ref(), steps),
         };
         Self { tracks: index.tracks.iter().map(plan).collect() }
     }
@@ -92,10 +95,10 @@ impl TrackPlan {
         Self::new(track, timeline, fill, segments)
     }
 
-    fn of_audio(track: &Track, video: Option<&Self>) -> Self {
+    fn of_audio(track: &Track, video: Option<&Self>, steps: Option<&Self>) -> Self {
         let timeline = Timeline::shifted(track, video.and_then(|video| video.timeline.shift()));
         let fill = Fill::before(track, &timeline);
-        let segments = cut::audio(track, &timeline, fill, video);
+        let segments = cut::audio(track, &timeline, fill, steps);
         Self::new(track, timeline, fill, segments)
     }
 
@@ -127,6 +130,12 @@ impl TrackPlan {
     pub fn media_ticks(&self, position: usize) -> i64 {
         let wait = if position == 0 && self.fill.is_none() { self.timeline.lateness() } else { 0 };
         self.ticks(position) - wait
+    }
+
+    /// The longest segment.
+    pub(crate) fn longest(&self) -> Duration {
+        let longest = (0..self.segments.len()).map(|position| self.media_ticks(position)).max().unwrap_or(0);
+        self.timescale.duration(longest)
     }
 
     /// Decode time at the end of the track.

@@ -45,6 +45,7 @@ pub fn support(codec: &Codec, way: Way) -> Support {
     use Support::{Everywhere, Nowhere, Partly};
     let professional = matches!(codec, Codec::H264 { avcc } if is_professional(avcc));
     match (codec, way) {
+        (Codec::Foreign { .. }, _) => Nowhere("any player"),
         (Codec::H264 { .. }, Way::AvPlayer) if professional => Nowhere("Apple's native player"),
         (Codec::H264 { .. }, _) if professional => Partly("browsers that decode in hardware only"),
         (Codec::Hevc { .. } | Codec::Ac3 { .. } | Codec::Eac3 { .. }, Way::AvPlayer) => Everywhere,
@@ -107,6 +108,8 @@ pub enum Warning {
     Edits(Parts),
     /// Parameter sets are between the pictures only.
     ParameterSetsInBand,
+    /// Pictures that no player takes, by the name of their coding.
+    NotPlayed(&'static str),
     /// Sound that HLS and DASH leave out, by the name of its codec.
     SoundNotPackaged(&'static str),
     /// An H.264 video with open GOPs: a seek ends playback in Chromium.
@@ -137,6 +140,8 @@ impl Playability {
         let before = warnings.len();
         warnings.extend(index.tracks.iter().filter_map(edit_obstacle));
         warnings.extend(presentation.renditions().flat_map(|rendition| obstacles(&rendition)));
+        let foreign = presentation.tracks().find(|r| r.video_format().is_some() && !is_packaged(&r.track.codec));
+        warnings.extend(foreign.map(|rendition| Warning::NotPlayed(rendition.track.codec.name())));
         let sounds = || index.tracks.iter().filter(|track| matches!(track.kind, TrackKind::Audio(_)));
         let left_out = sounds().filter(|track| !is_packaged(&track.codec));
         let silent = sounds().next().is_some() && presentation.audio().next().is_none();
@@ -169,10 +174,9 @@ fn edit_obstacle(track: &Track) -> Option<Warning> {
 }
 
 /// Why a track can't be packaged as it is.
-fn obstacles(rendition: &Rendition) -> Vec<Warning> {
+pub(crate) fn obstacles(rendition: &Rendition) -> Vec<Warning> {
     let plan = rendition.plan;
-    let longest = (0..plan.segments().len()).map(|i| plan.media_ticks(i)).max().unwrap_or(0);
-    let longest = plan.timescale.duration(longest);
+    let longest = plan.longest();
     let largest = plan.segments().iter().map(|s| s.len).max().unwrap_or(0);
     let open_gop = rendition.track.open_gop && matches!(rendition.track.codec, Codec::H264 { .. });
     [
@@ -187,7 +191,7 @@ fn obstacles(rendition: &Rendition) -> Vec<Warning> {
 }
 
 /// One warning a place where `codec` does not play.
-fn codec_warnings(codec: &Codec) -> Vec<Warning> {
+pub(crate) fn codec_warnings(codec: &Codec) -> Vec<Warning> {
     let mut warnings: Vec<Warning> = Vec::new();
     let packaged = [Way::MseInMp4, Way::AvPlayer, Way::Progressive];
     let ways = if is_packaged(codec) { &packaged[..] } else { &[Way::Progressive] };
@@ -230,6 +234,7 @@ impl fmt::Display for Warning {
             Self::ParameterSetsInBand => {
                 f.write_str("its decoder configuration is between the pictures only; it plays as a plain file only")
             }
+            Self::NotPlayed(codec) => write!(f, "{codec} plays in no browser"),
             Self::SoundNotPackaged(codec) => write!(f, "{codec} plays from the plain file only"),
             Self::OpenGop => f.write_str(
                 "the video has open GOPs, on which browsers fail after a seek; it plays as a plain file only",

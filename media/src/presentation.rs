@@ -7,6 +7,7 @@ use crate::playable::is_packaged;
 use crate::track::{AudioFormat, Track, TrackKind, VideoFormat};
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 use thiserror::Error;
 
 /// An index with its plan.
@@ -61,6 +62,11 @@ impl Presentation {
     /// What is packaged, the video first. Tracks whose edit leaves no sample, or whose codec players do not take in
     /// fragments, are left out.
     pub fn renditions(&self) -> impl Iterator<Item = Rendition<'_>> {
+        self.tracks().filter(|r| is_packaged(&r.track.codec))
+    }
+
+    /// Every track that has something to play, whether players take it or not: what an encoder reads.
+    pub fn tracks(&self) -> impl Iterator<Item = Rendition<'_>> {
         let mut sounds = 0;
         let named = self.index.tracks.iter().zip(self.plan.tracks()).map(move |(track, plan)| {
             let name = match track.kind {
@@ -72,7 +78,7 @@ impl Presentation {
             };
             Rendition { name, track, plan }
         });
-        named.filter(|r| !r.plan.segments().is_empty() && is_packaged(&r.track.codec))
+        named.filter(|r| !r.plan.segments().is_empty())
     }
 
     /// The rendition called `name`.
@@ -88,6 +94,43 @@ impl Presentation {
     /// Sound, in file order.
     pub fn audio(&self) -> impl Iterator<Item = Rendition<'_>> {
         self.renditions().filter(|r| r.name != TrackName::Video)
+    }
+}
+
+/// A rendition, and where its files are.
+#[derive(Clone, Copy, Debug)]
+pub struct Placed<'a> {
+    /// What is played.
+    pub rendition: Rendition<'a>,
+    /// What is put before its name in addresses: empty, or ending in a slash.
+    pub base: &'a str,
+}
+
+/// All that players may choose from.
+#[derive(Clone, Debug, Default)]
+pub struct Offered<'a> {
+    /// Versions of the pictures, first the one that plays everywhere.
+    pub pictures: Vec<Placed<'a>>,
+    /// Sound.
+    pub sounds: Vec<Placed<'a>>,
+    /// Presentation end.
+    pub duration: Duration,
+}
+
+impl<'a> Offered<'a> {
+    /// What is packaged of one source as it is.
+    pub fn all_of(presentation: &'a Presentation, base: &'a str) -> Self {
+        let placed = |rendition| Placed { rendition, base };
+        Self {
+            pictures: presentation.video().map(placed).into_iter().collect(),
+            sounds: presentation.audio().map(placed).collect(),
+            duration: presentation.index().duration,
+        }
+    }
+
+    /// Everything, pictures first.
+    pub fn all(&self) -> impl Iterator<Item = Placed<'a>> + '_ {
+        self.pictures.iter().chain(&self.sounds).copied()
     }
 }
 

@@ -216,6 +216,7 @@ fn codec_code(codec: &Codec) -> u8 {
         Codec::Ac3 { .. } => 8,
         Codec::Eac3 { .. } => 9,
         Codec::Pcm { .. } => 10,
+        Codec::Foreign { .. } => 11,
     }
 }
 
@@ -232,6 +233,7 @@ fn codec(code: u8, configuration: Vec<u8>) -> Result<Codec, StoredIndexError> {
         8 => Codec::Ac3 { dac3: configuration },
         9 => Codec::Eac3 { dec3: configuration },
         10 => Codec::Pcm { coding: configuration },
+        11 => Codec::Foreign { entry: configuration },
         _ => return Err(StoredIndexError::Damaged("a codec")),
     })
 }

@@ -10,12 +10,16 @@ use std::time::{Duration, SystemTime};
 
 pub use pb::{JobClass, JobKind, JobState};
 
+/// Every class, as workers are asked for it.
+pub const CLASSES: [JobClass; 3] = [JobClass::Light, JobClass::Pictures, JobClass::Encode];
+
 impl JobKind {
     /// The class whose queue a job of this kind rings.
     pub fn class(self) -> JobClass {
         match self {
             Self::Storyboard => JobClass::Pictures,
             Self::Ingest | Self::Poster | Self::Delete => JobClass::Light,
+            Self::Normalise | Self::Encode => JobClass::Encode,
             Self::Unspecified => JobClass::Unspecified,
         }
     }
@@ -27,6 +31,8 @@ impl JobKind {
             Self::Storyboard => pb::Stage::Storyboard,
             Self::Poster => pb::Stage::Poster,
             Self::Delete => pb::Stage::Delete,
+            Self::Normalise => pb::Stage::Normalise,
+            Self::Encode => pb::Stage::Encode,
             Self::Unspecified => pb::Stage::Unspecified,
         }
     }
@@ -38,6 +44,8 @@ impl JobKind {
             Self::Storyboard => "storyboard",
             Self::Poster => "poster",
             Self::Delete => "delete",
+            Self::Normalise => "normalise",
+            Self::Encode => "encode",
             Self::Unspecified => "unspecified",
         }
     }
@@ -65,6 +73,11 @@ impl JobId {
             return Err(wrong());
         }
         Ok(Self(text.to_owned()))
+    }
+
+    /// What the job makes of its source, such as the track that is encoded.
+    pub fn part(&self) -> &str {
+        self.0.split(':').nth(2).unwrap_or_default()
     }
 
     /// Its text.

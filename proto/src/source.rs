@@ -116,6 +116,79 @@ pub struct Source {
     pub tried_by: u32,
     /// The trace of the call that made it, as `traceparent` has it; may be empty.
     pub trace_parent: String,
+    /// How its bytes are read where its own container can't be indexed.
+    pub normalisation: Option<pb::Normalisation>,
+    /// Tracks that are encoded.
+    pub encoded: Vec<EncodedTrack>,
+}
+
+/// A track that players shall get in another coding.
+#[derive(Clone, PartialEq, Debug)]
+pub struct EncodedTrack {
+    /// The track of the source rendition, as its address names it.
+    pub track: String,
+    /// Whether players get nothing of the track without it.
+    pub needed: bool,
+    /// Whether the track as it is is no longer offered once it is there.
+    pub replaces: bool,
+    /// Why, a sentence fragment.
+    pub reason: String,
+    /// Codes of the warnings that are no longer true once it is there.
+    pub cures: Vec<String>,
+    /// Where it is in its life.
+    pub part: Part,
+    /// What was made.
+    pub result: Option<pb::EncodeResult>,
+}
+
+impl EncodedTrack {
+    /// Whether it has the pictures.
+    pub fn is_video(&self) -> bool {
+        self.track.starts_with('v')
+    }
+
+    /// Whether players are offered the track as it is.
+    pub fn leaves_source(&self) -> bool {
+        !(self.needed || self.replaces && self.made().is_some())
+    }
+
+    /// What was made, once it is there.
+    pub fn made(&self) -> Option<&pb::EncodeResult> {
+        self.result.as_ref().filter(|_| self.part.state == PartState::Ready)
+    }
+}
+
+impl Source {
+    /// Whether HLS and DASH are offered: every track is packaged as it is, or encoded.
+    pub fn is_segmented(&self) -> bool {
+        let Some(index) = self.index_result.as_ref() else { return false };
+        let needed = || self.encoded.iter().filter(|track| track.needed);
+        let settled = needed().all(|track| !track.part.is_pending());
+        // Pictures without their sound are better than nothing; the warnings say so. Sound alone is not what was uploaded.
+        let made = |track: &EncodedTrack| track.made().is_some();
+        let pictures = needed().filter(|track| track.is_video()).all(made);
+        index.segmented || (settled && pictures && needed().any(made))
+    }
+}
+
+impl TryFrom<pb::EncodedTrack> for EncodedTrack {
+    type Error = Problem;
+
+    fn try_from(e: pb::EncodedTrack) -> Result<Self, Problem> {
+        let pb::EncodedTrack { track, needed, replaces, reason, cures, part, result } = e;
+        // It becomes part of a job's id and of names of objects.
+        if track.is_empty() || track.len() > 8 || !track.bytes().all(|b| b.is_ascii_alphanumeric()) {
+            return Err(Problem::field("encoded.track", "is not the name of a track"));
+        }
+        Ok(Self { track, needed, replaces, reason, cures, part: part.try_into()?, result })
+    }
+}
+
+impl From<EncodedTrack> for pb::EncodedTrack {
+    fn from(e: EncodedTrack) -> Self {
+        let EncodedTrack { track, needed, replaces, reason, cures, part, result } = e;
+        Self { track, needed, replaces, reason, cures, part: Some(part.into()), result }
+    }
 }
 
 impl TryFrom<pb::Source> for Source {
@@ -149,6 +222,8 @@ impl TryFrom<pb::Source> for Source {
             shown_revision: s.shown_revision,
             tried_by: s.tried_by,
             trace_parent: s.trace_parent,
+            normalisation: s.normalisation,
+            encoded: s.encoded.into_iter().map(EncodedTrack::try_from).collect::<Result<_, _>>()?,
         })
     }
 }
@@ -179,6 +254,8 @@ impl From<Source> for pb::Source {
             shown_revision: s.shown_revision,
             tried_by: s.tried_by,
             trace_parent: s.trace_parent,
+            normalisation: s.normalisation,
+            encoded: s.encoded.into_iter().map(Into::into).collect(),
         }
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod checksum;
 pub mod extents;
+pub mod made;
 pub mod names;
 pub mod page;
 pub mod ranges;

@@ -44,6 +44,16 @@ pub fn poster(source: SourceId, fence: Fence) -> ObjectName {
     below(&output(source, JobKind::Poster, fence), "poster.jpg")
 }
 
+/// What the numbers of the objects of a made file are put behind, for the file that a lease of a job writes as `part`.
+pub fn made(source: SourceId, kind: JobKind, fence: Fence, part: &str) -> String {
+    format!("{}/{part}", output(source, kind, fence))
+}
+
+/// The media index of a made file.
+pub fn made_index(source: SourceId, kind: JobKind, fence: Fence, part: &str) -> ObjectName {
+    below(&output(source, kind, fence), &format!("{part}.index"))
+}
+
 /// Everything of every source.
 pub fn sources() -> ObjectPrefix {
     prefix("sources")
@@ -76,7 +86,7 @@ pub fn place(name: &ObjectName) -> Option<(SourceId, Place)> {
     // Only the form that is written names the place: `007` is not `7`.
     let number = number.filter(|_| rest.is_some() && segments.next().is_none());
     let parsed = number.and_then(|text| text.parse::<u64>().ok().filter(|n| n.to_string() == text));
-    let kinds = [JobKind::Ingest, JobKind::Storyboard, JobKind::Poster];
+    let kinds = [JobKind::Ingest, JobKind::Storyboard, JobKind::Poster, JobKind::Normalise, JobKind::Encode];
     let place = match (kinds.into_iter().find(|kind| kind.name() == folder), parsed) {
         (Some(kind), Some(fence)) => Place::Output(kind, Fence(fence)),
         (None, Some(page)) if folder == "bytes" => {

@@ -22,6 +22,7 @@ use vidstream_proto::{
 
 use crate::{
     extents::{Extent, PageNumber, RecordPage},
+    made::{MadeFile, Stored},
     names,
     records::Records,
     wants::Wants,
@@ -84,9 +85,23 @@ pub struct SourceReader {
 }
 
 struct Inner {
-    source: SourceId,
     size: u64,
     store: Arc<dyn ObjectStore>,
+    lies: Lies,
+}
+
+/// Where the bytes of a file lie.
+enum Lies {
+    /// In extents, as they came.
+    Uploaded(Uploaded),
+    /// Where a job put them. All are there.
+    Made(MadeFile),
+}
+
+/// A file as it came, or as it comes.
+struct Uploaded {
+    source: SourceId,
+    size: u64,
     records: Arc<dyn Records>,
     /// Pages as they were when last read. What they have stays true; what they lack may have come.
     pages: Mutex<BTreeMap<PageNumber, Arc<RecordPage>>>,
@@ -97,7 +112,16 @@ impl SourceReader {
     /// A reader of `source`, a file of `size` bytes, that waits for what has not come as long as it takes.
     pub fn new(source: SourceId, size: u64, store: Arc<dyn ObjectStore>, records: Arc<dyn Records>) -> Self {
         let (pages, wants) = (Mutex::default(), Wants::default());
-        Self { inner: Arc::new(Inner { source, size, store, records, pages, wants }), patience: None, hurries: true }
+        Self::over(size, store, Lies::Uploaded(Uploaded { source, size, records, pages, wants }))
+    }
+
+    /// A reader of a file that a job made, which is all there.
+    pub fn of_made(file: MadeFile, store: Arc<dyn ObjectStore>) -> Self {
+        Self::over(file.size(), store, Lies::Made(file))
+    }
+
+    fn over(size: u64, store: Arc<dyn ObjectStore>, lies: Lies) -> Self {
+        Self { inner: Arc::new(Inner { size, store, lies }), patience: None, hurries: true }
     }
 
     /// The same reader, but one that fails with [`ReadError::NotCome`] when the next byte has not come within `patience`.
@@ -163,8 +187,7 @@ impl SourceReader {
 
 impl fmt::Debug for SourceReader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { source, size, .. } = &*self.inner;
-        f.debug_struct("SourceReader").field("source", source).field("size", size).finish_non_exhaustive()
+        f.debug_struct("SourceReader").field("size", &self.inner.size).finish_non_exhaustive()
     }
 }
 
@@ -206,11 +229,14 @@ impl Reading {
     /// Opens the extent that has the beginning of `first`, the first range left, and begins to open the one after it.
     async fn open(&mut self, first: Range<u64>) -> Result<ByteStream, ReadError> {
         let inner = Arc::clone(&self.reader.inner);
-        let extent = match inner.known(first.start) {
-            Some(extent) => extent,
-            None => inner.wait(first, &self.reader).await?,
+        let stored = match &inner.lies {
+            Lies::Made(file) => file.stored(first.start),
+            Lies::Uploaded(uploaded) => match uploaded.known(first.start) {
+                Some(extent) => uploaded.stored(&extent),
+                None => uploaded.stored(&uploaded.wait(first, &self.reader).await?),
+            },
         };
-        let ranges = within(&mut self.left, &extent);
+        let ranges = within(&mut self.left, &stored.range);
         let ahead = match self.next.take() {
             // An error of the task itself means that it could not run to its end.
             Some(mut ahead) if ahead.ranges == ranges => (&mut ahead.opening).await.ok().transpose()?,
@@ -218,10 +244,10 @@ impl Reading {
         };
         let opened = match ahead {
             Some(opened) => opened,
-            None => inner.open(&extent, ranges).await?,
+            None => inner.open(&stored, ranges).await?,
         };
         if let Some(following) = self.left.front().and_then(|range| inner.known(range.start)) {
-            let ranges = within(&mut self.left.clone(), &following);
+            let ranges = within(&mut self.left.clone(), &following.range);
             let asked = ranges.clone();
             let opening = tokio::spawn(async move { inner.open(&following, asked).await });
             self.next = Some(Ahead { ranges, opening });
@@ -231,8 +257,7 @@ impl Reading {
 }
 
 /// Takes from `left` what lies in `extent`, as far as it ascends. The first range begins in it.
-fn within(left: &mut VecDeque<Range<u64>>, extent: &Extent) -> Vec<Range<u64>> {
-    let extent = extent.range();
+fn within(left: &mut VecDeque<Range<u64>>, extent: &Range<u64>) -> Vec<Range<u64>> {
     let mut ranges: Vec<Range<u64>> = Vec::new();
     while let Some(range) = left.front_mut()
         && range.start >= ranges.last().map_or(extent.start, |last| last.end)
@@ -251,14 +276,27 @@ fn within(left: &mut VecDeque<Range<u64>>, extent: &Extent) -> Vec<Range<u64>> {
 // === impl Inner ===
 
 impl Inner {
-    /// Opens `ranges` of the file, all inside of `extent`.
-    async fn open(&self, extent: &Extent, ranges: Vec<Range<u64>>) -> Result<ByteStream, ObjectError> {
-        let name = names::extent(self.source, extent);
-        let inside = |range: &Range<u64>| range.start - extent.offset()..range.end - extent.offset();
+    /// Opens `ranges` of the file, all inside of `stored`.
+    async fn open(&self, stored: &Stored, ranges: Vec<Range<u64>>) -> Result<ByteStream, ObjectError> {
+        let inside = |range: &Range<u64>| range.start - stored.range.start..range.end - stored.range.start;
         match ranges.as_slice() {
-            [range] => self.store.get_range(&name, inside(range)).await,
-            ranges => self.store.get_ranges(&name, ranges.iter().map(inside).collect()).await,
+            [range] => self.store.get_range(&stored.name, inside(range)).await,
+            ranges => self.store.get_ranges(&stored.name, ranges.iter().map(inside).collect()).await,
         }
+    }
+
+    /// The object with the byte at `offset`, if it is known without asking.
+    fn known(&self, offset: u64) -> Option<Stored> {
+        match &self.lies {
+            Lies::Uploaded(uploaded) => uploaded.known(offset).map(|extent| uploaded.stored(&extent)),
+            Lies::Made(file) => Some(file.stored(offset)),
+        }
+    }
+}
+
+impl Uploaded {
+    fn stored(&self, extent: &Extent) -> Stored {
+        Stored { range: extent.range(), name: names::extent(self.source, extent) }
     }
 
     /// The extent with the byte at `offset`, if a page at hand has it.

@@ -28,6 +28,8 @@ pub struct Config {
     pub light_places: usize,
     /// Storyboards at once.
     pub picture_places: usize,
+    /// Encodes at once. Each uses all cores.
+    pub encode_places: usize,
     /// Jobs that may wait without a place: for bytes of an upload, or for a write deadline.
     pub waiting_places: usize,
     /// Between two looks for work when no bell rings, at the most; at least half of it.
@@ -46,6 +48,7 @@ impl Default for Config {
             media: vidstream_media::mp4::Limits::default(),
             light_places: 4,
             picture_places: std::thread::available_parallelism().map_or(1, usize::from),
+            encode_places: std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(8)),
             waiting_places: 64,
             poll: Duration::from_secs(30),
             beat: Duration::from_secs(5),

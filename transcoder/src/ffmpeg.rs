@@ -4,9 +4,12 @@
 pub mod args;
 pub mod child;
 pub mod decode;
+pub mod encode;
+pub mod filter;
 mod grip;
 mod known;
 mod needs;
+pub mod normalise;
 pub mod plan;
 pub mod program;
 

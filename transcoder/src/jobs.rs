@@ -1,9 +1,11 @@
 //! What jobs do. Each kind is a function from a lease to a result; nothing in here knows of beats or reports.
 
 mod delete;
+mod encode;
 mod failure;
 mod found;
 mod ingest;
+mod normalise;
 mod poster;
 mod source;
 mod storyboard;
@@ -41,9 +43,11 @@ pub(crate) struct Task<'a> {
 /// Does a job. Dropping the future stops it: whatever it started is killed.
 pub(crate) async fn run(task: Task<'_>) -> Result<Outcome, Failure> {
     match task.lease.job.kind {
-        JobKind::Ingest => ingest::run(task).await.map(Outcome::Index),
+        JobKind::Ingest => ingest::run(task).await,
         JobKind::Storyboard => storyboard::run(task).await.map(Outcome::Storyboard),
         JobKind::Poster => poster::run(task).await.map(Outcome::Poster),
+        JobKind::Encode => encode::run(task).await.map(Outcome::Encode),
+        JobKind::Normalise => normalise::run(task).await.map(Outcome::Index),
         JobKind::Delete => delete::run(task).await.map(Outcome::Delete),
         JobKind::Unspecified => Err(Failure::new(FailureKind::Attempt, "a job of no known kind")),
     }

@@ -8,6 +8,7 @@ mod examine;
 mod ffmpeg;
 mod jobs;
 mod jpeg;
+mod made;
 mod pace;
 mod picture;
 mod place;

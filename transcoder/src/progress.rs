@@ -44,7 +44,9 @@ pub(crate) fn sequence(stage: Stage, fence: Fence) -> u64 {
         Stage::Index => 2,
         Stage::Poster => 3,
         Stage::Storyboard => 4,
-        Stage::Delete => 5,
+        Stage::Normalise => 5,
+        Stage::Encode => 6,
+        Stage::Delete => 7,
     };
     place << 32 | fence.0.min(u64::from(u32::MAX))
 }

@@ -63,10 +63,11 @@ impl Worker {
     /// Takes jobs until the process is to stop; returns when every job was handed back and every ffmpeg is reaped.
     pub async fn run(self) {
         let worker = Arc::new(self);
-        let (light, pictures) = (worker.tools.config.light_places, worker.tools.config.picture_places);
-        let light = worker.serve(JobClass::Light, Class::new("light"), light);
-        let pictures = worker.serve(JobClass::Pictures, Class::new("pictures"), pictures);
-        futures::join!(light, pictures);
+        let config = &worker.tools.config;
+        let light = worker.serve(JobClass::Light, Class::new("light"), config.light_places);
+        let pictures = worker.serve(JobClass::Pictures, Class::new("pictures"), config.picture_places);
+        let encode = worker.serve(JobClass::Encode, Class::new("encode"), config.encode_places);
+        futures::join!(light, pictures, encode);
         worker.tools.program.idle().await;
     }
 

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use vidstream_catalog::store::rows::{self, nanos};
 use vidstream_catalog::store::{ClassLoad, JobRow, JobsQuery, Result};
 use vidstream_proto::ids::SourceId;
-use vidstream_proto::job::{Job, JobClass, JobId, JobState};
+use vidstream_proto::job::{CLASSES, Job, JobClass, JobId, JobState};
 
 fn state(state: JobState) -> i64 {
     i64::from(i32::from(state))
@@ -169,7 +169,7 @@ async fn ahead_of(mongo: &Mongo, job: &Job) -> Result<u32> {
 
 pub async fn waiting_classes(mongo: &Mongo, now: SystemTime) -> Result<Vec<JobClass>> {
     let mut waiting = Vec::new();
-    for class in [JobClass::Light, JobClass::Pictures] {
+    for class in CLASSES {
         if first_of(mongo, class, now).await?.is_some() {
             waiting.push(class);
         }
@@ -178,7 +178,7 @@ pub async fn waiting_classes(mongo: &Mongo, now: SystemTime) -> Result<Vec<JobCl
 }
 
 pub async fn load(mongo: &Mongo, now: SystemTime) -> Result<Vec<ClassLoad>> {
-    let classes = [JobClass::Light, JobClass::Pictures].map(|class| class_load(mongo, class, now));
+    let classes = CLASSES.map(|class| class_load(mongo, class, now));
     futures::future::try_join_all(classes).await
 }
 

@@ -22,7 +22,7 @@ pub fn of(entry: &Entry, base: &str) -> Result<pb::Playback, Problem> {
     let address = |offered: bool, name: &str| {
         if offered { format!("{base}/videos/{}/{name}", entry.id) } else { String::new() }
     };
-    let segmented = ready(&video.source_rendition);
+    let segmented = video.segmented;
     let storyboard = ready(&video.storyboard);
     Ok(pb::Playback {
         hls: address(segmented, "master.m3u8"),

@@ -15,6 +15,7 @@ use vidstream_media::presentation::TrackName;
 use vidstream_proto::error::{Problem, Reason};
 use vidstream_proto::ids::SourceId;
 use vidstream_source::extents::CELL;
+use vidstream_source::made::MadeFile;
 use vidstream_source::reader::SourceReader;
 
 /// Reads that cost more than to copy what they read.
@@ -28,7 +29,7 @@ pub struct Cache {
     deps: Deps,
     files: Held<FileKey, Arc<Made>>,
     gathered: Held<FileKey, Arc<Made>>,
-    readers: Held<SourceId, SourceReader>,
+    readers: Held<(SourceId, Option<MadeFile>), SourceReader>,
 }
 
 /// A version of a part of a source.
@@ -107,7 +108,7 @@ impl Cache {
         if let Some(gathered) = self.gathered.get(&key).await {
             return Ok(gathered);
         }
-        let reader = self.reader(view).await;
+        let reader = self.reader(view, made.file()).await;
         let part = made.part(0..made.len());
         if body::reads(&reader, &part.1) <= MANY_READS {
             return Ok(made);
@@ -119,14 +120,18 @@ impl Cache {
         self.gathered.try_get_with(key, gathering).await.map_err(|problem: Arc<Problem>| (*problem).clone())
     }
 
-    /// A reader of the view's source, which is complete: it knows where the bytes lie and waits for none.
-    pub async fn reader(&self, view: &View) -> SourceReader {
+    /// A reader of `file` of the view's source, of its own bytes if that is none: it is complete, so the reader knows where
+    /// the bytes lie and waits for none.
+    pub async fn reader(&self, view: &View, file: Option<&MadeFile>) -> SourceReader {
         let (id, size) = (view.source.id, view.source.size);
         let open = async {
+            if let Some(file) = file {
+                return SourceReader::of_made(file.clone(), Arc::clone(&self.deps.objects));
+            }
             let records = Arc::new(CompleteRecords::new(self.deps.clone(), id));
             SourceReader::new(id, size, Arc::clone(&self.deps.objects), records).with_patience(Duration::ZERO)
         };
-        self.readers.get_with(id, open).await
+        self.readers.get_with((id, file.cloned()), open).await
     }
 }
 

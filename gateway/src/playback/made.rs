@@ -4,6 +4,7 @@ use super::conditions::EntityTag;
 use bytes::Bytes;
 use std::ops::Range;
 use vidstream_media::cmaf::SegmentLayout;
+use vidstream_source::made::MadeFile;
 
 /// A file that is made on request. A playlist is all head; a segment is a head and ranges.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -13,6 +14,8 @@ pub struct Made {
     head: Bytes,
     ranges: Vec<Range<u64>>,
     len: u64,
+    /// The file that the ranges are of; none: the source's own.
+    file: Option<MadeFile>,
 }
 
 impl Made {
@@ -26,12 +29,17 @@ impl Made {
     pub fn own(tag: EntityTag, head: impl Into<Bytes>) -> Self {
         let head = head.into();
         let len = bytes_of(&head);
-        Self { tag, head, ranges: Vec::new(), len }
+        Self { tag, head, ranges: Vec::new(), len, file: None }
     }
 
-    /// A segment.
-    pub fn segment(tag: EntityTag, layout: SegmentLayout) -> Self {
-        Self { tag, head: layout.header.into(), ranges: layout.ranges, len: layout.total_len }
+    /// A segment of what lies in `file`.
+    pub fn segment(tag: EntityTag, layout: SegmentLayout, file: Option<MadeFile>) -> Self {
+        Self { tag, head: layout.header.into(), ranges: layout.ranges, len: layout.total_len, file }
+    }
+
+    /// The file that its ranges are of; none: the source's own.
+    pub fn file(&self) -> Option<&MadeFile> {
+        self.file.as_ref()
     }
 
     /// Bytes of the file.
@@ -86,7 +94,7 @@ mod tests {
             ranges: vec![20..25, 0..3, 50..60],
             total_len: 10 + 5 + 3 + 10,
         };
-        Made::segment(EntityTag::new("x"), layout)
+        Made::segment(EntityTag::new("x"), layout, None)
     }
 
     /// What the file is over a source whose every byte is its own offset.

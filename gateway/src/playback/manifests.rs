@@ -9,7 +9,7 @@ use axum::extract::State;
 use axum::response::Response;
 use http::request::Parts;
 use vidstream_media::manifest::{dash, hls};
-use vidstream_media::presentation::Presentation;
+use vidstream_media::presentation::Offered;
 use vidstream_proto::ids::VideoId;
 
 /// `GET /videos/{id}/master.m3u8`
@@ -39,16 +39,14 @@ impl Playback {
         request: &Parts,
         file: File,
         content_type: &'static str,
-        write: fn(&Presentation, &str) -> String,
+        write: fn(&Offered) -> String,
     ) -> Result<Response, HttpProblem> {
-        let rendition = self.rendition(id).await?;
-        let generation = &rendition.generation;
-        let base = format!("g/{}/", generation.hash());
+        let choice = self.choice(id).await?;
         let making = async {
-            let text = self.presentations.read(generation, &rendition.object, |p| write(p, &base)).await?;
-            Ok(Made::text(text))
+            let open = choice.open(&self.presentations).await?;
+            Ok(Made::text(write(&choice.offered(&open))))
         };
-        let made = self.cache.file(generation, file, making).await?;
-        self.send(&rendition.view, &made, content_type, Caching::Checked, request).await
+        let made = self.cache.file(&choice.generation(), file, making).await?;
+        self.send(&choice.view, &made, content_type, Caching::Checked, request).await
     }
 }

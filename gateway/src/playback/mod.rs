@@ -10,6 +10,7 @@ pub(crate) mod conditions;
 mod feed;
 mod made;
 mod manifests;
+mod offered;
 mod poster;
 mod presentations;
 mod presigned;
@@ -139,7 +140,7 @@ impl Playback {
                 let own: Vec<Bytes> = parts.into_iter().map(|(own, _)| own).collect();
                 return Ok(Body::from(joined(&own)));
             }
-            body::of_source(self.cache.reader(view).await, parts).await
+            body::of_source(self.cache.reader(view, made.file()).await, parts).await
         };
         representation.answer(request, read).await
     }

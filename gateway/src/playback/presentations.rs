@@ -27,16 +27,18 @@ fn undecoded(error: StoredIndexError) -> Problem {
 /// Largest stored index that is opened. A day of ordinary video takes a tenth.
 const LARGEST_INDEX: u64 = 256 << 20;
 
-/// The opened indexes of source renditions, weighed by bytes. Cheap to clone.
+/// The opened indexes of renditions, weighed by bytes. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Presentations {
     objects: Arc<dyn ObjectStore>,
     opened: Cache<Generation, Arc<Opened>>,
 }
 
+/// An opened index with its plan.
 #[derive(Debug)]
-struct Opened {
-    presentation: Presentation,
+pub struct Opened {
+    /// Both.
+    pub presentation: Presentation,
     weight: u32,
 }
 
@@ -47,16 +49,10 @@ impl Presentations {
         Self { objects, opened }
     }
 
-    /// What `read` finds in the source rendition of `generation`, whose index is stored under `object`.
-    pub async fn read<T>(
-        &self,
-        generation: &Generation,
-        object: &str,
-        read: impl FnOnce(&Presentation) -> T,
-    ) -> Result<T, Problem> {
+    /// The rendition of `generation`, whose index is stored under `object`.
+    pub async fn opened(&self, generation: &Generation, object: &str) -> Result<Arc<Opened>, Problem> {
         let opened = self.opened.try_get_with(generation.clone(), self.open(object)).await;
-        let opened = opened.map_err(|problem: Arc<Problem>| (*problem).clone())?;
-        Ok(read(&opened.presentation))
+        opened.map_err(|problem: Arc<Problem>| (*problem).clone())
     }
 
     async fn open(&self, object: &str) -> Result<Arc<Opened>, Problem> {

@@ -1,32 +1,19 @@
-//! The source rendition's files: `g/{generation}/{track}/` holds a media playlist, an init segment and segments.
+//! The files of renditions: `g/{generation}/{track}/` holds a media playlist, an init segment and segments.
 
-use super::cache::{File, Generation};
+use super::cache::File;
 use super::conditions::EntityTag;
 use super::made::Made;
+use super::offered::{Choice, Indexed};
 use super::representation::Caching;
-use super::view::View;
 use super::{At, Playback, nothing_here, video};
 use crate::http::problem::HttpProblem;
 use axum::extract::State;
 use axum::response::Response;
 use http::Method;
 use http::request::Parts;
-use std::sync::Arc;
 use vidstream_media::manifest::{address, hls};
-use vidstream_media::plan::PACKAGER_VERSION;
 use vidstream_media::presentation::{Presentation, TrackName};
 use vidstream_proto::error::Problem;
-use vidstream_proto::ids::VideoId;
-
-/// A source rendition, as a view shows it.
-pub struct SourceRendition {
-    /// The view that showed it.
-    pub view: Arc<View>,
-    /// Its version.
-    pub generation: Generation,
-    /// Where its index is stored.
-    pub object: String,
-}
 
 /// `GET /videos/{id}/g/{generation}/{track}/{file}`
 pub async fn file(
@@ -35,37 +22,31 @@ pub async fn file(
     request: Parts,
 ) -> Result<Response, HttpProblem> {
     let file = parse(&track, &file).ok_or_else(nothing_here)?;
-    let rendition = playback.rendition(video(&id)?).await?;
-    if rendition.generation.hash() != generation {
-        return Err(nothing_here().into());
-    }
-    let generation = &rendition.generation;
+    let choice = playback.choice(video(&id)?).await?;
+    let indexed = choice.all().find(|indexed| indexed.generation.hash() == generation).ok_or_else(nothing_here)?;
     let making = async {
-        let made = playback.presentations.read(generation, &rendition.object, |p| make(p, file, generation)).await?;
-        made.ok_or_else(nothing_here)
+        let opened = playback.presentations.opened(&indexed.generation, &indexed.object).await?;
+        let least = match file {
+            File::Playlist(_) => playback.least_target(&choice, indexed).await?,
+            _ => 0,
+        };
+        make(&opened.presentation, file, indexed, least).ok_or_else(nothing_here)
     };
-    let mut made = playback.cache.file(generation, file, making).await?;
+    let mut made = playback.cache.file(&indexed.generation, file, making).await?;
     if request.method == Method::GET {
-        made = playback.cache.gathered(&rendition.view, generation, file, made).await?;
+        made = playback.cache.gathered(&choice.view, &indexed.generation, file, made).await?;
     }
-    playback.send(&rendition.view, &made, content_type(file), Caching::Immutable, &request).await
+    playback.send(&choice.view, &made, content_type(file), Caching::Immutable, &request).await
 }
 
 impl Playback {
-    /// The source rendition of video `id`.
-    pub(super) async fn rendition(&self, id: VideoId) -> Result<SourceRendition, Problem> {
-        self.views
-            .read(id, |view| {
-                let index = view.rendition()?;
-                // Files are made here, whoever planned them first: another packager's files have other addresses.
-                let generation = format!("{}-{PACKAGER_VERSION}", index.generation);
-                Ok(SourceRendition {
-                    view: Arc::clone(view),
-                    generation: Generation::new(view.source.id, &generation),
-                    object: index.object.clone(),
-                })
-            })
-            .await
+    /// The target duration that the playlists of an encoded track have at the least: that of the source's.
+    async fn least_target(&self, choice: &Choice, indexed: &Indexed) -> Result<u64, Problem> {
+        if indexed.generation == choice.source.generation {
+            return Ok(0);
+        }
+        let source = self.presentations.opened(&choice.source.generation, &choice.source.object).await?;
+        Ok(hls::target_duration(source.presentation.renditions()))
     }
 }
 
@@ -79,14 +60,15 @@ fn parse(track: &str, file: &str) -> Option<File> {
     }
 }
 
-fn make(presentation: &Presentation, file: File, generation: &Generation) -> Option<Made> {
-    let tag = EntityTag::new(generation.hash());
+fn make(presentation: &Presentation, file: File, indexed: &Indexed, least_target: u64) -> Option<Made> {
+    let tag = EntityTag::new(indexed.generation.hash());
     match file {
-        File::Playlist(track) => hls::media(presentation, track).map(|text| Made::own(tag, text)),
+        File::Playlist(track) => hls::media(presentation, track, least_target).map(|text| Made::own(tag, text)),
         File::Init(track) => presentation.rendition(track).map(|rendition| Made::own(tag, rendition.init())),
-        File::Segment(track, number) => {
-            presentation.rendition(track)?.segment(number).map(|layout| Made::segment(tag, layout))
-        }
+        File::Segment(track, number) => presentation
+            .rendition(track)?
+            .segment(number)
+            .map(|layout| Made::segment(tag, layout, indexed.file.clone())),
         _ => None,
     }
 }

@@ -35,7 +35,7 @@ pub async fn file(
     };
     let read = async |sections: Vec<Section>| {
         let parts = sections.into_iter().map(|section| (section.own, vec![section.range])).collect();
-        body::of_source(playback.cache.reader(&view).await, parts).await
+        body::of_source(playback.cache.reader(&view, None).await, parts).await
     };
     let mut response = representation.answer(&request, read).await?;
     if is_download(request.uri.query()) {
@@ -57,6 +57,19 @@ fn content_type(view: &View) -> &'static str {
     let pictures = media.tracks.iter().any(|track| track.kind() == TrackKind::Video);
     match media.container.as_str() {
         "mov" => "video/quicktime",
+        "mpegts" => "video/mp2t",
+        "mpeg" => "video/mpeg",
+        "avi" => "video/x-msvideo",
+        "flv" => "video/x-flv",
+        "asf" => "video/x-ms-asf",
+        "mxf" => "application/mxf",
+        "gif" => "image/gif",
+        "wav" => "audio/wav",
+        "mp3" => "audio/mpeg",
+        "flac" => "audio/flac",
+        "aac" => "audio/aac",
+        "ogg" if pictures => "video/ogg",
+        "ogg" => "audio/ogg",
         "mp4" if pictures => "video/mp4",
         "mp4" => "audio/mp4",
         _ => "application/octet-stream",

@@ -11,6 +11,9 @@ use vidstream_proto::video::Entry;
 /// When to ask again for what an upload in progress holds back.
 const UPLOAD_DELAY: Duration = Duration::from_secs(2);
 
+/// When to ask again for what is being encoded.
+const ENCODE_DELAY: Duration = Duration::from_secs(5);
+
 /// A video that is shown, and its source.
 #[derive(Clone, PartialEq, Debug)]
 pub struct View {
@@ -47,12 +50,15 @@ impl View {
     }
 
     /// What ingest found, where HLS and DASH are offered.
-    pub fn rendition(&self) -> Result<&pb::IndexResult, Problem> {
+    pub fn segmented(&self) -> Result<&pb::IndexResult, Problem> {
         let index = self.index()?;
-        if !index.segmented {
-            return Err(Problem::new(Reason::NotFound, "HLS and DASH are not offered for this video"));
+        if self.source.is_segmented() {
+            return Ok(index);
         }
-        Ok(index)
+        if self.source.encoded.iter().any(|track| track.needed && track.part.is_pending()) {
+            return Err(Problem::new(Reason::NotReady, "it is being encoded for players").retry_after(ENCODE_DELAY));
+        }
+        Err(Problem::new(Reason::NotFound, "HLS and DASH are not offered for this video"))
     }
 
     /// The storyboard.

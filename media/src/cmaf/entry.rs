@@ -21,7 +21,14 @@ pub(super) fn put_sample_entry(out: &mut Vec<u8>, track: &Track) {
         Codec::Ac3 { dac3 } => (*b"ac-3", Configuration::Box(*b"dac3", dac3)),
         Codec::Eac3 { dec3 } => (*b"ec-3", Configuration::Box(*b"dec3", dec3)),
         Codec::Pcm { coding } => (coding.first_chunk().copied().unwrap_or(*b"lpcm"), Configuration::None),
+        Codec::Foreign { entry } => {
+            (entry.first_chunk().copied().unwrap_or(*b"mp4v"), Configuration::Boxes(entry.get(4..).unwrap_or_default()))
+        }
     };
+    if let (Codec::Foreign { entry }, TrackKind::Audio(_)) = (&track.codec, &track.kind) {
+        put(out, name, |out| out.extend_from_slice(entry.get(4..).unwrap_or_default()));
+        return;
+    }
     put(out, name, |out| {
         put_zeros(out, 6);
         put_u16(out, 1);
@@ -32,9 +39,13 @@ pub(super) fn put_sample_entry(out: &mut Vec<u8>, track: &Track) {
         match configuration {
             Configuration::Box(kind, payload) => put(out, kind, |out| out.extend_from_slice(payload)),
             Configuration::None => {}
+            Configuration::Boxes(boxes) => out.extend_from_slice(boxes),
             Configuration::Esds(asc) => put_full(out, *b"esds", 0, 0, |out| put_es_descriptor(out, asc)),
         }
-        if let TrackKind::Video(format) = &track.kind {
+        // What is foreign brought its own along.
+        if let TrackKind::Video(format) = &track.kind
+            && !matches!(track.codec, Codec::Foreign { .. })
+        {
             put_aspect_and_colour(out, format);
         }
     });
@@ -42,6 +53,7 @@ pub(super) fn put_sample_entry(out: &mut Vec<u8>, track: &Track) {
 
 enum Configuration<'a> {
     None,
+    Boxes(&'a [u8]),
     Box([u8; 4], &'a [u8]),
     Esds(&'a [u8]),
 }

@@ -9,31 +9,44 @@ use super::hls::{language_tag, name_of, target_duration};
 use super::rate::FrameRate;
 use crate::picture;
 use crate::plan::TrackPlan;
-use crate::presentation::{Presentation, Rendition};
+use crate::presentation::{Offered, Placed, Rendition};
 use crate::track::{AudioFormat, VideoFormat};
 use std::fmt::Write as _;
 
-/// The manifest. `base` is put before the tracks' names: empty, or ending in a slash.
-pub fn manifest(presentation: &Presentation, base: &str) -> String {
+/// The manifest.
+pub fn manifest(offered: &Offered) -> String {
     let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
     // A player that waited for the longest segment can begin anywhere.
-    let target = target_duration(presentation);
+    let target = target_duration(offered.all().map(|placed| placed.rendition));
     let _ = writeln!(
         out,
         "<MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\" profiles=\"urn:mpeg:dash:profile:isoff-live:2011\" type=\"static\" \
          mediaPresentationDuration=\"PT{:.3}S\" minBufferTime=\"PT{}S\">",
-        presentation.index().duration.as_secs_f64(),
+        offered.duration.as_secs_f64(),
         target,
     );
     out.push_str("  <Period id=\"0\" start=\"PT0S\">\n");
-    for rendition in presentation.renditions() {
-        write_adaptation_set(&mut out, &rendition, target, base);
+    for (position, placed) in offered.pictures.iter().enumerate() {
+        write_adaptation_set(&mut out, *placed, &id(placed, &offered.pictures[..position]), target);
+    }
+    for (position, placed) in offered.sounds.iter().enumerate() {
+        write_adaptation_set(&mut out, *placed, &id(placed, &offered.sounds[..position]), target);
     }
     out.push_str("  </Period>\n</MPD>\n");
     out
 }
 
-fn write_adaptation_set(out: &mut String, rendition: &Rendition, target: u64, base: &str) {
+/// Its name, and a number where others before it have the same.
+fn id(placed: &Placed, before: &[Placed]) -> String {
+    let name = placed.rendition.name;
+    match before.iter().filter(|other| other.rendition.name == name).count() {
+        0 => name.to_string(),
+        others => format!("{name}-{}", others + 1),
+    }
+}
+
+fn write_adaptation_set(out: &mut String, placed: Placed, id: &str, target: u64) {
+    let Placed { rendition, base } = &placed;
     let content = if rendition.video_format().is_some() { "video" } else { "audio" };
     let _ = write!(
         out,
@@ -54,19 +67,18 @@ fn write_adaptation_set(out: &mut String, rendition: &Rendition, target: u64, ba
     out.push_str(">\n");
     if rendition.audio_format().is_some() {
         let _ = writeln!(out, "      <Label>{}</Label>", escaped(&name_of(rendition, language.as_deref())));
-        let role = if rendition.name.is_first_audio() { "main" } else { "alternate" };
+        let role = if id == "a1" { "main" } else { "alternate" };
         let _ = writeln!(out, "      <Role schemeIdUri=\"urn:mpeg:dash:role:2011\" value=\"{role}\"/>");
     }
-    write_representation(out, rendition, target, base);
+    write_representation(out, rendition, id, target, base);
     out.push_str("    </AdaptationSet>\n");
 }
 
-fn write_representation(out: &mut String, rendition: &Rendition, target: u64, base: &str) {
+fn write_representation(out: &mut String, rendition: &Rendition, id: &str, target: u64, base: &str) {
     // The same that `minBufferTime` says.
     let bandwidth = sustained(rendition.plan, target);
     let codecs = escaped(&rendition.track.codec.codec_string());
-    let _ =
-        write!(out, "      <Representation id=\"{}\" codecs=\"{codecs}\" bandwidth=\"{bandwidth}\"", rendition.name);
+    let _ = write!(out, "      <Representation id=\"{id}\" codecs=\"{codecs}\" bandwidth=\"{bandwidth}\"");
     if let Some(format) = rendition.video_format() {
         write_video_attributes(out, rendition, format);
     }

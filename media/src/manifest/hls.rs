@@ -6,7 +6,7 @@ use super::rate::FrameRate;
 use crate::codec::Codec;
 use crate::picture;
 use crate::plan::TrackPlan;
-use crate::presentation::{Presentation, Rendition, TrackName};
+use crate::presentation::{Offered, Placed, Presentation, Rendition, TrackName};
 use crate::time::Timescale;
 use crate::track::VideoFormat;
 use std::collections::{BTreeSet, HashSet};
@@ -15,36 +15,39 @@ use std::fmt::Write as _;
 /// The first version with fMP4 segments in ordinary playlists (`EXT-X-MAP`) on all players.
 const VERSION: u32 = 7;
 
-/// The multivariant playlist. `base` is put before the tracks' names: empty, or ending in a slash.
-pub fn multivariant(presentation: &Presentation, base: &str) -> String {
+/// The multivariant playlist: a variant for each version of the pictures with each group of sound.
+pub fn multivariant(offered: &Offered) -> String {
     let mut out = format!("#EXTM3U\n#EXT-X-VERSION:{VERSION}\n");
-    if independent(presentation) {
+    if offered.all().all(|placed| is_independent(&placed.rendition)) {
         out.push_str("#EXT-X-INDEPENDENT-SEGMENTS\n");
     }
-    let target = target_duration(presentation);
-    let groups = Group::all(presentation);
-    for group in groups.iter().filter(|group| group.listed(presentation)) {
+    let target = target_duration(offered.all().map(|placed| placed.rendition));
+    let groups = Group::all(offered);
+    for group in groups.iter().filter(|group| group.listed(offered)) {
         out.push('\n');
-        group.write_members(&mut out, presentation, base);
+        group.write_members(&mut out, offered);
     }
     out.push('\n');
-    if groups.is_empty() {
-        write_variant(&mut out, presentation, None, target, base);
-    }
-    for group in &groups {
-        write_variant(&mut out, presentation, Some(group), target, base);
+    let groups: Vec<_> = groups.iter().map(Some).chain(groups.is_empty().then_some(None)).collect();
+    let pictures: Vec<_> =
+        offered.pictures.iter().map(Some).chain(offered.pictures.is_empty().then_some(None)).collect();
+    for picture in pictures {
+        for group in &groups {
+            write_variant(&mut out, offered, picture.copied(), *group, target);
+        }
     }
     out
 }
 
-/// The media playlist of `name`, beside its segments; none where there is no such track.
-pub fn media(presentation: &Presentation, name: TrackName) -> Option<String> {
+/// The media playlist of `name`, beside its segments; none where there is no such track. Its `EXT-X-TARGETDURATION` is
+/// that of all playlists of a presentation, which must be the same (RFC 8216 §6.2.4): `target` where that is more.
+pub fn media(presentation: &Presentation, name: TrackName, target: u64) -> Option<String> {
     let rendition = presentation.rendition(name)?;
     let plan = rendition.plan;
-    let target = target_duration(presentation);
+    let target = target_duration(presentation.renditions()).max(target);
     let mut out = format!("#EXTM3U\n#EXT-X-VERSION:{VERSION}\n#EXT-X-TARGETDURATION:{target}\n");
     out.push_str("#EXT-X-MEDIA-SEQUENCE:1\n#EXT-X-PLAYLIST-TYPE:VOD\n");
-    if plan.segments().iter().all(|s| s.sync) && !rendition.track.open_gop {
+    if is_independent(&rendition) {
         out.push_str("#EXT-X-INDEPENDENT-SEGMENTS\n");
     }
     let _ = writeln!(out, "#EXT-X-MAP:URI=\"{}\"", address::INIT);
@@ -59,14 +62,13 @@ pub fn media(presentation: &Presentation, name: TrackName) -> Option<String> {
     Some(out)
 }
 
-/// `EXT-X-TARGETDURATION` of all playlists of a presentation, which must be the same (RFC 8216 §6.2.4): the longest
-/// segment, rounded.
-pub(super) fn target_duration(presentation: &Presentation) -> u64 {
+/// `EXT-X-TARGETDURATION`, seconds: the longest segment, rounded.
+pub fn target_duration<'a>(renditions: impl Iterator<Item = Rendition<'a>>) -> u64 {
     let longest = |plan: &TrackPlan| {
         let ticks = (0..plan.segments().len()).map(|i| plan.ticks(i)).max().unwrap_or(0);
         micros(plan.timescale, ticks).saturating_add(500_000) / 1_000_000
     };
-    presentation.renditions().map(|r| longest(r.plan)).max().unwrap_or(0).max(1)
+    renditions.map(|r| longest(r.plan)).max().unwrap_or(0).max(1)
 }
 
 fn micros(timescale: Timescale, ticks: i64) -> u64 {
@@ -74,9 +76,9 @@ fn micros(timescale: Timescale, ticks: i64) -> u64 {
     u64::try_from(micros / i128::from(timescale.get())).unwrap_or(u64::MAX)
 }
 
-/// Whether every segment of every track can be decoded alone (RFC 8216 §4.3.5.1).
-fn independent(presentation: &Presentation) -> bool {
-    presentation.renditions().all(|r| r.plan.segments().iter().all(|s| s.sync) && !r.track.open_gop)
+/// Whether every segment can be decoded alone (RFC 8216 §4.3.5.1).
+fn is_independent(rendition: &Rendition) -> bool {
+    rendition.plan.segments().iter().all(|s| s.sync) && !rendition.track.open_gop
 }
 
 /// The sound of one codec: a player picks one track of a group.
@@ -86,7 +88,7 @@ struct Group<'a> {
 }
 
 struct Member<'a> {
-    rendition: Rendition<'a>,
+    placed: Placed<'a>,
     /// Unique over all groups, fit for a quoted string.
     name: String,
     language: Option<String>,
@@ -95,10 +97,11 @@ struct Member<'a> {
 }
 
 impl<'a> Group<'a> {
-    fn all(presentation: &'a Presentation) -> Vec<Self> {
+    fn all(offered: &Offered<'a>) -> Vec<Self> {
         let mut groups: Vec<Self> = Vec::new();
         let mut names = HashSet::new();
-        for rendition in presentation.audio() {
+        for placed in &offered.sounds {
+            let rendition = placed.rendition;
             let id = group_id(&rendition.track.codec);
             let position = groups.iter().position(|g| g.id == id).unwrap_or_else(|| {
                 groups.push(Self { id, members: Vec::new() });
@@ -108,17 +111,17 @@ impl<'a> Group<'a> {
             let language = rendition.track.language.as_deref().and_then(language_tag);
             let autoselect = members.iter().all(|m| m.language != language);
             let name = unique(name_of(&rendition, language.as_deref()), &mut names);
-            members.push(Member { rendition, name, language, autoselect });
+            members.push(Member { placed: *placed, name, language, autoselect });
         }
         groups
     }
 
     /// Whether its members are named: not where one sound track is all there is, and so itself the variant.
-    fn listed(&self, presentation: &Presentation) -> bool {
-        presentation.video().is_some() || self.members.len() > 1
+    fn listed(&self, offered: &Offered) -> bool {
+        !offered.pictures.is_empty() || self.members.len() > 1
     }
 
-    fn write_members(&self, out: &mut String, presentation: &Presentation, base: &str) {
+    fn write_members(&self, out: &mut String, offered: &Offered) {
         for (i, member) in self.members.iter().enumerate() {
             let yes_no = |yes| if yes { "YES" } else { "NO" };
             let _ = write!(out, "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"{}\",NAME=\"{}\"", self.id, member.name);
@@ -126,26 +129,27 @@ impl<'a> Group<'a> {
                 let _ = write!(out, ",LANGUAGE=\"{language}\"");
             }
             let _ = write!(out, ",DEFAULT={},AUTOSELECT={}", yes_no(i == 0), yes_no(member.autoselect));
-            let channels = member.rendition.audio_format().map_or(0, |f| f.channels);
+            let channels = member.placed.rendition.audio_format().map_or(0, |f| f.channels);
             if channels > 0 {
                 let _ = write!(out, ",CHANNELS=\"{channels}\"");
             }
             // Without a picture, the first member's playlist is the variant's own (RFC 8216 §4.3.4.2.1).
-            if presentation.video().is_some() || i > 0 {
-                let _ = write!(out, ",URI=\"{}\"", below(base, member.rendition.name, address::PLAYLIST));
+            if !offered.pictures.is_empty() || i > 0 {
+                let Placed { rendition, base } = member.placed;
+                let _ = write!(out, ",URI=\"{}\"", below(base, rendition.name, address::PLAYLIST));
             }
             out.push('\n');
         }
     }
 
     fn bitrate(&self, target: u64) -> Bitrate {
-        self.members.iter().map(|m| Bitrate::of(m.rendition.plan, target)).fold(Bitrate::default(), Bitrate::max)
+        self.members.iter().map(|m| Bitrate::of(m.placed.rendition.plan, target)).fold(Bitrate::default(), Bitrate::max)
     }
 }
 
-fn write_variant(out: &mut String, presentation: &Presentation, group: Option<&Group>, target: u64, base: &str) {
-    let video = presentation.video();
-    let Some(main) = video.or_else(|| group.and_then(|g| g.members.first()).map(|m| m.rendition)) else { return };
+fn write_variant(out: &mut String, offered: &Offered, picture: Option<Placed>, group: Option<&Group>, target: u64) {
+    let Some(main) = picture.or_else(|| group.and_then(|g| g.members.first()).map(|m| m.placed)) else { return };
+    let video = picture.map(|placed| placed.rendition);
     let sound = group.map_or(Bitrate::default(), |g| g.bitrate(target));
     let bitrate = video.map_or(Bitrate::default(), |v| Bitrate::of(v.plan, target)).with(sound);
     let _ = write!(out, "#EXT-X-STREAM-INF:BANDWIDTH={},AVERAGE-BANDWIDTH={}", bitrate.peak, bitrate.average);
@@ -160,18 +164,19 @@ fn write_variant(out: &mut String, presentation: &Presentation, group: Option<&G
         }
         let _ = write!(out, ",VIDEO-RANGE={}", video.video_format().map_or("SDR", video_range));
     }
-    if let Some(group) = group.filter(|g| g.listed(presentation)) {
+    if let Some(group) = group.filter(|g| g.listed(offered)) {
         let _ = write!(out, ",AUDIO=\"{}\"", group.id);
     }
     if video.is_some() {
         out.push_str(",CLOSED-CAPTIONS=NONE");
     }
-    let _ = writeln!(out, "\n{}", below(base, main.name, address::PLAYLIST));
+    let _ = writeln!(out, "\n{}", below(main.base, main.rendition.name, address::PLAYLIST));
 }
 
 /// `CODECS`: the video's, then each different one of the group.
 fn codecs(video: Option<Rendition>, group: Option<&Group>) -> String {
-    let sounds = group.into_iter().flat_map(|g| g.members.iter().map(|m| m.rendition.track.codec.codec_string()));
+    let sounds =
+        group.into_iter().flat_map(|g| g.members.iter().map(|m| m.placed.rendition.track.codec.codec_string()));
     let sounds: BTreeSet<_> = sounds.collect();
     let all: Vec<_> = video.map(|v| v.track.codec.codec_string()).into_iter().chain(sounds).collect();
     all.join(",")

@@ -2,7 +2,7 @@ use super::{dash, hls, vtt};
 use crate::codec::Codec;
 use crate::made::{index, samples, sound, video};
 use crate::playable::Playability;
-use crate::presentation::{Presentation, TrackName};
+use crate::presentation::{Offered, Presentation, TrackName};
 use crate::storyboard::Storyboard;
 use crate::track::{Colour, Edit, Rotation, Track, TrackKind};
 
@@ -40,33 +40,36 @@ fn film() -> Presentation {
 
 #[test]
 fn multivariant_of_a_film() {
-    insta::assert_snapshot!("film.m3u8", hls::multivariant(&film(), "g/0f3a/"));
+    insta::assert_snapshot!("film.m3u8", hls::multivariant(&Offered::all_of(&film(), "g/0f3a/")));
 }
 
 #[test]
 fn media_of_a_film() {
-    insta::assert_snapshot!("film-a1.m3u8", hls::media(&film(), TrackName::Audio(1)).unwrap());
-    assert_eq!(hls::media(&film(), TrackName::Audio(9)), None);
+    insta::assert_snapshot!("film-a1.m3u8", hls::media(&film(), TrackName::Audio(1), 0).unwrap());
+    assert_eq!(hls::media(&film(), TrackName::Audio(9), 0), None);
 }
 
 #[test]
 fn dash_of_a_film() {
-    insta::assert_snapshot!("film.mpd", dash::manifest(&film(), "g/0f3a/"));
+    insta::assert_snapshot!("film.mpd", dash::manifest(&Offered::all_of(&film(), "g/0f3a/")));
 }
 
 #[test]
 fn sound_alone_is_its_own_variant() {
     let one = Presentation::new(index(vec![sound(938)]));
-    insta::assert_snapshot!("one-sound.m3u8", hls::multivariant(&one, ""));
+    insta::assert_snapshot!("one-sound.m3u8", hls::multivariant(&Offered::all_of(&one, "")));
     let two = Presentation::new(index(vec![sound(938), named(sound(938), "Comments", "de")]));
-    insta::assert_snapshot!("two-sounds.m3u8", hls::multivariant(&two, ""));
+    insta::assert_snapshot!("two-sounds.m3u8", hls::multivariant(&Offered::all_of(&two, "")));
 }
 
 #[test]
 fn pictures_alone_have_no_group() {
     let mut open = video(500, 50);
     open.open_gop = true;
-    insta::assert_snapshot!("pictures.m3u8", hls::multivariant(&Presentation::new(index(vec![open])), ""));
+    insta::assert_snapshot!(
+        "pictures.m3u8",
+        hls::multivariant(&Offered::all_of(&Presentation::new(index(vec![open])), ""))
+    );
 }
 
 #[test]
@@ -76,7 +79,7 @@ fn durations_never_drift() {
     picture.timescale = crate::time::Timescale::new(30_000).unwrap();
     picture.samples = samples(50_000, 1001, 100, |i| i % 45 == 0);
     let presentation = Presentation::new(index(vec![picture]));
-    let playlist = hls::media(&presentation, TrackName::Video).unwrap();
+    let playlist = hls::media(&presentation, TrackName::Video, 0).unwrap();
     let micros = playlist.lines().filter_map(|l| l.strip_prefix("#EXTINF:")?.strip_suffix(',')).map(|l| {
         let (seconds, fraction) = l.split_once('.').unwrap();
         seconds.parse::<u64>().unwrap() * 1_000_000 + fraction.parse::<u64>().unwrap()
@@ -102,10 +105,10 @@ fn absurd_edits_do_no_harm() {
                 track.edit = Edit { delay, start, end, ..Edit::default() };
             }
             let presentation = Presentation::new(index(tracks));
-            hls::multivariant(&presentation, "");
-            dash::manifest(&presentation, "");
+            hls::multivariant(&Offered::all_of(&presentation, ""));
+            dash::manifest(&Offered::all_of(&presentation, ""));
             for rendition in presentation.renditions() {
-                assert!(hls::media(&presentation, rendition.name).is_some());
+                assert!(hls::media(&presentation, rendition.name, 0).is_some());
                 assert!(rendition.segment(1).is_some());
             }
             let _ = Playability::of(&presentation);

@@ -5,6 +5,7 @@ use super::entry::{Entry, EntryError, RawEntry};
 use super::error::IndexError;
 use crate::codec::Codec;
 use crate::codec::aac::AacConfig;
+use crate::codec::foreign;
 use crate::index::IgnoredCause;
 use crate::track::AudioFormat;
 
@@ -38,6 +39,14 @@ pub(super) fn read(entry: &RawEntry<'_>) -> Result<Entry, EntryError> {
             let dec3 = payload(node, boxes, *b"dec3")?;
             let format = eac3_format(said()?, &dec3);
             Ok(Entry::Audio(Codec::Eac3 { dec3 }, format))
+        }
+        kind if foreign::is_sound(kind) => {
+            // Only the standard's own form is written again as it is.
+            if version != 0 {
+                let name = foreign::name(kind).unwrap_or("its coding");
+                return Err(entry.ignored(IgnoredCause::NotCarried, format!("{name} in an old form is not played")));
+            }
+            Ok(Entry::Audio(Codec::Foreign { entry: [&kind[..], node.body].concat() }, said()?))
         }
         b".mp3" | b"ms\0\x55" => Ok(Entry::Audio(Codec::Mp3, said()?)),
         kind if is_pcm(*kind) => {

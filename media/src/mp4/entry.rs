@@ -3,7 +3,7 @@
 use super::boxes::{FourCc, Node};
 use super::error::IndexError;
 use super::{audio, names, video};
-use crate::codec::Codec;
+use crate::codec::{Codec, foreign};
 use crate::index::IgnoredCause;
 use crate::track::AudioFormat;
 
@@ -84,7 +84,8 @@ fn read_any(entry: &RawEntry<'_>) -> Result<Entry, EntryError> {
     match &entry.kind.0 {
         b"avc1" | b"avc2" | b"avc3" | b"avc4" | b"hvc1" | b"hev1" | b"vp09" | b"av01" => video::read(entry),
         b"mp4a" | b"Opus" | b"fLaC" | b"ac-3" | b"ec-3" | b".mp3" | b"ms\0\x55" => audio::read(entry),
-        kind if audio::is_pcm(*kind) => audio::read(entry),
+        kind if audio::is_pcm(*kind) || foreign::is_sound(kind) => audio::read(entry),
+        kind if foreign::is_picture(kind) => video::read(entry),
         b"encv" | b"enca" | b"enct" | b"encs" | b"encm" | b"drms" | b"drmi" => {
             Err(entry.ignored(IgnoredCause::Encrypted, "it is encrypted"))
         }

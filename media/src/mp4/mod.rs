@@ -16,7 +16,7 @@ mod language;
 mod movie;
 mod names;
 mod sieve;
-mod sniff;
+pub mod sniff;
 mod tables;
 mod track;
 mod video;

@@ -1,7 +1,7 @@
 //! What a file is, from its first bytes: so that somebody who uploads the wrong thing reads what it was.
 
 /// Bytes from the file's start that [`not_mp4`] looks at.
-pub(crate) const SNIFF_BYTES: usize = 1024;
+pub const SNIFF_BYTES: usize = 1024;
 
 /// Box types a file may begin with: ISO base media, fragments of it, and old `QuickTime` files without `ftyp`.
 const FIRST_BOXES: [&[u8; 4]; 13] = [
@@ -9,10 +9,12 @@ const FIRST_BOXES: [&[u8; 4]; 13] = [
 ];
 
 /// Beginnings of files of other kinds.
-const MAGIC: [(&[u8], &str); 26] = [
+const MAGIC: [(&[u8], &str); 29] = [
     (b"\x1a\x45\xdf\xa3", "a Matroska or WebM file"),
     (b"FLV\x01", "a Flash video"),
     (b"OggS", "an Ogg file"),
+    (b"\x06\x0e\x2b\x34\x02\x05\x01\x01", "an MXF file"),
+    (b"YUV4MPEG2 ", "uncompressed pictures (YUV4MPEG2)"),
     (b"ID3", "an MP3 file"),
     (b"fLaC", "a FLAC file"),
     (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "a Windows Media file"),
@@ -22,6 +24,7 @@ const MAGIC: [(&[u8], &str); 26] = [
     (b".RMF", "a RealMedia file"),
     (b"\x7fELF", "a program for Linux"),
     (b"MZ", "a program for Windows"),
+    (b"#!AMR", "an AMR file"),
     (b"#!", "a script"),
     (b"\x89PNG", "a PNG picture"),
     (b"\xff\xd8\xff", "a JPEG picture"),
@@ -53,6 +56,43 @@ const TEXTS: [(&str, &str); 12] = [
     ("<html", "a web page"),
     ("{", "a text file that looks like JSON"),
 ];
+
+/// The demuxers of ffmpeg that read a kind of file in order, by what [`name`] calls it.
+const DEMUXERS: [(&str, &str); 17] = [
+    ("an MPEG transport stream", "mpegts"),
+    ("an MPEG program stream", "mpeg"),
+    ("an MPEG video stream", "mpegvideo"),
+    ("an AVI file", "avi"),
+    ("a Flash video", "flv"),
+    ("a Windows Media file", "asf"),
+    ("an Ogg file", "ogg"),
+    ("an MXF file", "mxf"),
+    ("a Matroska or WebM file", "matroska"),
+    ("an IVF file", "ivf"),
+    ("a GIF picture", "gif"),
+    ("uncompressed pictures (YUV4MPEG2)", "yuv4mpegpipe"),
+    ("an MP3 file", "mp3"),
+    ("a FLAC file", "flac"),
+    ("a raw AAC stream", "aac"),
+    ("a WAV file", "wav"),
+    ("an AMR file", "amr"),
+];
+
+/// How ffmpeg can read a file that is indexed by nothing here: the one demuxer that may, and what the file is.
+pub fn demuxer(head: &[u8]) -> Option<(&'static str, &'static str)> {
+    let what = not_mp4(head)?;
+    let raw = |nal: u8| match () {
+        // H.264 §7.4.1: a sequence parameter set or a delimiter. HEVC §7.4.2.2: a parameter set or a delimiter.
+        () if matches!(nal & 0x9f, 7 | 9) => Some("h264"),
+        () if matches!(nal >> 1 & 0x3f, 32 | 33 | 35) => Some("hevc"),
+        () => None,
+    };
+    let named = match what {
+        "a raw video stream without a container" => head.get(4).copied().and_then(raw),
+        what => DEMUXERS.iter().find(|(name, _)| *name == what).map(|(_, demuxer)| *demuxer),
+    };
+    named.map(|demuxer| (demuxer, what))
+}
 
 /// What the file is if it is not MP4 or MOV, by its first [`SNIFF_BYTES`] (or all, if it is shorter).
 pub(crate) fn not_mp4(head: &[u8]) -> Option<&'static str> {

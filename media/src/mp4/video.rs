@@ -3,7 +3,7 @@
 use super::boxes::Node;
 use super::entry::{Entry, EntryError, Picture, RawEntry};
 use super::error::IndexError;
-use crate::codec::Codec;
+use crate::codec::{Codec, foreign};
 use crate::index::IgnoredCause;
 use crate::track::Colour;
 
@@ -30,6 +30,10 @@ pub(super) fn read(entry: &RawEntry<'_>) -> Result<Entry, EntryError> {
             b"colr" if picture.colour.is_none() => picture.colour = colour(&child.open(node))?,
             _ => {}
         }
+    }
+    if foreign::is_picture(&entry.kind.0) {
+        let entry = [&entry.kind.0[..], node.body.get(FIXED..).unwrap_or_default()].concat();
+        return Ok(Entry::Video(Codec::Foreign { entry }, picture));
     }
     let Some(configuration) = configuration else {
         return Err(entry.ignored(IgnoredCause::Configuration, "its decoder configuration is missing"));

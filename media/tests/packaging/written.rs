@@ -5,7 +5,7 @@ use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use vidstream_media::cmaf::{ReadPlan, SegmentLayout};
 use vidstream_media::manifest::{address, dash, hls};
-use vidstream_media::presentation::Presentation;
+use vidstream_media::presentation::{Offered, Presentation};
 
 /// Where the two manifests lie.
 pub struct Written {
@@ -26,7 +26,7 @@ pub fn write(presentation: &Presentation, source: &Path, folder: &Path) -> Writt
         let track = folder.join(base).join(rendition.name.to_string());
         fs::create_dir_all(&track).expect("a folder");
         fs::write(track.join(address::INIT), rendition.init()).expect("an init segment");
-        let playlist = hls::media(presentation, rendition.name).expect("a playlist");
+        let playlist = hls::media(presentation, rendition.name, 0).expect("a playlist");
         fs::write(track.join(address::PLAYLIST), playlist).expect("a playlist");
         let segments = rendition.plan.segments();
         for (number, planned) in (1..).zip(segments) {
@@ -38,8 +38,8 @@ pub fn write(presentation: &Presentation, source: &Path, folder: &Path) -> Writt
         assert_eq!((rendition.segment(0), rendition.segment(beyond)), (None, None));
     }
     let written = Written { master: folder.join("master.m3u8"), manifest: folder.join("manifest.mpd") };
-    fs::write(&written.master, hls::multivariant(presentation, base)).expect("a playlist");
-    fs::write(&written.manifest, dash::manifest(presentation, base)).expect("a manifest");
+    fs::write(&written.master, hls::multivariant(&Offered::all_of(presentation, base))).expect("a playlist");
+    fs::write(&written.manifest, dash::manifest(&Offered::all_of(presentation, base))).expect("a manifest");
     written
 }
 

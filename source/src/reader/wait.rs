@@ -6,7 +6,7 @@ use futures::{StreamExt as _, future::Either, stream::BoxStream};
 use tokio::time::Instant;
 use vidstream_proto::error::{Problem, Reason};
 
-use super::{Inner, ReadError, SourceReader};
+use super::{ReadError, SourceReader, Uploaded};
 use crate::{
     extents::{CELL, Extent, RecordPage, on_granules},
     ranges::ByteRanges,
@@ -19,7 +19,7 @@ const TTL: Duration = Duration::from_secs(15);
 
 type Arrivals = BoxStream<'static, Result<ByteRanges, Problem>>;
 
-impl Inner {
+impl Uploaded {
     /// The extent with the first byte of `range`, waited for as `reader` does.
     pub(super) async fn wait(&self, range: Range<u64>, reader: &SourceReader) -> Result<Extent, ReadError> {
         let (patience, hurries) = (reader.patience, reader.hurries);

@@ -41,6 +41,7 @@ pub(super) fn decoders(decoder: Decoder) -> &'static str {
         Decoder::Hevc => "hevc",
         Decoder::Vp9 => "vp9,libvpx-vp9",
         Decoder::Av1 => "libdav1d,libaom-av1,av1",
+        Decoder::Foreign(decoders) => decoders,
     }
 }
 

@@ -1,7 +1,7 @@
 //! What one ffmpeg is to do, as a value.
 
 use crate::picture::Size;
-use vidstream_media::codec::Codec;
+use vidstream_media::codec::{Codec, foreign};
 use vidstream_media::picture::display_size;
 use vidstream_media::track::{Rotation, VideoFormat};
 
@@ -32,6 +32,8 @@ pub enum Decoder {
     Vp9,
     /// AV1.
     Av1,
+    /// What no player takes, by ffmpeg's names of its decoders.
+    Foreign(&'static str),
 }
 
 impl Decoder {
@@ -42,6 +44,7 @@ impl Decoder {
             Codec::Hevc { .. } => Some(Self::Hevc),
             Codec::Vp9 { .. } => Some(Self::Vp9),
             Codec::Av1 { .. } => Some(Self::Av1),
+            Codec::Foreign { entry } => entry.first_chunk().and_then(foreign::decoders).map(Self::Foreign),
             Codec::Aac { .. }
             | Codec::Opus { .. }
             | Codec::Flac { .. }

@@ -115,6 +115,11 @@ impl Program {
         self.limits
     }
 
+    /// The same, but each child may take so long.
+    pub fn lasting(&self, time: Duration) -> Self {
+        Self { limits: Limits { time, ..self.limits }, ..self.clone() }
+    }
+
     /// The program to start and the arguments before ffmpeg's own.
     pub(super) fn command(&self) -> (&OsString, &[OsString]) {
         self.command.split_first().expect("a command has a program")

@@ -1,7 +1,9 @@
 //! Why a job failed, and whose fault it was.
 
+use crate::ffmpeg::filter::FilterError;
 use crate::ffmpeg::{ChildError, DecodeError};
 use crate::jpeg::JpegError;
+use crate::made::RecordError;
 use std::error::Error;
 use tokio::task::JoinError;
 use vidstream_backends::objects::ObjectError;
@@ -69,6 +71,33 @@ fn in_words(error: &dyn Error) -> String {
         cause = error.source();
     }
     words.join(": ")
+}
+
+impl Failure {
+    /// An ffmpeg that was to read or write whole tracks did not do so.
+    pub fn of_filter<R: Into<Self>>(error: FilterError<R, RecordError>) -> Self {
+        match error {
+            FilterError::Read(error) => error.into(),
+            FilterError::Kept(error) => error.into(),
+            FilterError::Child(error) => match &error {
+                ChildError::Failed { said, .. } if !said.is_empty() && !is_machines(said) => {
+                    Self::input(format!("it can't be decoded: {}", in_words(&error)))
+                }
+                _ => Self::ours(&error),
+            },
+        }
+    }
+}
+
+impl From<RecordError> for Failure {
+    fn from(error: RecordError) -> Self {
+        match error {
+            RecordError::Objects(error) => error.into(),
+            // A file of which nothing could be decoded has no track.
+            RecordError::Index(error) => Self::input(format!("nothing of it can be decoded: {error}")),
+            RecordError::TooMuch => Self::ours(&error),
+        }
+    }
 }
 
 impl From<ObjectError> for Failure {

@@ -6,6 +6,7 @@ use vidstream_media::index::{Container, MediaIndex};
 use vidstream_media::picture::display_size;
 use vidstream_media::playable::{Offer, Playability, Support, Warning, Way, is_packaged, support};
 use vidstream_media::presentation::Presentation;
+use vidstream_media::remedy::{Remedy, remedies};
 use vidstream_media::stored;
 use vidstream_media::storyboard::{Storyboard, poster_candidates};
 use vidstream_media::track::{Rotation, Track, TrackKind};
@@ -25,6 +26,9 @@ pub(super) fn result(presentation: &Presentation) -> pb::IndexResult {
         format: stored::VERSION.into(),
         no_storyboard_reason: Storyboard::plan(index).err().map(|why| why.to_string()).unwrap_or_default(),
         no_poster_reason: poster_candidates(index).err().map(|why| why.to_string()).unwrap_or_default(),
+        file: None,
+        encode: remedies(presentation).iter().map(encode).collect(),
+        work: None,
     }
 }
 
@@ -65,7 +69,20 @@ fn players(index: &MediaIndex, offer: Offer) -> Vec<pb::Player> {
     ways.iter().filter(|(way, _)| everywhere(*way)).map(|(_, player)| *player).collect()
 }
 
-fn track(track: &Track) -> pb::MediaTrack {
+/// A track that shall be encoded.
+fn encode(remedy: &Remedy) -> pb::EncodedTrack {
+    pb::EncodedTrack {
+        track: remedy.track.to_string(),
+        needed: remedy.needed,
+        replaces: remedy.cures.contains(&Warning::Turned),
+        reason: remedy.reason.clone(),
+        cures: remedy.cures.iter().map(|cured| warning(cured).code).collect(),
+        part: None,
+        result: None,
+    }
+}
+
+pub(super) fn track(track: &Track) -> pb::MediaTrack {
     let common = pb::MediaTrack {
         id: track.id,
         codec: track.codec.codec_string(),
@@ -123,6 +140,7 @@ fn warning(warning: &Warning) -> pb::Warning {
         Warning::NoPictures(_) => "NO_PICTURES",
         Warning::Edits(_) => "SEVERAL_EDITS",
         Warning::ParameterSetsInBand => "PARAMETER_SETS_IN_BAND",
+        Warning::NotPlayed(_) => "NOT_PLAYED",
         Warning::SoundNotPackaged(_) => "SOUND_NOT_PACKAGED",
         Warning::OpenGop => "OPEN_GOP",
         Warning::LongSegment(_) => "KEYFRAMES_FAR_APART",

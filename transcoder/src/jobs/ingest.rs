@@ -4,9 +4,11 @@ use super::{Failure, Task, found, generation};
 use bytes::Bytes;
 use std::ops::Range;
 use std::time::Duration;
+use vidstream_media::mp4::sniff::{self, SNIFF_BYTES};
 use vidstream_media::mp4::{IndexError, Indexer, Step};
 use vidstream_media::presentation::Presentation;
 use vidstream_proto::pb;
+use vidstream_proto::pb::finish_job_request::Result as Outcome;
 use vidstream_source::names;
 use vidstream_source::reader::SourceReader;
 
@@ -16,19 +18,26 @@ const LONG: usize = 64 << 10;
 /// Bytes that take longer to come are waited for without a place.
 const PROMPT: Duration = Duration::from_millis(500);
 
-pub(super) async fn run(mut task: Task<'_>) -> Result<pb::IndexResult, Failure> {
+pub(super) async fn run(mut task: Task<'_>) -> Result<Outcome, Failure> {
+    let head = 0..task.lease.source.size.min(SNIFF_BYTES as u64);
+    let reader = task.reader();
+    let head = read(&mut task, &reader, head).await?;
+    if let Some((demuxer, what)) = sniff::demuxer(&head) {
+        let (demuxer, what) = (demuxer.to_owned(), what.to_owned());
+        return Ok(Outcome::Normalisation(pb::Normalisation { demuxer, what }));
+    }
     let indexed = index(&mut task).await?;
     let name = names::media_index(task.lease.source.id, task.lease.job.fence);
     tracing::trace!(name: "index.made", target: "point", "an index is made and not stored");
     task.tools.objects.put(&name, vec![indexed.stored]).await?;
     tracing::trace!(name: "index.stored", target: "point", "an index is stored, which nobody knows");
-    Ok(pb::IndexResult { object: name.to_string(), ..indexed.result })
+    Ok(Outcome::Index(pb::IndexResult { object: name.to_string(), ..indexed.result }))
 }
 
 /// What is stored, and what is said of it.
-struct Indexed {
-    stored: Bytes,
-    result: pb::IndexResult,
+pub(super) struct Indexed {
+    pub stored: Bytes,
+    pub result: pb::IndexResult,
 }
 
 async fn index(task: &mut Task<'_>) -> Result<Indexed, Failure> {
@@ -60,14 +69,14 @@ async fn index(task: &mut Task<'_>) -> Result<Indexed, Failure> {
                 bytes = read(task, &unhurried, range).await?;
             }
             Step::Done(index) => {
-                return Ok(tokio::task::spawn_blocking(move || describe(Presentation::new(*index))).await?);
+                return Ok(tokio::task::spawn_blocking(move || describe(&Presentation::new(*index))).await?);
             }
         }
     }
 }
 
 /// The bytes of `range`. While they do not come, others work in this place.
-async fn read(task: &mut Task<'_>, reader: &SourceReader, range: Range<u64>) -> Result<Bytes, Failure> {
+pub(super) async fn read(task: &mut Task<'_>, reader: &SourceReader, range: Range<u64>) -> Result<Bytes, Failure> {
     let mut reading = Box::pin(reader.read_exact(range));
     if let Ok(read) = tokio::time::timeout(PROMPT, &mut reading).await {
         return Ok(read?);
@@ -78,10 +87,10 @@ async fn read(task: &mut Task<'_>, reader: &SourceReader, range: Range<u64>) -> 
     Ok(waited.map_err(full)??)
 }
 
-fn describe(presentation: Presentation) -> Indexed {
+pub(super) fn describe(presentation: &Presentation) -> Indexed {
     let stored = presentation.index().encode();
     let generation = generation([stored.as_slice(), &presentation.plan().fingerprint_bytes()]);
-    Indexed { stored: stored.into(), result: pb::IndexResult { generation, ..found::result(&presentation) } }
+    Indexed { stored: stored.into(), result: pb::IndexResult { generation, ..found::result(presentation) } }
 }
 
 /// The file's fault, in words that begin a sentence of their own.
@@ -90,6 +99,6 @@ fn refused(error: &IndexError) -> Failure {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a share of a file; 2^53 bytes are exact")]
-fn to_float(bytes: u64) -> f64 {
+pub(super) fn to_float(bytes: u64) -> f64 {
     bytes as f64
 }

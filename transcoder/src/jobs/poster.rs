@@ -22,13 +22,13 @@ const BRIGHT: f64 = 232.0;
 const FLAT: f64 = 12.0;
 
 pub(super) async fn run(task: Task<'_>) -> Result<pb::PosterResult, Failure> {
-    let (index, _) = task.index().await?;
-    let candidates = poster_candidates(&index)?;
-    let (width, height) = fitted(display_size(video(&index)?.1), SIDE);
+    let opened = task.pictures(|index| &index.no_poster_reason).await?;
+    let candidates = poster_candidates(&opened.index)?;
+    let (width, height) = fitted(display_size(video(&opened.index)?.1), SIDE);
     let size = Size::new(width, height)
         .ok_or_else(|| Failure::not_offered(format!("a poster of {width}×{height} can't be made")))?;
     // One by one: nearly always the first will do, and then nothing else of the file is read or decoded.
-    let pictures = stream::iter(&candidates).then(|candidate| task.picture(&index, *candidate, size));
+    let pictures = stream::iter(&candidates).then(|candidate| task.picture(&opened, *candidate, size));
     let picture = choose(pictures).await?;
     let encoded = tokio::task::spawn_blocking(move || jpeg::encode(&picture)).await?;
     let bytes = Bytes::from(encoded?);

@@ -12,9 +12,11 @@ use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use tokio::sync::mpsc;
 use vidstream_media::cmaf::SegmentLayout;
 use vidstream_media::index::MediaIndex;
+use vidstream_media::presentation::Rendition;
 use vidstream_media::storyboard::{Feed, Keyframe, NoStoryboard};
 use vidstream_media::track::{Track, TrackKind, VideoFormat};
-use vidstream_proto::pb::FailureKind;
+use vidstream_proto::pb::{self, FailureKind};
+use vidstream_proto::source::EncodedTrack;
 use vidstream_source::reader::{ReadError, SourceReader};
 
 /// The largest stored index that is read; one of 20 million samples has about 60 MB.
@@ -26,6 +28,13 @@ const READ_WHOLE: u64 = 4 << 20;
 /// Pictures that wait to be looked at.
 const PICTURES_AHEAD: usize = 2;
 
+/// A media index, and the file that it is of.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub index: MediaIndex,
+    pub reader: SourceReader,
+}
+
 impl Task<'_> {
     /// A reader of the job's source.
     pub(super) fn reader(&self) -> SourceReader {
@@ -33,24 +42,62 @@ impl Task<'_> {
         records::reader(&self.tools.catalog, &self.tools.objects, &self.lease.source, waiter)
     }
 
-    /// The source's media index, as it is stored.
-    pub(super) async fn index(&self) -> Result<(MediaIndex, &str), Failure> {
+    /// The source's media index, as it is stored, and the file that it is of.
+    pub(super) async fn media(&self) -> Result<Opened, Failure> {
         let missing = || Failure::new(FailureKind::Attempt, "the source has no media index");
         let result = self.lease.source.index_result.as_ref().ok_or_else(missing)?;
-        let name = result.object.parse().map_err(|error| Failure::ours(&error))?;
+        self.opened(&result.object, result.file.as_ref()).await
+    }
+
+    /// What pictures are made of: the source's own, or, where there is a `reason` why those won't do, what was encoded of them.
+    pub(super) async fn pictures(&self, reason: impl FnOnce(&pb::IndexResult) -> &str) -> Result<Opened, Failure> {
+        let source = &self.lease.source;
+        let encoded = source.encoded.iter().filter(|track| track.is_video()).find_map(EncodedTrack::made);
+        let unfit = source.index_result.as_ref().is_some_and(|index| !reason(index).is_empty());
+        match encoded.filter(|_| unfit) {
+            Some(made) => self.opened(&made.object, made.file.as_ref()).await,
+            None => self.media().await,
+        }
+    }
+
+    async fn opened(&self, object: &str, file: Option<&pb::MadeFile>) -> Result<Opened, Failure> {
+        let name = object.parse().map_err(|error| Failure::ours(&error))?;
         let stored = self.tools.objects.read(&name, LARGEST_INDEX).await?;
         let index = tokio::task::spawn_blocking(move || MediaIndex::decode(&stored)).await??;
-        Ok((index, &result.generation))
+        let reader = match file {
+            Some(file) => SourceReader::of_made(file.try_into()?, self.tools.objects.clone()),
+            None => self.reader(),
+        };
+        Ok(Opened { index, reader })
+    }
+
+    /// The bytes of a rendition as players get them: its init segment, and each of its segments. What is read moves the gauge.
+    pub(super) fn fed_rendition<'a>(
+        &'a self,
+        rendition: &'a Rendition<'a>,
+        reader: SourceReader,
+    ) -> impl Stream<Item = Result<Bytes, ReadError>> + use<'a> {
+        let total: u64 = rendition.plan.segments().iter().map(|segment| segment.len).sum();
+        let mut meter = self.gauge.measure(to_float(total.max(1))).covering(rendition.track.duration());
+        let init = stream::iter([Ok(Bytes::from(rendition.init()))]);
+        let segments = stream::iter((1..).map_while(|number| rendition.segment(number)));
+        let segments = segments.map(move |layout| fragment(reader.clone(), layout)).buffered(READ_AHEAD).try_flatten();
+        let mut read = 0.0;
+        init.chain(segments).inspect_ok(move |bytes| {
+            read += to_float(bytes.len() as u64);
+            meter.done(read);
+        })
     }
 
     /// Decodes `keyframes` to pictures of `size` and sends each as it comes.
     pub(super) async fn decode(
         &self,
-        index: &MediaIndex,
+        opened: &Opened,
         keyframes: &[Keyframe],
         size: Size,
         pictures: mpsc::Sender<Picture>,
     ) -> Result<(), Failure> {
+        let index = &opened.index;
         let (track, format) = video(index)?;
         if u32::from(format.width) * u32::from(format.height) > MAX_PIXELS {
             let (width, height) = (format.width, format.height);
@@ -60,14 +107,14 @@ impl Task<'_> {
         let feed = Feed::new(index, keyframes.iter().copied())?;
         let program = &self.tools.program;
         let made = Pictures { program, plan: Decode::new(decoder, format, size), count: keyframes.len() };
-        Ok(made.decode(fed(self.reader(), &feed), pictures).await?)
+        Ok(made.decode(fed(opened.reader.clone(), &feed), pictures).await?)
     }
 
     /// One keyframe as a picture of `size`.
-    pub(super) async fn picture(&self, index: &MediaIndex, keyframe: Keyframe, size: Size) -> Result<Picture, Failure> {
+    pub(super) async fn picture(&self, opened: &Opened, keyframe: Keyframe, size: Size) -> Result<Picture, Failure> {
         let (sender, mut receiver) = pictures();
         let alone = [keyframe];
-        let (decoded, picture) = futures::join!(self.decode(index, &alone, size, sender), receiver.recv());
+        let (decoded, picture) = futures::join!(self.decode(opened, &alone, size, sender), receiver.recv());
         decoded?;
         picture.ok_or_else(|| Failure::not_offered("no picture came of a keyframe"))
     }
@@ -114,4 +161,9 @@ async fn fragment(
         }
     }
     Ok(stream::iter([Ok(whole.freeze())]).boxed())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a share of a file; 2^53 bytes are exact")]
+fn to_float(bytes: u64) -> f64 {
+    bytes as f64
 }

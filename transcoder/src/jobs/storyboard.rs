@@ -12,13 +12,14 @@ use vidstream_proto::pb;
 use vidstream_source::names;
 
 pub(super) async fn run(task: Task<'_>) -> Result<pb::StoryboardResult, Failure> {
-    let (index, _) = task.index().await?;
-    let plan = Storyboard::plan(&index)?;
+    let opened = task.pictures(|index| &index.no_storyboard_reason).await?;
+    let index = &opened.index;
+    let plan = Storyboard::plan(index)?;
     let keyframes: Vec<Keyframe> = plan.tiles.iter().map(|tile| tile.keyframe).collect();
     let meter = task.gauge.measure(to_float(keyframes.len() + plan.sheets())).covering(index.duration);
     let tile = even(plan.tile_width, plan.tile_height)?;
     let (sender, receiver) = pictures();
-    let decoded = task.decode(&index, &keyframes, tile, sender);
+    let decoded = task.decode(&opened, &keyframes, tile, sender);
     tracing::trace!(name: "storyboard.begun", target: "point", "pictures are about to be decoded");
     let ((), (sheets, mut meter)) = futures::try_join!(decoded, lay(&plan, receiver, meter))?;
     tracing::trace!(name: "storyboard.made", target: "point", "sheets are made and not stored");
@@ -29,7 +30,7 @@ pub(super) async fn run(task: Task<'_>) -> Result<pb::StoryboardResult, Failure>
         tile_height: plan.tile_height,
         columns: plan.columns,
         rows: plan.rows,
-        timescale: video(&index)?.0.timescale.get(),
+        timescale: video(index)?.0.timescale.get(),
         times: keyframes.iter().map(|keyframe| keyframe.ticks).collect(),
         generation: String::new(),
     };

@@ -165,7 +165,8 @@ fn is_more_to_come(source: &Source, jobs: &[Job]) -> bool {
     // What follows from an index that failed never comes.
     let pictures =
         source.index.state == PartState::Ready && (source.storyboard.is_pending() || source.poster.is_pending());
-    let coming = source.upload_state == UploadState::Open || source.index.is_pending() || pictures;
+    let encoded = source.index.state == PartState::Ready && source.encoded.iter().any(|track| track.part.is_pending());
+    let coming = encoded || source.upload_state == UploadState::Open || source.index.is_pending() || pictures;
     source.life == SourceLife::Live && source.upload_state != UploadState::Expired && coming
 }
 

@@ -117,5 +117,7 @@ fn source() -> Source {
         shown_revision: 0,
         tried_by: 0,
         trace_parent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into(),
+        normalisation: None,
+        encoded: Vec::new(),
     }
 }

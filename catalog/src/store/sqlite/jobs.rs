@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row, ToSql, named_params, params};
 use std::cmp::Reverse;
 use std::time::SystemTime;
 use vidstream_proto::ids::SourceId;
-use vidstream_proto::job::{Job, JobClass, JobId, JobState};
+use vidstream_proto::job::{CLASSES, Job, JobClass, JobId, JobState};
 
 const COLUMNS: &str = "row, revision, lost, result, unapplied, maker";
 /// States below this one are unfinished.
@@ -178,7 +178,7 @@ fn ahead_of(c: &Connection, job: &Job) -> Result<u32> {
 
 pub(super) fn waiting_classes(c: &Connection, now: SystemTime) -> Result<Vec<JobClass>> {
     let mut waiting = Vec::new();
-    for class in [JobClass::Light, JobClass::Pictures] {
+    for class in CLASSES {
         if first_of(c, class, now)?.is_some() {
             waiting.push(class);
         }
@@ -202,7 +202,7 @@ pub(super) fn load(c: &Connection, now: SystemTime) -> Result<Vec<ClassLoad>> {
             Ok(ClassLoad { class, waiting, running, oldest: oldest.map(rows::time) })
         })?)
     };
-    [JobClass::Light, JobClass::Pictures].into_iter().map(of).collect()
+    CLASSES.into_iter().map(of).collect()
 }
 
 pub(super) fn forget(c: &Connection, before: SystemTime) -> Result<()> {
