@@ -101,7 +101,7 @@ pub struct Upload {
 pub enum WaitUntil {
     // Until the video plays, or failed.
     Ready,
-    // Until its storyboard and poster are finished too.
+    // Until its storyboard, its poster and what is encoded of it are finished too.
     All,
 }
 

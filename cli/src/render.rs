@@ -118,6 +118,9 @@ pub fn sheet(video: &pb::Video) -> String {
         media_facts(&mut sheet, media);
     }
     sheet.fact("playback", text::part(video.source_rendition.as_ref()));
+    if let Some(encoded) = video.encoded.as_ref() {
+        sheet.fact("encoded", text::part(Some(encoded)));
+    }
     sheet.fact("storyboard", text::part(video.storyboard.as_ref()));
     sheet.fact("poster", text::part(video.poster.as_ref()));
     sheet.fact("views", video.views.to_string());

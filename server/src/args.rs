@@ -117,6 +117,10 @@ pub struct Args {
     /// Longest that a video may last [default: 48h]
     #[arg(long, value_name = "DURATION")]
     pub max_duration: Option<String>,
+    /// Which tracks are encoded: `all` that some players do not take, only what is `needed` because none does, or `none`
+    /// [default: all]
+    #[arg(long, value_name = "WHICH")]
+    pub encode: Option<String>,
     /// Listen beyond loopback although there are no accounts: everyone who reaches the address may do everything
     #[arg(long)]
     pub insecure_public: bool,
@@ -207,6 +211,7 @@ impl Args {
             ("max-tracks", &self.max_tracks),
             ("max-pixels", &self.max_pixels),
             ("max-duration", &self.max_duration),
+            ("encode", &self.encode),
             ("purge-after", &self.purge_after),
             ("write-deadline", &self.write_deadline),
             ("drain", &self.drain),

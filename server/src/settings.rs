@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 use values::{
-    MEMORY, address, allowed_hosts, count, duration, host, lease, log_format, not_empty, program, public_url,
+    MEMORY, address, allowed_hosts, count, duration, encoding, host, lease, log_format, not_empty, program, public_url,
     server_url, size, timeout,
 };
 use vidstream_backends::bus::BusUrl;
@@ -28,6 +28,7 @@ use vidstream_mesh::client::Peers;
 use vidstream_mesh::serve::Limits;
 use vidstream_mesh::telemetry::LogFormat;
 use vidstream_otlp::OtlpUrl;
+use vidstream_transcoder::Encoding;
 
 /// What starts the names of our environment variables.
 const PREFIX: &str = "VIDSTREAM_";
@@ -67,6 +68,7 @@ const NAMES: &[&str] = &[
     "max-tracks",
     "max-pixels",
     "max-duration",
+    "encode",
     "purge-after",
     "write-deadline",
     "drain",
@@ -117,6 +119,8 @@ pub struct Settings {
     pub upload_expiry: Duration,
     /// Limits of what is read of a file.
     pub media: vidstream_media::mp4::Limits,
+    /// Which tracks are encoded.
+    pub encode: Encoding,
     /// How long a removed video can be restored.
     pub purge_after: Duration,
     /// Longest time a write may take to arrive.
@@ -300,6 +304,7 @@ impl Layers {
             upload_memory: self.read("upload-memory", 256 << 20, |v| size(v, MEMORY)),
             upload_expiry: self.read("upload-expiry", Duration::from_hours(7 * 24), timeout),
             media: self.media(),
+            encode: self.read("encode", Encoding::All, encoding),
             purge_after: self.read("purge-after", Duration::from_hours(24), duration),
             write_deadline: self.read("write-deadline", Duration::from_mins(1), duration),
             drain: self.read("drain", Duration::from_secs(1), duration),

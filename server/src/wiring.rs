@@ -284,6 +284,7 @@ fn make_transcoder(
         .config(vidstream_transcoder::Config {
             write_deadline: settings.write_deadline,
             media: settings.media,
+            encode: settings.encode,
             poll: settings.lease,
             beat: settings.lease / 6,
             lost_after: settings.lease * 2 / 3,

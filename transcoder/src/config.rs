@@ -19,11 +19,25 @@ use vidstream_proto::pb::transcoder_service_server::TranscoderServiceServer;
 /// Between two beats of a lease, at the least.
 const QUICKEST_BEAT: Duration = Duration::from_millis(50);
 
+/// Which tracks are encoded.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Encoding {
+    /// All that some players do not take.
+    #[default]
+    All,
+    /// Those of which players get nothing otherwise.
+    Needed,
+    /// None. Files that can't be indexed are read into one that can all the same.
+    Nothing,
+}
+
 /// Settings of a transcoder.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Config {
     /// Limits of what is read of a file.
     pub media: vidstream_media::mp4::Limits,
+    /// Which tracks are encoded.
+    pub encode: Encoding,
     /// Light jobs at once: indexes, posters, deletions.
     pub light_places: usize,
     /// Storyboards at once.
@@ -46,6 +60,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             media: vidstream_media::mp4::Limits::default(),
+            encode: Encoding::All,
             light_places: 4,
             picture_places: std::thread::available_parallelism().map_or(1, usize::from),
             encode_places: std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(8)),

@@ -17,7 +17,7 @@ mod records;
 mod service;
 mod worker;
 
-pub use config::{Builder, Config, Transcoder};
+pub use config::{Builder, Config, Encoding, Transcoder};
 pub use ffmpeg::program::{Limits, Program, ProgramError};
 pub use service::Service;
 

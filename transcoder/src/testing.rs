@@ -33,6 +33,8 @@ pub(crate) fn lease(kind: JobKind) -> Lease {
         shown_revision: 1,
         tried_by: 0,
         trace_parent: String::new(),
+        normalisation: None,
+        encoded: Vec::new(),
     };
     Lease { job, source }
 }

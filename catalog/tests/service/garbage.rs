@@ -46,10 +46,17 @@ fn made(job: &pb::Job) -> Outcome {
     let at = |rest: &str| format!("sources/{}/{rest}", job.source_id);
     let mut made = outcome(job.kind());
     match &mut made {
-        Outcome::Index(index) => index.object = at(&format!("ingest/{}/media.index", job.fence)),
+        Outcome::Index(index) => {
+            index.object = at(&format!("ingest/{}/media.index", job.fence));
+            index.encode = vec![pb::EncodedTrack { track: "v1".into(), ..Default::default() }];
+        }
+        Outcome::Encode(encoded) => {
+            encoded.object = at(&format!("encode/{}/v1.index", job.fence));
+            encoded.file = Some(pb::MadeFile { prefix: at(&format!("encode/{}/v1", job.fence)), size: 9 << 20 });
+        }
         Outcome::Storyboard(story) => story.sheets = vec![at(&format!("storyboard/{}/0.jpg", job.fence))],
         Outcome::Poster(poster) => poster.object = at(&format!("poster/{}/poster.jpg", job.fence)),
-        Outcome::Delete(_) => {}
+        Outcome::Normalisation(_) | Outcome::Delete(_) => {}
     }
     made
 }
@@ -72,6 +79,9 @@ async fn garbage_is_what_no_row_refers_to_and_dry_runs_leave_it() {
         at("ingest/1/media.index"),
         at("storyboard/1/0.jpg"),
         at("poster/1/poster.jpg"),
+        at("encode/1/v1.index"),
+        at("encode/1/v1-0"),
+        at("encode/1/v1-1"),
         "others/0".to_owned(),
         "sources/readme.txt".to_owned(),
     ];
@@ -80,6 +90,7 @@ async fn garbage_is_what_no_row_refers_to_and_dry_runs_leave_it() {
         (at("bytes/7/00000000000-5-x"), GarbageReason::NotRecorded),
         (at("storyboard/1/1.jpg"), GarbageReason::Superseded),
         (at("poster/2/poster.jpg"), GarbageReason::Superseded),
+        (at("encode/1/v1-2"), GarbageReason::Superseded),
         (at("notes/1/x"), GarbageReason::Unknown),
         (stranger.to_owned(), GarbageReason::NoSource),
     ]);
@@ -93,14 +104,14 @@ async fn garbage_is_what_no_row_refers_to_and_dry_runs_leave_it() {
     // What jobs that ended just now have superseded may still be read: it is garbage a little later.
     let (found, total) = world.collect(true).await;
     assert!(found.values().all(|reason| *reason != GarbageReason::Superseded), "{found:?}");
-    assert_eq!((total.garbage, total.young), (4, 4));
+    assert_eq!((total.garbage, total.young), (4, 5));
     tokio::time::pause();
     tokio::time::advance(10 * MINUTE).await;
     tokio::time::resume();
 
     let (found, total) = world.collect(true).await;
     assert_eq!(found, garbage);
-    assert_eq!((total.seen, total.garbage, total.young, total.removed), (12, 6, 2, false));
+    assert_eq!((total.seen, total.garbage, total.young, total.removed), (16, 7, 2, false));
     assert!(garbage.keys().all(|name| world.is_there(name)), "a dry run changes nothing");
     let (found, total) = world.collect(false).await;
     assert_eq!((found, total.removed), (garbage.clone(), true));

@@ -5,6 +5,7 @@ mod again;
 mod bus;
 mod crashes;
 mod dying;
+mod encoded;
 mod feed;
 mod garbage;
 mod jobs;

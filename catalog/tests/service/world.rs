@@ -188,7 +188,7 @@ impl World {
 
     /// As a worker of this version, which stores indexes in this form.
     pub async fn take_as(&mut self, maker: u32, index_format: u32) -> Option<pb::Job> {
-        let classes = vec![pb::JobClass::Light.into(), pb::JobClass::Pictures.into()];
+        let classes = vec![pb::JobClass::Light.into(), pb::JobClass::Pictures.into(), pb::JobClass::Encode.into()];
         let request = pb::TakeJobRequest { classes, worker: "w".into(), maker, index_format };
         self.client.take_job(request).await.unwrap().into_inner().job
     }
@@ -227,6 +227,11 @@ impl World {
         Ok(self.client.restore_entry(request).await?.into_inner().entry.unwrap().video.unwrap())
     }
 
+    pub async fn retry(&mut self, video: &str) {
+        let request = pb::RetryEntryRequest { video_id: video.into(), request_id: request_id(), expected_revision: None };
+        self.client.retry_entry(request).await.unwrap();
+    }
+
     pub async fn jobs(&mut self, source: &str) -> Vec<pb::Job> {
         let request = pb::ListJobsRequest { source_id: source.into(), limit: 0, unfinished_only: false };
         self.client.list_jobs(request).await.unwrap().into_inner().jobs
@@ -252,7 +257,13 @@ pub fn outcome(kind: pb::JobKind) -> Outcome {
         }
         pb::JobKind::Poster => Outcome::Poster(pb::PosterResult { generation: "p1".into(), ..Default::default() }),
         pb::JobKind::Delete => Outcome::Delete(pb::DeleteResult { objects: 3 }),
-        pb::JobKind::Ingest | pb::JobKind::Unspecified => Outcome::Index(pb::IndexResult {
+        pb::JobKind::Encode => Outcome::Encode(pb::EncodeResult {
+            object: "sources/x/encode/1/v1.index".into(),
+            file: Some(pb::MadeFile { prefix: "sources/x/encode/1/v1".into(), size: 9 << 20 }),
+            generation: "e1".into(),
+            ..Default::default()
+        }),
+        pb::JobKind::Ingest | pb::JobKind::Normalise | pb::JobKind::Unspecified => Outcome::Index(pb::IndexResult {
             object: "sources/x/ingest/1/media.index".into(),
             media: Some(pb::Media {
                 container: "mp4".into(),

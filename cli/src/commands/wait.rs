@@ -68,9 +68,14 @@ fn removed(video: &pb::Video) -> Failure {
     Failure::failed(format!("`{}` was removed meanwhile", clean(&video.title)))
 }
 
-fn parts(video: &pb::Video) -> [(&'static str, Option<&pb::Part>); 2] {
-    [("storyboard", video.storyboard.as_ref()), ("poster", video.poster.as_ref())]
+fn parts(video: &pb::Video) -> [(&'static str, Option<&pb::Part>); 3] {
+    // A server that is older encodes nothing.
+    let encoded = video.encoded.as_ref().unwrap_or(&NOTHING);
+    [("storyboard", video.storyboard.as_ref()), ("poster", video.poster.as_ref()), ("encoding", Some(encoded))]
 }
+
+static NOTHING: pb::Part =
+    pb::Part { state: pb::PartState::NotOffered as i32, reason: String::new(), generation: String::new() };
 
 fn is_pending(part: Option<&pb::Part>) -> bool {
     part.is_none_or(|part| matches!(part.state(), pb::PartState::Waiting | pb::PartState::Running))

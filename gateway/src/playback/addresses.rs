@@ -45,6 +45,7 @@ mod tests {
             state: state.into(),
             upload: Some(pb::UploadPart { state: upload.into(), ..Default::default() }),
             source_rendition: part(rendition),
+            segmented: rendition == PartState::Ready,
             storyboard: part(storyboard),
             ..Default::default()
         };

@@ -9,7 +9,7 @@ pub enum IndexError {
     #[error("the file is empty")]
     Empty,
     /// The first bytes are not those of an MP4 or MOV file.
-    #[error("this is {found}, not an MP4 or MOV file")]
+    #[error("this is {found}, not a video or sound that is read")]
     NotMp4 {
         /// What it looks like, with its article: `a Matroska file`.
         found: &'static str,

@@ -252,7 +252,7 @@ fn millions_of_samples_out_of_nothing() {
 fn a_still_picture() {
     let file = [&b"\0\0\0\x14ftypheic\0\0\0\0mif1"[..], b"\0\0\0\x0cmeta\0\0\0\0", b"\0\0\0\x0amdat12"].concat();
     let error = index_bytes(&file).unwrap_err().to_string();
-    assert_eq!(error, "this is a still picture (HEIF or AVIF), not an MP4 or MOV file");
+    assert_eq!(error, "this is a still picture (HEIF or AVIF), not a video or sound that is read");
 }
 
 #[test]

@@ -118,6 +118,13 @@ fn assert_codec(what: &str, codec: &Codec, stream: &Value) {
             assert!(stream["codec_name"].as_str().expect("a name").starts_with("pcm_"), "{what}");
             return;
         }
+        Codec::Foreign { entry } => {
+            let decoders = entry.first_chunk().and_then(vidstream_media::codec::foreign::decoders).expect("known");
+            let name = stream["codec_name"].as_str().expect("a name");
+            let name = name.strip_prefix("amr_").map_or_else(|| name.to_owned(), |band| format!("amr{band}"));
+            assert!(decoders.split(',').any(|decoder| decoder == name), "{what}: {name} is none of {decoders}");
+            return;
+        }
     };
     assert_eq!(stream["codec_name"], name, "{what}");
     if let Some(level) = level {

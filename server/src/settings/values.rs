@@ -8,6 +8,7 @@ use std::str::FromStr;
 use std::time::Duration;
 use vidstream_gateway::http::hosts::Hosts;
 use vidstream_mesh::telemetry::LogFormat;
+use vidstream_transcoder::Encoding;
 
 /// Any text but none.
 pub(super) fn not_empty(value: &str) -> Result<String, String> {
@@ -130,6 +131,15 @@ pub(super) fn duration(value: &str) -> Result<Duration, String> {
 }
 
 /// `text` or `json`.
+pub(super) fn encoding(value: &str) -> Result<Encoding, String> {
+    match value {
+        "all" => Ok(Encoding::All),
+        "needed" => Ok(Encoding::Needed),
+        "none" => Ok(Encoding::Nothing),
+        other => Err(format!("`{other}` is none of all, needed and none")),
+    }
+}
+
 pub(super) fn log_format(value: &str) -> Result<LogFormat, String> {
     match value {
         "text" => Ok(LogFormat::Text),

@@ -98,6 +98,30 @@ pub fn measured(input: &str, stream: &str, filter: &str) -> Vec<(f64, f64)> {
     pairs.map(|(time, value)| (time.expect("a time"), value.unwrap_or(f64::NEG_INFINITY))).collect()
 }
 
+/// What ffmpeg has against the first pictures and the first sound behind `input`, decoded from beginning to end; nothing where
+/// they are sound.
+pub fn complaints(input: &str) -> String {
+    let out = Command::new("ffmpeg")
+        .args(["-v", "error", "-nostdin", "-i", input, "-map", "0:v:0?", "-map", "0:a:0?", "-f", "null", "-"])
+        .stdin(Stdio::null())
+        .output()
+        .expect("the judge runs");
+    let said = String::from_utf8_lossy(&out.stderr).lines().next().unwrap_or_default().to_owned();
+    if out.status.success() || !said.is_empty() { said } else { format!("ended with {}", out.status) }
+}
+
+/// When pictures first become bright, seconds.
+pub fn flash(input: &str) -> f64 {
+    let bright = measured(input, "v:0", "signalstats,metadata=print:key=lavfi.signalstats.YAVG:file=-");
+    bright.into_iter().find(|(_, luma)| *luma > 128.0).expect("a flash").0
+}
+
+/// When sound first becomes loud, seconds.
+pub fn click(input: &str) -> f64 {
+    let levels = "asetnsamples=240,astats=metadata=1:reset=1,ametadata=print:key=lavfi.astats.Overall.RMS_level:file=-";
+    measured(input, "a:0", levels).into_iter().find(|(_, level)| *level > -20.0).expect("a click").0
+}
+
 /// Runs ffmpeg with `arguments`, which must succeed.
 pub fn ffmpeg(arguments: &[&str]) {
     run(Command::new("ffmpeg").args(["-v", "error", "-nostdin", "-y"]).args(arguments));

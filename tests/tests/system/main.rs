@@ -13,6 +13,7 @@ mod doctor;
 mod durability;
 mod edge;
 mod expiry;
+mod everything;
 mod exports;
 mod far;
 mod garbage;

@@ -58,7 +58,7 @@ fn check(server: &Server, source: &Path) {
 
 #[test]
 fn made_clips_play_as_they_are() {
-    let server = Server::start();
+    let server = Server::with(&["--encode", "none"]);
     for kind in clips::KINDS {
         check(&server, &clips::clip(kind.name));
     }
@@ -68,7 +68,7 @@ fn made_clips_play_as_they_are() {
 /// The only sound and pictures that are not in the file fill the wait.
 #[test]
 fn tracks_that_start_late_play_as_they_are() {
-    let server = Server::start();
+    let server = Server::with(&["--encode", "none"]);
     for late in clips::LATE {
         check(&server, &clips::clip(late.name));
     }
@@ -76,7 +76,7 @@ fn tracks_that_start_late_play_as_they_are() {
 
 #[test]
 fn good_files_of_the_corpus_play_as_they_are() {
-    let server = Server::start();
+    let server = Server::with(&["--encode", "none"]);
     for file in clips::all_of_corpus("good", ".mp4") {
         check(&server, &file);
     }

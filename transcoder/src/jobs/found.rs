@@ -1,5 +1,6 @@
 //! What an index says, in the contract's words.
 
+use crate::config::Encoding;
 use std::time::Duration;
 use vidstream_media::codec::Codec;
 use vidstream_media::index::{Container, MediaIndex};
@@ -14,7 +15,7 @@ use vidstream_proto::pb;
 use vidstream_proto::time::proto_duration;
 
 /// All but where the index is stored, and its generation.
-pub(super) fn result(presentation: &Presentation) -> pb::IndexResult {
+pub(super) fn result(presentation: &Presentation, encoding: Encoding) -> pb::IndexResult {
     let playability = Playability::of(presentation);
     let index = presentation.index();
     pb::IndexResult {
@@ -27,7 +28,7 @@ pub(super) fn result(presentation: &Presentation) -> pb::IndexResult {
         no_storyboard_reason: Storyboard::plan(index).err().map(|why| why.to_string()).unwrap_or_default(),
         no_poster_reason: poster_candidates(index).err().map(|why| why.to_string()).unwrap_or_default(),
         file: None,
-        encode: remedies(presentation).iter().map(encode).collect(),
+        encode: remedies(presentation).iter().filter(|remedy| is_wanted(remedy, encoding)).map(encode).collect(),
         work: None,
     }
 }
@@ -67,6 +68,14 @@ fn players(index: &MediaIndex, offer: Offer) -> Vec<pb::Player> {
     let everywhere =
         |way: Way| index.tracks.iter().filter(|track| carried(track, way)).all(|track| plays(&track.codec, way));
     ways.iter().filter(|(way, _)| everywhere(*way)).map(|(_, player)| *player).collect()
+}
+
+fn is_wanted(remedy: &Remedy, encoding: Encoding) -> bool {
+    match encoding {
+        Encoding::All => true,
+        Encoding::Needed => remedy.needed,
+        Encoding::Nothing => false,
+    }
 }
 
 /// A track that shall be encoded.

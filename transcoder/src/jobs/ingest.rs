@@ -1,6 +1,7 @@
 //! Reads a file's own tables into a media index, while the file is still on its way.
 
 use super::{Failure, Task, found, generation};
+use crate::config::Encoding;
 use bytes::Bytes;
 use std::ops::Range;
 use std::time::Duration;
@@ -69,7 +70,9 @@ async fn index(task: &mut Task<'_>) -> Result<Indexed, Failure> {
                 bytes = read(task, &unhurried, range).await?;
             }
             Step::Done(index) => {
-                return Ok(tokio::task::spawn_blocking(move || describe(&Presentation::new(*index))).await?);
+                let encoding = task.tools.config.encode;
+                let described = move || describe(&Presentation::new(*index), encoding);
+                return Ok(tokio::task::spawn_blocking(described).await?);
             }
         }
     }
@@ -87,10 +90,10 @@ pub(super) async fn read(task: &mut Task<'_>, reader: &SourceReader, range: Rang
     Ok(waited.map_err(full)??)
 }
 
-pub(super) fn describe(presentation: &Presentation) -> Indexed {
+pub(super) fn describe(presentation: &Presentation, encoding: Encoding) -> Indexed {
     let stored = presentation.index().encode();
     let generation = generation([stored.as_slice(), &presentation.plan().fingerprint_bytes()]);
-    Indexed { stored: stored.into(), result: pb::IndexResult { generation, ..found::result(presentation) } }
+    Indexed { stored: stored.into(), result: pb::IndexResult { generation, ..found::result(presentation, encoding) } }
 }
 
 /// The file's fault, in words that begin a sentence of their own.

@@ -71,6 +71,8 @@ impl Catalog {
             shown_revision: 1,
             tried_by: 0,
             trace_parent: String::new(),
+            normalisation: None,
+            encoded: Vec::new(),
         };
         let state = State {
             source,
@@ -311,7 +313,10 @@ macro_rules! unused {
                         }
                         Outcome::Storyboard(made) => source.storyboard = Part::ready(made.generation.clone()),
                         Outcome::Poster(made) => source.poster = Part::ready(made.generation.clone()),
-                        Outcome::Delete(_) => {}
+                        Outcome::Normalisation(reading) => {
+                            (source.index, source.normalisation) = (Part::waiting(), Some(reading.clone()));
+                        }
+                        Outcome::Encode(_) | Outcome::Delete(_) => {}
                     }
                     state.finished.push((kind, outcome));
                 });
