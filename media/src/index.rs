@@ -36,6 +36,10 @@ pub enum Container {
     Mp4,
     /// QuickTime.
     Mov,
+    /// Matroska.
+    Matroska,
+    /// WebM, which is Matroska of a few codecs.
+    WebM,
 }
 
 /// A track that is not played, and why.

@@ -3,7 +3,7 @@
 //! Numbers are varints (LEB128; signed ones zigzag), texts and byte strings a length and their bytes, options a byte
 //! that is 0 or 1 and the value. In order:
 //!
-//! - `VSMI`, the version of the form (one byte, 2), the container (0 MP4, 1 MOV), the file's size;
+//! - `VSMI`, the version of the form (one byte, 2), the container (0 MP4, 1 MOV, 2 Matroska, 3 WebM), the file's size;
 //! - the number of tracks, and of each: id, timescale, language and name (options), codec (one byte, `codec_code`) and its configuration, kind (0 video: width, height, sample aspect, matrix of nine signed
 //!   numbers, quarter turns, colour as an option; 1 audio: rate, channels), edit (delay and start signed, end an
 //!   option, one byte of its parts), open GOP (one byte), the sample table without places (module `samples`);
@@ -242,6 +242,8 @@ fn container_code(container: Container) -> u8 {
     match container {
         Container::Mp4 => 0,
         Container::Mov => 1,
+        Container::Matroska => 2,
+        Container::WebM => 3,
     }
 }
 
@@ -249,6 +251,8 @@ fn container(code: u8) -> Result<Container, StoredIndexError> {
     match code {
         0 => Ok(Container::Mp4),
         1 => Ok(Container::Mov),
+        2 => Ok(Container::Matroska),
+        3 => Ok(Container::WebM),
         _ => Err(StoredIndexError::Damaged("a container")),
     }
 }

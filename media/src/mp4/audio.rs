@@ -2,11 +2,11 @@
 
 use super::boxes::Node;
 use super::entry::{Entry, EntryError, RawEntry};
-use super::error::IndexError;
 use crate::codec::Codec;
 use crate::codec::aac::AacConfig;
 use crate::codec::foreign;
 use crate::index::IgnoredCause;
+use crate::indexer::IndexError;
 use crate::track::AudioFormat;
 
 /// Bytes of an ISO audio sample entry, and of a `QuickTime` sound description version 0, before its boxes.

@@ -1,8 +1,8 @@
 //! Boxes (ISO/IEC 14496-12 §4.2; `QuickTime` calls them atoms): headers, children, fields, with errors that say where.
 
 use super::columns::Column;
-use super::error::IndexError;
 use super::sieve::Sieved;
+use crate::indexer::IndexError;
 use std::borrow::Cow;
 use std::fmt;
 

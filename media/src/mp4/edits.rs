@@ -1,7 +1,7 @@
 //! Edit lists (ISO/IEC 14496-12 §8.6.6), reduced to the one edit a track may have.
 
 use super::boxes::Node;
-use super::error::IndexError;
+use crate::indexer::IndexError;
 use crate::time::Timescale;
 use crate::track::{Edit, Parts};
 

@@ -1,10 +1,10 @@
 //! Sample descriptions (`stsd`, ISO/IEC 14496-12 §8.5.2): which codec a track has, and its configuration.
 
 use super::boxes::{FourCc, Node};
-use super::error::IndexError;
 use super::{audio, names, video};
 use crate::codec::{Codec, foreign};
 use crate::index::IgnoredCause;
+use crate::indexer::IndexError;
 use crate::track::AudioFormat;
 
 /// Coded size, shape and colour, as far as the sample entry says.

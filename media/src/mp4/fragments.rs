@@ -4,9 +4,9 @@
 //! none, a sample lasts until the next one of its track, and what lies behind the file's end is left out.
 
 use super::boxes::{Fields, Node};
-use super::error::IndexError;
-use super::gathering::{Described, Gathering};
 use super::tables::Descriptions;
+use crate::gathering::{Described, Gathering};
+use crate::indexer::IndexError;
 use std::collections::HashMap;
 
 /// The latest time that is believed, in ticks: sums of a few such times can't overflow.

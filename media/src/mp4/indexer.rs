@@ -1,11 +1,11 @@
 //! The walk over a file's top-level boxes to its index, without I/O.
 
 use super::boxes::{BoxHeader, FourCc, HeaderRead, Node};
-use super::error::IndexError;
 use super::fragments::Fragments;
 use super::sieve::{Sieve, Sieved};
 use super::{movie, sniff};
-use crate::index::{Container, MediaIndex};
+use crate::index::Container;
+use crate::indexer::{IndexError, Limits, Step};
 use std::ops::Range;
 
 /// Bytes asked for at the beginning of a box: some headers and small boxes come with it.
@@ -28,55 +28,6 @@ const WINDOW_BYTES: u64 = 1 << 20;
 
 /// Kinds of boxes that an error names at most.
 const NAMED_BOXES: usize = 8;
-
-/// How much of a file is read, and believed, at most.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Limits {
-    /// Bytes of `moov`. While it is read, its tables are held in memory as differences: of ordinary ones a fraction of that,
-    /// of noise a quarter more.
-    pub movie_bytes: u64,
-    /// Samples of all tracks that are taken, together.
-    pub samples: u64,
-    /// Tracks, of whatever kind.
-    pub tracks: u64,
-    /// Pixels of a picture: what a decoder takes of memory follows from them.
-    pub pixels: u64,
-    /// Seconds that a video may last.
-    pub seconds: u64,
-    /// Boxes at the top level before `moov`.
-    pub top_level_boxes: u64,
-    /// Bytes of one `moof`, which is held in memory as a whole while it is read.
-    pub fragment_bytes: u64,
-    /// Boxes at the top level behind the `moov` of a fragmented movie; each fragment has two or more.
-    pub fragment_boxes: u64,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            movie_bytes: 256 << 20,
-            samples: 20_000_000,
-            tracks: 1000,
-            // The largest pictures of level 6.2 of H.264, HEVC and AV1.
-            pixels: 8192 * 4352,
-            seconds: 48 * 3600,
-            top_level_boxes: 4096,
-            fragment_bytes: 16 << 20,
-            fragment_boxes: 4_000_000,
-        }
-    }
-}
-
-/// What an [`Indexer`] wants next, or gives.
-#[derive(Clone, Debug)]
-pub enum Step {
-    /// Call [`Indexer::step`] again with exactly these bytes of the file, or all of them that exist.
-    Need(Range<u64>),
-    /// The same, but where the file is still on its way these bytes need not be hurried: those before them are needed too.
-    Await(Range<u64>),
-    /// The index.
-    Done(Box<MediaIndex>),
-}
 
 /// Reads the media index of an MP4 or MOV file, asking for the byte ranges it needs one after the other: box headers,
 /// then `moov` in pieces, then every `moof` if the movie has fragments. Media data is passed over, so an index at the file's end
@@ -179,6 +130,11 @@ impl Indexer {
             fragmented: None,
             state: State::Start,
         }
+    }
+
+    /// Whether the first bytes of the file are what was asked for.
+    pub(crate) fn is_at_start(&self) -> bool {
+        matches!(&self.state, State::Headers(range) if range.start == 0)
     }
 
     /// Takes the bytes asked for by the last step (none for the first one) and says what comes next.

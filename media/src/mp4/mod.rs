@@ -8,21 +8,18 @@ mod boxes;
 mod columns;
 mod edits;
 mod entry;
-mod error;
 mod fragments;
-mod gathering;
 mod indexer;
-mod language;
 mod movie;
-mod names;
+pub(crate) mod names;
 mod sieve;
 pub mod sniff;
 mod tables;
 mod track;
 mod video;
 
-pub use error::IndexError;
-pub use indexer::{Indexer, Limits, Step};
+pub use crate::indexer::{IndexError, Limits, Step};
+pub use indexer::Indexer;
 
 use crate::index::MediaIndex;
 

@@ -1,12 +1,11 @@
 //! `moov` (ISO/IEC 14496-12 §8.2.1): which of its tracks are played.
 
 use super::boxes::{FourCc, Node};
-use super::error::IndexError;
 use super::fragments::Fragments;
-use super::indexer::Limits;
 use super::tables;
 use super::track::{self, Heading, Kind, ReadTrack, TrackError};
 use crate::index::{Container, IgnoredCause, IgnoredTrack, MediaIndex};
+use crate::indexer::{IndexError, Limits};
 use crate::time::Timescale;
 use crate::track::{Edit, Track, TrackKind};
 use std::collections::HashSet;
@@ -224,11 +223,11 @@ impl Choice {
             return Err(error);
         }
         if self.video.is_none() && self.refused_video {
-            return Err(nothing(&self.ignored, None));
+            return Err(IndexError::nothing(&self.ignored, None));
         }
         let tracks = on_one_clock(self.video.take().into_iter().chain(self.audio).collect());
         if tracks.is_empty() {
-            return Err(nothing(&self.ignored, self.damaged));
+            return Err(IndexError::nothing(&self.ignored, self.damaged));
         }
         let duration = tracks.iter().map(Track::duration).max().unwrap_or_default();
         if duration.is_zero() {
@@ -260,27 +259,4 @@ fn on_one_clock(tracks: Vec<ReadTrack>) -> Vec<Track> {
         Track { edit, ..read.track }
     };
     tracks.into_iter().map(started).collect()
-}
-
-/// Why there is nothing to play.
-fn nothing(ignored: &[IgnoredTrack], damaged: Option<IndexError>) -> IndexError {
-    const NAMED: usize = 6;
-    if ignored.iter().any(|track| track.cause == IgnoredCause::Empty) {
-        return IndexError::ZeroDuration;
-    }
-    if let Some(error) = damaged {
-        return error;
-    }
-    if ignored.is_empty() {
-        return IndexError::NothingPlayable { found: "it has no tracks".to_owned() };
-    }
-    let mut named: Vec<_> =
-        ignored.iter().map(|track| format!("track {} ({}): {}", track.id, track.what, track.reason)).collect();
-    let more = named.len().saturating_sub(NAMED);
-    named.truncate(NAMED);
-    let mut found = named.join("; ");
-    if more > 0 {
-        found = format!("{found}; and {more} more");
-    }
-    IndexError::NothingPlayable { found }
 }

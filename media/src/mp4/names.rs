@@ -63,7 +63,7 @@ pub(super) fn handler(kind: [u8; 4]) -> Option<&'static str> {
 const TOOL_NAMES: [&str; 6] = ["handle", "core media", "iso media file", "produced by", "mainconcept", "l-smash"];
 
 /// A track's name, if it is one that a person may have given.
-pub(super) fn given(bytes: &[u8], quicktime: bool) -> Option<String> {
+pub(crate) fn given(bytes: &[u8], quicktime: bool) -> Option<String> {
     const LONGEST: usize = 200;
     let bytes = match bytes.split_first() {
         // A Pascal string; a name that merely begins with a low byte is none.

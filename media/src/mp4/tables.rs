@@ -5,8 +5,8 @@
 
 use super::boxes::Node;
 use super::columns::{Longs, Rows};
-use super::error::IndexError;
-use super::gathering::{Described, Gathering};
+use crate::gathering::{Described, Gathering};
+use crate::indexer::IndexError;
 
 /// Which sample descriptions the samples of a track use.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

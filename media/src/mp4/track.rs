@@ -3,13 +3,13 @@
 use super::boxes::{FourCc, Node};
 use super::edits::{self, Scales};
 use super::entry::{self, Entry, EntryError, Picture, RawEntry};
-use super::error::IndexError;
 use super::fragments::Stream;
-use super::gathering::Samples;
+use super::names;
 use super::tables::{self, Descriptions};
-use super::{language, names};
 use crate::codec::Codec;
 use crate::index::{Container, IgnoredCause};
+use crate::indexer::IndexError;
+use crate::language;
 use crate::time::Timescale;
 use crate::track::{Edit, Parts, Rotation, Track, TrackKind, VideoFormat};
 
@@ -191,7 +191,7 @@ pub(super) fn read(
         },
     };
     let samples = samples.finish();
-    if let Some((cause, reason)) = useless(&samples, heading.kind) {
+    if let Some((cause, reason)) = samples.useless(heading.kind == Kind::Video) {
         return Err(ignored(cause, reason));
     }
     let edit = match edit.parts {
@@ -213,19 +213,6 @@ pub(super) fn read(
         open_gop: samples.open_gop,
     };
     Ok(ReadTrack { track: read, bytes_end: samples.bytes_end, late })
-}
-
-/// Why samples can't be played.
-fn useless(samples: &Samples, kind: Kind) -> Option<(IgnoredCause, &'static str)> {
-    if samples.table.is_empty() {
-        return Some((IgnoredCause::Empty, "it has no samples"));
-    }
-    if samples.table.sync_samples().next().is_none() {
-        return Some((IgnoredCause::Damaged, "it marks no sample as one where decoding can begin"));
-    }
-    let all_sync = || samples.table.sync_samples().nth(samples.table.len() - 1).is_some();
-    let contradicts = kind == Kind::Video && samples.reordered && all_sync();
-    contradicts.then_some((IgnoredCause::Damaged, "it shows pictures out of order and calls all of them keyframes"))
 }
 
 /// Bytes of a frame, one value of each channel, of uncompressed sound.

@@ -2,9 +2,9 @@
 
 use super::boxes::Node;
 use super::entry::{Entry, EntryError, Picture, RawEntry};
-use super::error::IndexError;
 use crate::codec::{Codec, foreign};
 use crate::index::IgnoredCause;
+use crate::indexer::IndexError;
 use crate::track::Colour;
 
 /// Bytes of a visual sample entry before its boxes.

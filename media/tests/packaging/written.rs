@@ -15,7 +15,7 @@ pub struct Written {
 
 pub fn presentation(source: &Path) -> Presentation {
     let bytes = fs::read(source).expect("the clip");
-    let index = vidstream_media::mp4::index_bytes(&bytes).unwrap_or_else(|e| panic!("{}: {e}", source.display()));
+    let index = vidstream_media::indexer::index_bytes(&bytes).unwrap_or_else(|e| panic!("{}: {e}", source.display()));
     Presentation::new(index)
 }
 

@@ -1,5 +1,6 @@
 //! Samples of one track on their way into its table, and what is noticed of them.
 
+use crate::index::IgnoredCause;
 use crate::track::{Sample, SampleTable, SampleTableBuilder};
 
 /// The longest that one sample may last, in ticks.
@@ -7,7 +8,7 @@ const LONGEST: i64 = (u32::MAX / 2) as i64;
 
 /// What the samples of one track amount to.
 #[derive(Debug)]
-pub(super) struct Samples {
+pub(crate) struct Samples {
     pub table: SampleTable,
     /// Whether some sample is shown before the sync sample that it follows in decode order.
     pub open_gop: bool,
@@ -19,9 +20,24 @@ pub(super) struct Samples {
     pub bytes_end: u64,
 }
 
+impl Samples {
+    /// Why they can't be played, as pictures or as sound.
+    pub fn useless(&self, is_video: bool) -> Option<(IgnoredCause, &'static str)> {
+        if self.table.is_empty() {
+            return Some((IgnoredCause::Empty, "it has no samples"));
+        }
+        if self.table.sync_samples().next().is_none() {
+            return Some((IgnoredCause::Damaged, "it marks no sample as one where decoding can begin"));
+        }
+        let all_sync = || self.table.sync_samples().nth(self.table.len() - 1).is_some();
+        let contradicts = is_video && self.reordered && all_sync();
+        contradicts.then_some((IgnoredCause::Damaged, "it shows pictures out of order and calls all of them keyframes"))
+    }
+}
+
 /// A sample as a file describes it; when it is decoded follows from those before it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Described {
+pub(crate) struct Described {
     pub offset: u64,
     pub size: u32,
     pub duration: u32,
@@ -31,7 +47,7 @@ pub(super) struct Described {
 
 /// The samples of one track so far, in decode order, the first decoded at zero.
 #[derive(Debug, Default)]
-pub(super) struct Gathering {
+pub(crate) struct Gathering {
     builder: SampleTableBuilder,
     /// The last sample and its decode time; how long it lasts may still change.
     last: Option<(i64, Described)>,
@@ -93,6 +109,11 @@ impl Gathering {
         if size > 0 {
             self.bytes_end = self.bytes_end.max(offset.saturating_add(size.into()));
         }
+    }
+
+    /// Decode time of the next sample, if it follows the last one.
+    pub fn next(&self) -> i64 {
+        self.next
     }
 
     /// All of them.

@@ -21,22 +21,35 @@ const MACINTOSH: [&str; 34] = [
 ];
 
 /// The tag for the 16 bits of `mdhd`; none for `und`, nothing and what cannot be a language.
-pub(super) fn from_packed(code: u16, quicktime: bool) -> Option<String> {
+pub(crate) fn from_packed(code: u16, quicktime: bool) -> Option<String> {
     if code < 0x400 {
         // Only QuickTime files mean a Macintosh code by it; elsewhere it is a field left empty.
         return quicktime.then(|| MACINTOSH.get(usize::from(code))).flatten().map(|&tag| tag.to_owned());
     }
     let letter = |shift: u16| u8::try_from((code >> shift) & 31).ok().map(|letter| char::from(letter + 0x60));
     let letters: String = [letter(10)?, letter(5)?, letter(0)?].into_iter().collect();
-    if !letters.bytes().all(|b| b.is_ascii_lowercase()) || ["und", "mis", "mul", "zxx"].contains(&letters.as_str()) {
+    from_letters(&letters)
+}
+
+/// The tag for a code of three letters (ISO 639-2, either form), which may be followed by a country as old Matroska files
+/// have it; none for `und`, nothing and what cannot be a language.
+pub(crate) fn from_code(code: &str) -> Option<String> {
+    from_letters(code.split('-').next().unwrap_or_default())
+}
+
+fn from_letters(letters: &str) -> Option<String> {
+    if letters.len() != 3
+        || !letters.bytes().all(|b| b.is_ascii_lowercase())
+        || ["und", "mis", "mul", "zxx"].contains(&letters)
+    {
         return None;
     }
-    let short = TWO_LETTERS.split_whitespace().find_map(|pair| pair.strip_prefix(letters.as_str()));
-    Some(short.map_or(letters, str::to_owned))
+    let short = TWO_LETTERS.split_whitespace().find_map(|pair| pair.strip_prefix(letters));
+    Some(short.unwrap_or(letters).to_owned())
 }
 
 /// The tag in an `elng` box (ISO/IEC 14496-12 §8.4.6), if it has the form of one.
-pub(super) fn from_extended(bytes: &[u8]) -> Option<String> {
+pub(crate) fn from_extended(bytes: &[u8]) -> Option<String> {
     let text = bytes.split(|&b| b == 0).next().unwrap_or_default();
     let well_formed = |part: &[u8]| (1..=8).contains(&part.len()) && part.iter().all(u8::is_ascii_alphanumeric);
     if text.len() > 35 || !text.split(|&b| b == b'-').all(well_formed) || !text[0].is_ascii_alphabetic() {
