@@ -21,7 +21,7 @@ use vidstream_source::ranges::ByteRanges;
 const DEADLINE: Duration = Duration::from_secs(10);
 /// Version of what this crate can take and makes: raised whenever a file that could not be indexed, or of which no pictures
 /// could be made, now can. What failed under a lower one is then tried again.
-const MAKER: u32 = 1;
+const MAKER: u32 = 2;
 /// Pages of records are the largest answers.
 const LARGEST_ANSWER: usize = 16 << 20;
 /// Unfinished jobs of one source that are looked at: it has four at the most.

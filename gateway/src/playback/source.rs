@@ -72,6 +72,10 @@ fn content_type(view: &View) -> &'static str {
         "ogg" => "audio/ogg",
         "mp4" if pictures => "video/mp4",
         "mp4" => "audio/mp4",
+        "webm" if pictures => "video/webm",
+        "webm" => "audio/webm",
+        "matroska" if pictures => "video/x-matroska",
+        "matroska" => "audio/x-matroska",
         _ => "application/octet-stream",
     }
 }

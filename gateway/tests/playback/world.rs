@@ -72,7 +72,7 @@ impl World {
     /// The same, indexed.
     pub async fn indexed(file_name: &str, content: &Bytes) -> Self {
         let world = Self::new(file_name, content).await;
-        let index = vidstream_media::mp4::index_bytes(content).expect("a file that can be indexed");
+        let index = vidstream_media::indexer::index_bytes(content).expect("a file that can be indexed");
         let name = names::media_index(world.source, Fence(1));
         world.put(&name, index.encode().into()).await;
         let kind = |track: &vidstream_media::track::Track| match track.kind {

@@ -43,6 +43,8 @@ fn media(index: &MediaIndex, offer: Offer) -> pb::Media {
         container: match index.container {
             Container::Mp4 => "mp4",
             Container::Mov => "mov",
+            Container::Matroska => "matroska",
+            Container::WebM => "webm",
         }
         .to_owned(),
         duration: Some(proto_duration(index.duration)),
@@ -67,7 +69,9 @@ fn players(index: &MediaIndex, offer: Offer) -> Vec<pb::Player> {
     let carried = |track: &&Track, way| way == Way::Progressive || is_packaged(&track.codec);
     let everywhere =
         |way: Way| index.tracks.iter().filter(|track| carried(track, way)).all(|track| plays(&track.codec, way));
-    ways.iter().filter(|(way, _)| everywhere(*way)).map(|(_, player)| *player).collect()
+    // Of browsers, some play the file itself if it is Matroska: too few to be promised beside what all of them play.
+    let promised = |way: Way| !(way == Way::Progressive && index.container == Container::Matroska && ways.len() > 1);
+    ways.iter().filter(|(way, _)| promised(*way) && everywhere(*way)).map(|(_, player)| *player).collect()
 }
 
 fn is_wanted(remedy: &Remedy, encoding: Encoding) -> bool {

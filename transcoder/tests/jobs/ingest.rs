@@ -2,7 +2,7 @@
 
 use crate::clips::{H264, MOVING, make, plain};
 use crate::mesh::{Mesh, quick};
-use vidstream_media::mp4::index_bytes;
+use vidstream_media::indexer::index_bytes;
 use vidstream_proto::job::JobKind;
 use vidstream_proto::pb::{FailureKind, Player, TrackKind};
 use vidstream_source::extents::GRANULE;
@@ -28,6 +28,53 @@ async fn a_file_is_described() {
     let stored = mesh.read(&result.object).await;
     let index = vidstream_media::index::MediaIndex::decode(&stored).expect("an index");
     assert_eq!(index.encode(), index_bytes(&mesh.content).expect("indexed here").encode());
+}
+
+#[tokio::test]
+async fn matroska_and_webm_are_described() {
+    let film = make(&format!("{MOVING} -f lavfi -i sine=d=6 {H264} -bf 2 -c:a aac"), "matroska");
+    let live = "-c:v libvpx-vp9 -deadline realtime -cpu-used 8 -g 25 -c:a libopus -live 1";
+    let live = make(&format!("{MOVING} -f lavfi -i sine=d=6 {live}"), "webm");
+    let (mse, file, apple) = (Player::Mse, Player::Progressive, Player::Avplayer);
+    for (container, content, codecs, players) in [
+        ("matroska", film, ["avc1.", "mp4a.40.2"], vec![mse, apple]),
+        ("webm", live, ["vp09.00.", "opus"], vec![mse, file]),
+    ] {
+        let mesh = Mesh::with(content).await;
+        mesh.start();
+        let result = mesh.index().await;
+        let media = result.media.expect("media");
+        assert_eq!(media.container, container);
+        let [video, audio] = media.tracks.as_slice() else { panic!("two tracks: {:?}", media.tracks) };
+        assert!(video.codec.starts_with(codecs[0]) && audio.codec == codecs[1], "{video:?}, {audio:?}");
+        assert!((video.frame_rate - 25.0).abs() < 0.01, "{video:?}");
+        assert!(result.segmented, "{:?}", result.warnings);
+        let found: Vec<_> = media.plays_in.iter().map(|player| Player::try_from(*player).expect("known")).collect();
+        assert_eq!(found, players, "{container}");
+        let stored = mesh.read(&result.object).await;
+        let index = vidstream_media::index::MediaIndex::decode(&stored).expect("an index");
+        assert_eq!(index.encode(), index_bytes(&mesh.content).expect("indexed here").encode());
+    }
+}
+
+/// The whole file is read for its index, so nobody is asked to hurry what comes anyway.
+#[tokio::test]
+async fn matroska_is_read_as_it_comes() {
+    let content = make(&format!("{MOVING} {H264} -b:v 4M"), "matroska");
+    let size = content.len() as u64;
+    assert!(size > 8 * GRANULE, "{size}");
+    let mesh = Mesh::of(content, quick()).await;
+    mesh.start();
+    mesh.queue(JobKind::Ingest).await;
+    let first = mesh.catalog.see(|state| state.wants.iter().next()).await;
+    assert_eq!(first.start, 0, "{first:?}");
+    mesh.upload(0..2 * GRANULE).await;
+    for start in (2 * GRANULE..size).step_by(2 * usize::try_from(GRANULE).expect("small")) {
+        let wants = mesh.catalog.state().wants.clone();
+        assert!(wants.iter().all(|want| want.start < 2 * GRANULE), "{wants:?}");
+        mesh.upload(start..size.min(start + 2 * GRANULE)).await;
+    }
+    mesh.catalog.outcome(JobKind::Ingest).await.expect("an index");
 }
 
 #[tokio::test]
@@ -81,9 +128,10 @@ async fn bad_files_fail_with_a_sentence() {
     let whole = plain();
     let mut cut = make(&format!("{MOVING} {H264} -movflags +faststart"), "mp4");
     cut.truncate(cut.len() / 2);
-    let cases: [(&str, Vec<u8>, &str); 5] = [
+    let cases: [(&str, Vec<u8>, &str); 6] = [
         ("random", (0..100_000_u32).map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect(), "not an MP4"),
-        ("matroska", make(&format!("{MOVING} {H264}"), "matroska"), "Matroska"),
+        ("flash", make(&format!("{MOVING} {H264}"), "flv"), "Flash"),
+        ("vp8", make(&format!("{MOVING} -c:v libvpx -cpu-used 8"), "webm"), "VP8 video is not played"),
         ("playlist", b"#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n".to_vec(), "not an MP4"),
         ("cut", cut, "the file ends before"),
         ("no index", whole[..whole.len() / 2].to_vec(), ""),

@@ -129,6 +129,8 @@ async fn every_tile_is_the_picture_at_its_own_time() {
             "mp4",
         ),
         ("VP9", format!("{MOVING} -c:v libvpx-vp9 -deadline realtime -cpu-used 8 -g 25"), "mp4"),
+        ("Matroska", format!("{MOVING} -f lavfi -i sine=d=6 {H264} -bf 2 -c:a aac"), "matroska"),
+        ("WebM", format!("{MOVING} -c:v libvpx-vp9 -deadline realtime -cpu-used 8 -g 25"), "webm"),
         ("AV1", format!("{MOVING} -c:v libsvtav1 -preset 12 -g 25 -svtav1-params fast-decode=1"), "mp4"),
         ("10 bits", format!("{MOVING} -c:v libx264 -preset ultrafast -g 25 -pix_fmt yuv420p10le"), "mp4"),
         ("4:4:4", format!("{MOVING} -c:v libx264 -preset ultrafast -g 25 -pix_fmt yuv444p"), "mp4"),

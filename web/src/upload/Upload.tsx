@@ -48,7 +48,7 @@ export function Upload() {
 
   return (
     <section className="upload" aria-label="Upload">
-      <input ref={input} type="file" multiple hidden accept="video/*,audio/*,.mp4,.mov,.m4v,.m4a"
+      <input ref={input} type="file" multiple hidden accept="video/*,audio/*,.mp4,.mov,.m4v,.m4a,.mkv,.webm,.mka"
         onChange={(event) => {
           for (const file of event.target.files ?? []) void start(file);
           event.target.value = "";
