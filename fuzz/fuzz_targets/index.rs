@@ -1,45 +1,14 @@
-//! Any bytes as an MP4 file: an index or an error; and what follows from an index neither panics nor lies beyond the file.
+//! Any bytes as an MP4 file: an index or an error.
 
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use vidstream_media::index::MediaIndex;
-use vidstream_media::mp4::{Limits, index_bytes_within};
-use vidstream_media::playable::Playability;
-use vidstream_media::presentation::Presentation;
-use vidstream_media::storyboard::{Feed, Storyboard, poster_candidates};
+mod followed;
 
-/// Few samples, so that a table of some bytes that stands for millions does not fill the time.
-const LIMITS: Limits = Limits {
-    movie_bytes: 1 << 20,
-    samples: 20_000,
-    tracks: 64,
-    pixels: 8192 * 4352,
-    seconds: 48 * 3600,
-    top_level_boxes: 256,
-    fragment_bytes: 1 << 20,
-    fragment_boxes: 4096,
-};
+use libfuzzer_sys::fuzz_target;
+use vidstream_media::mp4::index_bytes_within;
 
 fuzz_target!(|file: &[u8]| {
-    let Ok(index) = index_bytes_within(file, LIMITS) else { return };
-    assert_eq!(MediaIndex::decode(&index.encode()).as_ref(), Ok(&index));
-    let presentation = Presentation::new(index);
-    let _ = Playability::of(&presentation);
-    for rendition in presentation.renditions() {
-        let _ = rendition.init();
-        for number in 1..=u32::try_from(rendition.plan.segments().len()).unwrap_or(0) {
-            let layout = rendition.segment(number).expect("a segment of the plan");
-            assert!(layout.ranges.iter().all(|range| range.start < range.end && range.end <= file.len() as u64));
-            let payload: u64 = layout.ranges.iter().map(|range| range.end - range.start).sum();
-            assert_eq!(layout.total_len, layout.header.len() as u64 + payload);
-        }
+    if let Ok(index) = index_bytes_within(file, followed::LIMITS) {
+        followed::follow(index, file.len() as u64);
     }
-    let index = presentation.index();
-    if let Ok(storyboard) = Storyboard::plan(index) {
-        let keyframes = storyboard.tiles.iter().map(|tile| tile.keyframe);
-        let feed = Feed::new(index, keyframes).expect("there is a video");
-        let _ = (feed.init(), feed.fragments().count());
-    }
-    let _ = poster_candidates(index);
 });

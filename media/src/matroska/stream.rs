@@ -209,7 +209,6 @@ impl Pictures {
 
     fn finish(self, entry: &Entry, clock: Clock) -> Result<Finished, Refusal> {
         let damaged = |reason: String| (IgnoredCause::Damaged, reason);
-        let timescale = clock.timescale();
         let first = self.order.first.unwrap_or(0);
         let last = self.order.last.unwrap_or(0);
         // Where nothing says how long a picture lasts, as long as the others on average.
@@ -218,8 +217,16 @@ impl Pictures {
             (None, Some(others @ 1..)) => (clock.nanos(last) - clock.nanos(first)) / i128::from(others),
             _ => 40_000_000,
         };
-        let step = times::from_nanos(lasts, timescale).unwrap_or(0);
-        let decoded = times::decoded(&self.shown.finish(), &self.order, clock, timescale, step).map_err(damaged)?;
+        let shown = self.shown.finish();
+        let grid = entry.default_duration.and_then(|nanos| times::Grid::new(nanos, clock));
+        let on_grid = grid.and_then(|grid| Some((grid.timescale(), times::decoded_on(grid, &shown, &self.order)?)));
+        let (timescale, decoded) = if let Some(on_grid) = on_grid {
+            on_grid
+        } else {
+            let timescale = clock.timescale();
+            let step = times::from_nanos(lasts, timescale).unwrap_or(0);
+            (timescale, times::decoded(&shown, &self.order, clock, timescale, step).map_err(damaged)?)
+        };
         let rate = 1e9 / to_float(lasts.max(1));
         let format = self.description.format;
         let codec = self.description.codec.codec(&format, self.key.as_ref(), rate)?;
@@ -271,7 +278,6 @@ impl Sound {
 
     fn finish(self, entry: &Entry, clock: Clock) -> Finished {
         let Self { description: sound::Description { codec, format, skip, .. }, timescale, .. } = self;
-        let delay = if matches!(codec, Codec::Opus { .. }) { entry.codec_delay } else { 0 };
         let samples = self.samples.finish();
         let unheard = times::from_nanos(self.discard.max(0).into(), timescale).unwrap_or(0);
         let end = (unheard > 0).then(|| samples.end - unheard);
@@ -279,7 +285,7 @@ impl Sound {
         let AudioFormat { sample_rate, .. } = format;
         // The codec's delay is taken off every block's time, and what it leaves out is not heard.
         let later = i128::from(skip) * 1_000_000_000 / i128::from(sample_rate.max(1));
-        let starts = clock.nanos(self.first.unwrap_or(0)) - i128::from(delay) + later;
+        let starts = clock.nanos(self.first.unwrap_or(0)) - i128::from(entry.codec_delay) + later;
         Finished { timescale, codec, kind: TrackKind::Audio(format), edit, samples, starts }
     }
 }

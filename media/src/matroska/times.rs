@@ -58,6 +58,52 @@ pub(super) fn from_nanos(nanos: i128, timescale: Timescale) -> Option<i64> {
     i64::try_from(scaled.div_euclid(2_000_000_000)).ok().filter(|ticks| ticks.unsigned_abs() < 1 << 58)
 }
 
+/// Pictures of a constant rate: every time is a whole number of frames from the first, but for rounding.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Grid {
+    timescale: Timescale,
+    /// Ticks of a frame.
+    frame: i64,
+    clock: Clock,
+}
+
+impl Grid {
+    /// The grid of frames that last `nanos`, as a file of ticks of `clock` says rounded; none where that is no common rate, or
+    /// where the ticks are too long to tell its frames apart.
+    pub fn new(nanos: u64, clock: Clock) -> Option<Self> {
+        const NTSC: [u64; 7] = [12, 15, 24, 30, 48, 60, 120];
+        let ntsc = NTSC.iter().map(|rate| (rate * 1000, 1001)).find(|(ticks, frame)| {
+            // A nanosecond more or less, as it was rounded or cut.
+            (nanos * ticks).abs_diff(frame * 1_000_000_000) <= *ticks
+        });
+        let whole = || {
+            let rate = (1_000_000_000 + nanos / 2) / nanos.max(1);
+            let exact = (1..=1000).contains(&rate) && (nanos * rate).abs_diff(1_000_000_000) <= rate;
+            exact.then_some((rate * 1000, 1000))
+        };
+        let (ticks, frame) = ntsc.or_else(whole)?;
+        let timescale = Timescale::new(u32::try_from(ticks).ok()?)?;
+        let frame = i64::try_from(frame).ok()?;
+        (nanos > 2 * clock.nanos).then_some(Self { timescale, frame, clock })
+    }
+
+    /// Ticks per second.
+    pub fn timescale(self) -> Timescale {
+        self.timescale
+    }
+
+    /// Ticks of the frame that begins `since` ticks of the file after the first; none where none does.
+    fn place(self, since: i64) -> Option<i64> {
+        let (nanos, second) = (self.clock.nanos(since), 1_000_000_000);
+        let (ticks, frame) = (i128::from(self.timescale.get()), i128::from(self.frame));
+        let number = (nanos * ticks * 2 + frame * second).div_euclid(frame * second * 2);
+        // Both times are rounded, by half a tick of the file each.
+        let off = (number * frame * second - nanos * ticks).abs();
+        let on_grid = off <= i128::from(self.clock.nanos) * ticks;
+        i64::try_from(number * frame).ok().filter(|place| on_grid && *place < 1 << 58)
+    }
+}
+
 /// In which order pictures are shown, as far as decode order needs it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Order {
@@ -98,7 +144,7 @@ pub(super) struct Decoded {
 }
 
 /// Gives pictures decode times: `shown` has them in decode order, each with the time at which it is shown as its decode
-/// time. `step` is what a picture lasts where nothing else says it, in ticks.
+/// time, in ticks of `clock`. They get times of `timescale`; `step` is what a picture lasts where nothing else says it.
 pub(super) fn decoded(
     shown: &SampleTable,
     order: &Order,
@@ -106,15 +152,33 @@ pub(super) fn decoded(
     timescale: Timescale,
     step: i64,
 ) -> Result<Decoded, String> {
+    let place = |since: i64| clock.convert(since, timescale);
+    placed(shown, order, place, step).map_err(|problem| problem.unwrap_or("a time beyond all others").to_owned())
+}
+
+/// The same on a grid; none where one picture is not on it, or two are at one place.
+pub(super) fn decoded_on(grid: Grid, shown: &SampleTable, order: &Order) -> Option<Decoded> {
+    let decoded = placed(shown, order, |since| grid.place(since), grid.frame).ok()?;
+    let frame = u32::try_from(grid.frame).ok()?;
+    let table = &decoded.samples.table;
+    table.range(0..table.len()).all(|sample| sample.duration >= frame).then_some(decoded)
+}
+
+/// Gives pictures decode times, where `place` says when one is shown that is shown so long after the first in ticks of the
+/// file. What is wrong, otherwise; nothing where a picture has no place.
+fn placed(
+    shown: &SampleTable,
+    order: &Order,
+    place: impl Fn(i64) -> Option<i64>,
+    step: i64,
+) -> Result<Decoded, Option<&'static str>> {
+    const GAP: &str = "nothing is there for weeks";
     let step = step.max(1);
     let depth = order.depth();
     let before = i64::try_from(depth).unwrap_or(0) * step;
     let first = order.first.unwrap_or(0);
     // From the first picture decoded.
-    let media_time = |time: i64| {
-        let since = time.checked_sub(first).and_then(|since| clock.convert(since, timescale));
-        since.map(|since| since + before).ok_or("a time beyond all others")
-    };
+    let media_time = |time: i64| time.checked_sub(first).and_then(&place).map(|since| since + before).ok_or(None);
     let mut gathering = Gathering::default();
     let mut waiting = BinaryHeap::with_capacity(depth + 1);
     let mut early = 0;
@@ -127,12 +191,13 @@ pub(super) fn decoded(
             early += step;
             early - step
         };
-        gathering.go_on_at(dts)?;
+        gathering.go_on_at(dts).map_err(|_| GAP)?;
         let cts = i32::try_from(time - dts).map_err(|_| "a picture is shown hours after its decoding")?;
-        gathering.push(Described { offset: sample.offset, size: sample.size, duration: 0, cts, sync: sample.sync })?;
+        let described = Described { offset: sample.offset, size: sample.size, duration: 0, cts, sync: sample.sync };
+        gathering.push(described).map_err(|_| GAP)?;
     }
     let end = if depth == 0 { None } else { waiting.pop().map(|Reverse(time)| time) };
-    gathering.go_on_at(end.unwrap_or(gathering.next() + step))?;
+    gathering.go_on_at(end.unwrap_or(gathering.next() + step)).map_err(|_| GAP)?;
     Ok(Decoded { samples: gathering.finish(), start: before })
 }
 
@@ -172,6 +237,41 @@ mod tests {
     fn times_that_go_back_are_no_order() {
         let again: Vec<i64> = (0..40).chain(0..40).collect();
         assert_eq!(decode(&again, 1), None);
+    }
+
+    #[test]
+    fn grids_of_common_rates() {
+        let milliseconds = Clock::default();
+        let of = |nanos| Grid::new(nanos, milliseconds).map(|grid| (grid.timescale.get(), grid.frame));
+        assert_eq!(of(40_000_000), Some((25_000, 1000)));
+        assert_eq!(of(41_708_333), Some((24_000, 1001)));
+        assert_eq!(of(33_366_666), Some((30_000, 1001)));
+        assert_eq!(of(33_366_667), Some((30_000, 1001)));
+        assert_eq!(of(33_333_333), Some((30_000, 1000)));
+        assert_eq!((of(33_333_000), of(1_000_000), of(1), of(100_000_000_000)), (None, None, None, None));
+        let grid = Grid::new(33_366_667, milliseconds).unwrap();
+        let at = |millis| grid.place(millis).map(|place| place / 1001);
+        assert_eq!(
+            [at(0), at(33), at(34), at(67), at(66), at(3_603_600)].map(Option::unwrap),
+            [0, 1, 1, 2, 2, 108_000]
+        );
+        assert_eq!((at(17), at(36), at(i64::MAX)), (None, None, None));
+    }
+
+    #[test]
+    fn pictures_that_are_not_on_their_grid() {
+        let grid = Grid::new(40_000_000, Clock::default()).unwrap();
+        let of = |times: &[i64]| {
+            let mut order = Order::default();
+            for time in times {
+                order.push(*time).unwrap();
+            }
+            let sample = |time: &i64| Sample { dts: *time, size: 1, sync: true, ..Sample::default() };
+            decoded_on(grid, &SampleTable::from_samples(times.iter().map(sample).collect()), &order).is_some()
+        };
+        assert!(of(&[3, 43, 123, 82, 324]));
+        assert!(!of(&[0, 40, 60, 80]), "between two");
+        assert!(!of(&[0, 40, 41, 80]), "twice");
     }
 
     #[test]

@@ -120,6 +120,11 @@ impl Walk {
         if (rest.len() as u64) < (LONGEST_HEADER as u64).min(self.file_size - at) {
             return Ok(Visit::Ask(LONGEST_HEADER as u64));
         }
+        if self.segment.and_then(|segment| segment.end).is_some_and(|end| end <= at) {
+            // What is behind the segment is nothing, or another one.
+            let another = [ids::EBML, ids::SEGMENT].iter().any(|id| rest.starts_with(&id.to_be_bytes()));
+            return Ok(Visit::End(another.then_some(at)));
+        }
         let header = match Header::read(rest) {
             HeaderRead::Whole(header) => header,
             HeaderRead::Short => return Err(self.truncated(self.file_size.saturating_add(1))),
@@ -221,11 +226,6 @@ impl Walk {
     }
 
     fn in_segment(&mut self, at: u64, header: Header, rest: &[u8]) -> Result<Visit, IndexError> {
-        if self.segment.and_then(|segment| segment.end).is_some_and(|end| end <= at) {
-            // What is behind the segment is nothing, or another one.
-            let another = matches!(header.id, ids::EBML | ids::SEGMENT);
-            return Ok(Visit::End(another.then_some(at)));
-        }
         if self.choice.is_none() {
             self.remember(header.id, at)?;
         }

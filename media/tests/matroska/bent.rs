@@ -56,6 +56,21 @@ fn the_end_of_sound_is_not_heard() {
     assert_eq!((index.tracks[0].edit.start, index.tracks[0].edit.end), (312, Some(1200)));
 }
 
+/// A delay that is said is taken off every time, whatever the codec, and so much is not heard.
+#[test]
+fn delays_of_codecs() {
+    let delayed = number(0x56aa, 6_500_000);
+    let blocks = [block(1, 100, 0x80, &[7; 20]), block(2, 100, 0x80, &packet(9)), block(2, 121, 0x80, &packet(9))];
+    let index = index_bytes(&file(&[tracks(&[h264(1, &[]), opus(2, &delayed)]), cluster(0, &blocks)]));
+    let index = index.expect("an index");
+    assert_eq!(index.tracks.iter().map(|track| track.edit.delay).collect::<Vec<_>>(), [0, 0]);
+    let asc = element(0x63a2, &[0x11, 0x90]);
+    let parts = [number(0xd7, 2), number(0x83, 2), element(0x86, b"A_AAC"), asc, number(0x56aa, 21_333_333)];
+    let index = index_bytes(&file(&[tracks(&[h264(1, &[]), element(0xae, &joined(&parts))]), cluster(0, &blocks)]));
+    let sound = &index.expect("an index").tracks[1];
+    assert_eq!((sound.edit.delay, sound.edit.start, sound.edit.end), (0, 1024, None));
+}
+
 /// A recording of what began hours before begins at zero, its tracks as far apart as they were.
 #[test]
 fn clocks_that_count_on() {
@@ -114,6 +129,9 @@ fn endless_clusters() {
     let endless = segment(endless(0x1853_8067, &joined(&parts)));
     let index = index_bytes(&endless).expect("an index");
     assert_eq!((index.tracks[0].samples.len(), known.tracks[0].samples.len(), index.cut_off), (4, 4, None));
+    // A few bytes that some tool left are nothing; behind an end that is known, they are not even looked at.
+    let trailing = [&segment(element(0x1853_8067, &joined(&parts)))[..], &[0; 7]].concat();
+    assert_eq!(index_bytes(&trailing).expect("an index").cut_off, None);
     // Another file behind it is not played, and not passed over in silence.
     let doubled = index_bytes(&[&endless[..], &endless].concat()).expect("an index");
     assert_eq!((doubled.tracks[0].samples.len(), doubled.cut_off), (4, Some(endless.len() as u64)));

@@ -22,6 +22,9 @@ fn h264_with_b_frames_and_aac() {
     let index = check("film.mkv", &[PICTURE, SOUND, H264, AAC], &["H.264", "AAC"]);
     assert_eq!((index.container, index.cut_off), (Container::Matroska, None));
     assert!(!index.tracks[0].open_gop);
+    let pictures = &index.tracks[0];
+    let even = pictures.samples.range(0..225).all(|sample| sample.duration == 1000);
+    assert!(pictures.timescale.get() == 25_000 && even, "what was rounded is even again");
     assert!((8.98..9.06).contains(&index.duration.as_secs_f64()), "{:?}", index.duration);
 }
 
