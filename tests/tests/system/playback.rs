@@ -82,6 +82,56 @@ fn good_files_of_the_corpus_play_as_they_are() {
     }
 }
 
+/// Times in Matroska are rounded to a millisecond, and the presentation begins with the first track: every picture and all
+/// sound but its ends (priming and padding, which ffmpeg trims in a file only) are the same, and as far apart as in the file.
+pub fn assert_same_but_rounded(server: &Server, video: &str, source: &Path) {
+    const ROUNDING: f64 = 0.0016;
+    let file = source.to_str().expect("text");
+    let seconds = |time: &String| time.parse::<f64>().expect("a time");
+    for name in ["master.m3u8", "manifest.mpd"] {
+        let played = format!("{}/videos/{video}/{name}", server.address);
+        let mut shift = None;
+        for stream in ["v:0", "a:0"] {
+            let what = format!("{name} of {file}: {stream}");
+            let (expected, found) = (ffmpeg::times(file, stream), ffmpeg::times(&played, stream));
+            assert_eq!(found.len(), expected.len(), "{what}: packets");
+            for (found, expected) in found.iter().map(seconds).zip(expected.iter().map(seconds)) {
+                let apart = expected - found;
+                let off = apart - *shift.get_or_insert(apart);
+                assert!(off.abs() < ROUNDING, "{what}: {found} is {off} s off");
+            }
+            let hashes = |input: &str| ffmpeg::frames(input, stream).into_iter().map(|frame| frame.hash);
+            let (mut expected, mut found): (Vec<_>, Vec<_>) = (hashes(file).collect(), hashes(&played).collect());
+            if stream == "a:0" {
+                expected.drain(..2);
+                let _ = (expected.pop(), found.pop());
+                found.drain(..found.len() - expected.len());
+            }
+            assert!(found == expected, "{what}: frames");
+        }
+    }
+}
+
+#[test]
+fn matroska_and_webm_play_as_they_are() {
+    let server = Server::start();
+    let film = clips::made("film.mkv", "P S H A");
+    let live = "P S -c:v libvpx-vp9 -deadline realtime -cpu-used 8 -g 50 -c:a libopus -live 1";
+    for (file, kind) in [(film, "video/x-matroska"), (clips::made("live.webm", live), "video/webm")] {
+        let video = Person::of(&server).upload(&file, "--wait=all");
+        assert_eq!(video["state"], "VIDEO_STATE_READY", "{file:?}: {video:#}");
+        for part in ["sourceRendition", "storyboard", "poster"] {
+            assert_eq!(video[part]["state"], "PART_STATE_READY", "{file:?}: {part} of {video:#}");
+        }
+        assert_same_but_rounded(&server, id(&video), &file);
+        let base = format!("{}/videos/{}", server.address, id(&video));
+        playlists::check(&base);
+        let original = curl::get(&format!("{base}/source"));
+        assert_eq!((original.status, original.header("content-type")), (200, kind));
+        assert_eq!(original.body, std::fs::read(&file).expect("readable"));
+    }
+}
+
 #[test]
 fn playlists_and_manifests_are_what_players_expect() {
     let server = Server::start();
