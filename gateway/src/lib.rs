@@ -89,6 +89,7 @@ pub struct Gateway {
     deps: Deps,
     memory: UploadMemory,
     near: Arc<dyn ObjectStore>,
+    about: serde_json::Map<String, serde_json::Value>,
 }
 
 impl Gateway {
@@ -96,12 +97,17 @@ impl Gateway {
     pub fn new(deps: Deps) -> Self {
         let memory = UploadMemory::new(deps.config.upload_memory);
         let near = Arc::clone(&deps.objects);
-        Self { deps, memory, near }
+        Self { deps, memory, near, about: serde_json::Map::new() }
     }
 
     /// The same gateway, which reads what it plays through `near`: a [`BlockStore`](blocks::BlockStore) over its store, say.
     pub fn reading_through(self, near: Arc<dyn ObjectStore>) -> Self {
         Self { near, ..self }
+    }
+
+    /// The same gateway, whose readiness says this of its process besides.
+    pub fn saying(self, about: serde_json::Map<String, serde_json::Value>) -> Self {
+        Self { about, ..self }
     }
 
     /// The memory of its uploads.
@@ -117,7 +123,8 @@ impl Gateway {
         let routes =
             self.grpc_routes(&playback).merge(upload::router(deps(), self.memory.clone())).merge(playback.router());
         let Deps { catalog, objects, lifecycle, .. } = deps();
-        http::edge(routes.merge(http::health::router(http::health::Needs { catalog, objects, lifecycle })))
+        let needs = http::health::Needs { catalog, objects, lifecycle, about: self.about.clone() };
+        http::edge(routes.merge(http::health::router(needs)))
     }
 
     /// The public services, for gRPC and grpc-web.

@@ -147,6 +147,12 @@ pub struct Args {
     /// The ffmpeg to run, where there is a transcoder [default: ffmpeg]
     #[arg(long, value_name = "PROGRAM")]
     pub ffmpeg: Option<String>,
+    /// What ffmpeg is caged in: kernel (Landlock and seccomp, as far as this machine has them) or bubblewrap [default: kernel]
+    #[arg(long, value_name = "CAGE")]
+    pub ffmpeg_cage: Option<String>,
+    /// Run ffmpeg although nothing cages it here: a hostile file may do all that the server may
+    #[arg(long)]
+    pub insecure_ffmpeg: bool,
     /// Collector of OpenTelemetry that spans are sent to, by gRPC: `http://HOST:4317` [default: none]
     #[arg(long, value_name = "URL")]
     pub otlp: Option<String>,
@@ -219,6 +225,7 @@ impl Args {
             ("garbage-margin", &self.garbage_margin),
             ("grace", &self.grace),
             ("ffmpeg", &self.ffmpeg),
+            ("ffmpeg-cage", &self.ffmpeg_cage),
             ("otlp", &self.otlp),
             ("log-format", &self.log_format),
         ];
@@ -226,9 +233,8 @@ impl Args {
         if !self.allow_host.is_empty() {
             given.push(("allow-host", self.allow_host.join(",")));
         }
-        if self.insecure_public {
-            given.push(("insecure-public", "true".to_owned()));
-        }
+        let flags = [("insecure-public", self.insecure_public), ("insecure-ffmpeg", self.insecure_ffmpeg)];
+        given.extend(flags.into_iter().filter(|(_, set)| *set).map(|(name, _)| (name, "true".to_owned())));
         given
     }
 }

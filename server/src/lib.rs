@@ -5,6 +5,7 @@ pub mod args;
 mod backends;
 pub mod data_dir;
 pub mod ending;
+mod ffmpeg;
 mod front;
 mod listeners;
 mod open;

@@ -1,12 +1,14 @@
 //! Settings: default < file < environment < flag, checked as a whole; every mistake is reported at once.
 
 mod edge;
+mod ffmpeg;
 mod media;
 mod roles;
 mod secure;
 mod values;
 
 pub use edge::{CacheDisk, Edge};
+pub use ffmpeg::{Cage, Ffmpeg};
 pub use secure::Secure;
 
 use crate::roles::{Role, Roles};
@@ -16,7 +18,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 use values::{
-    MEMORY, address, allowed_hosts, count, duration, encoding, host, lease, log_format, not_empty, program, public_url,
+    MEMORY, address, allowed_hosts, count, duration, encoding, flag, host, lease, log_format, not_empty, public_url,
     server_url, size, timeout,
 };
 use vidstream_backends::bus::BusUrl;
@@ -76,6 +78,8 @@ const NAMES: &[&str] = &[
     "garbage-margin",
     "grace",
     "ffmpeg",
+    "ffmpeg-cage",
+    "insecure-ffmpeg",
     "otlp",
     "log-format",
 ];
@@ -134,7 +138,7 @@ pub struct Settings {
     /// How long open requests and jobs may take to end when the process is asked to stop.
     pub grace: Duration,
     /// The ffmpeg to run, where there is a transcoder.
-    pub ffmpeg: String,
+    pub ffmpeg: Ffmpeg,
     /// Who collects spans, if anybody does.
     pub otlp: Option<OtlpUrl>,
     /// Look of the log.
@@ -259,17 +263,6 @@ impl Layers {
         }
     }
 
-    /// The ffmpeg to run. Where it `runs`, the default is checked like any other: nothing else has to be installed. Elsewhere it
-    /// may be set, by what several processes share.
-    fn ffmpeg(&mut self, runs: bool) -> String {
-        if !runs {
-            return self.read("ffmpeg", "ffmpeg".to_owned(), not_empty);
-        }
-        let usual = || Given { value: "ffmpeg".to_owned(), origin: "--ffmpeg ffmpeg".to_owned() };
-        self.values.entry("ffmpeg").or_insert_with(usual);
-        self.read("ffmpeg", String::new(), program)
-    }
-
     fn settings(mut self) -> Result<Settings, Mistakes> {
         let data_dir: PathBuf = self.read("data-dir", "data".into(), |v| not_empty(v).map(Into::into));
         let listen = self.read("listen", SocketAddr::from(([127, 0, 0, 1], 8080)), address);
@@ -286,13 +279,16 @@ impl Layers {
         };
         let objects = self.read("objects", ObjectsUrl::File(data_dir.join("objects")), server_url);
         let mesh_listen = self.read("mesh-listen", None, |v| address(v).map(Some));
-        let mut settings = Settings {
+        let roles = self.read("roles", Roles::all(), str::parse);
+        let settings = Settings {
+            unused: self.unused(&roles),
+            ffmpeg: self.ffmpeg(roles.has(Role::Transcoder)),
             secure: self.secure(mesh_listen),
             listen,
             hosts,
             limits,
             public_url,
-            roles: self.read("roles", Roles::all(), str::parse),
+            roles,
             to_catalog: self.read("to-catalog", None, |v| server_url(v).map(Some)),
             to_transcoder: self.read("to-transcoder", None, |v| server_url(v).map(Some)),
             mesh_listen,
@@ -311,19 +307,11 @@ impl Layers {
             lease: self.read("lease", Duration::from_secs(30), lease),
             garbage_margin: self.read("garbage-margin", Duration::from_mins(5), duration),
             grace: self.read("grace", Duration::from_secs(10), duration),
-            ffmpeg: String::new(),
             otlp: self.read("otlp", None, |v| server_url(v).map(Some)),
             log_format: self.read("log-format", LogFormat::Text, log_format),
             data_dir,
-            unused: Vec::new(),
         };
-        settings.unused = self.unused(&settings.roles);
-        settings.ffmpeg = self.ffmpeg(settings.roles.has(Role::Transcoder));
-        let insecure_public = self.read("insecure-public", false, |value| match value {
-            "true" | "1" => Ok(true),
-            "false" | "0" => Ok(false),
-            other => Err(format!("`{other}` is neither true nor false")),
-        });
+        let insecure_public = self.read("insecure-public", false, flag);
         if !settings.listen.ip().is_loopback() && !insecure_public {
             let origin = self.values.get("listen").map_or("--listen", |given| &given.origin);
             self.mistakes.push(format!(

@@ -1,6 +1,7 @@
 //! The roles of one process: opens the backends, gives each service clients of the others, serves the listeners.
 
 use crate::backends::{Backends, until_there};
+use crate::ffmpeg;
 use crate::front::Awaited;
 use crate::listeners::Listener;
 use crate::open;
@@ -9,7 +10,6 @@ use crate::settings::Settings;
 use crate::sight::Sight;
 use anyhow::Context;
 use axum::Router;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tonic::Request;
@@ -80,7 +80,7 @@ pub async fn start(settings: &Settings, life: &Lifecycle) -> anyhow::Result<Mesh
     let awaited = Awaited::default();
     let sight = Sight::new(settings)?;
     // While it answers, if it must be asked at all, everything else is opened.
-    let program = settings.roles.has(Role::Transcoder).then(|| tokio::spawn(recall_program(settings)));
+    let program = settings.roles.has(Role::Transcoder).then(|| tokio::spawn(ffmpeg::recall(settings)));
     let public =
         if settings.roles.has(Role::Gateway) { Some(Listener::public(settings, &awaited, life).await?) } else { None };
     let behind = match settings.mesh_listen {
@@ -101,24 +101,17 @@ pub async fn start(settings: &Settings, life: &Lifecycle) -> anyhow::Result<Mesh
     let mut mesh = Mesh { address: String::new(), listeners: Vec::new(), sight };
     if let Some(behind) = &behind {
         mesh.address.clone_from(&behind.address);
-        mesh.listeners.push(services.open_mesh(behind, settings, &backends, &mesh.sight, life).await?);
+        let health = services.health(&backends, life, program.as_ref());
+        mesh.listeners.push(services.open_mesh(behind, settings, health, &mesh.sight).await?);
     }
     if let Some(public) = &public {
         mesh.address.clone_from(&public.address);
-        let gateway = services.gateway(settings, &backends, life)?;
+        let gateway = services.gateway(settings, &backends, life)?.saying(ffmpeg::about(program.as_ref()));
         mesh.listeners
             .push(public.open(gateway.router(), vec![GATEWAY, UPLOADS], &mesh.sight, behind.is_none()).await?);
     }
     services.run(program, life);
     Ok(mesh)
-}
-
-/// What the ffmpeg that is set is and can do.
-fn recall_program(
-    settings: &Settings,
-) -> impl Future<Output = Result<Program, vidstream_transcoder::ProgramError>> + Send + use<> {
-    let (ffmpeg, note) = (PathBuf::from(&settings.ffmpeg), settings.data_dir.join("ffmpeg.checked"));
-    async move { Program::recall(&ffmpeg, vidstream_transcoder::Limits::default(), &note).await }
 }
 
 /// The services of this process, and ways to those of others.
@@ -166,9 +159,8 @@ impl Services {
         &self,
         listener: &Listener,
         settings: &Settings,
-        backends: &Backends,
+        health: health::Needs,
         sight: &Sight,
-        life: &Lifecycle,
     ) -> anyhow::Result<Introspection> {
         let (mut routes, mut names) = (Routes::from(Router::new()), Vec::new());
         if let Some(catalog) = &self.catalog {
@@ -177,13 +169,13 @@ impl Services {
         if let Some(transcoder) = &self.transcoder {
             (routes, names) = (routes.add_service(transcoder.service()), [names, vec![TRANSCODER]].concat());
         }
-        let health = health::router(health::Needs {
-            catalog: self.catalog_client(),
-            objects: Arc::clone(&backends.objects),
-            lifecycle: life.clone(),
-        });
         let services = server_stack(routes.into_axum_router(), settings.secure.token()?, &ServerBounds::default());
-        listener.open(services.merge(health), names, sight, true).await
+        listener.open(services.merge(health::router(health)), names, sight, true).await
+    }
+
+    fn health(&self, backends: &Backends, life: &Lifecycle, program: Option<&Program>) -> health::Needs {
+        let (objects, lifecycle) = (Arc::clone(&backends.objects), life.clone());
+        health::Needs { catalog: self.catalog_client(), objects, lifecycle, about: ffmpeg::about(program) }
     }
 
     fn catalog_client(&self) -> CatalogServiceClient<Channel> {

@@ -54,7 +54,12 @@ impl Condition {
         };
         match program.examine().await {
             Ok((version, lacks)) if lacks.is_empty() => {
-                Finding::fine(SERVICE, part, format!("{version} has all that is needed"))
+                let text = format!("{version} has all that is needed; its cage: {}", program.layers());
+                if program.layers().hold() {
+                    return Finding::fine(SERVICE, part, text);
+                }
+                let advice = "a hostile file may do all that the server may: run it on Linux 5.13 or newer";
+                Finding::doubtful(SERVICE, part, text, advice)
             }
             Ok((version, lacks)) => {
                 Finding::wrong(SERVICE, part, format!("{version} has no {}", lacks.join(", ")), advice)

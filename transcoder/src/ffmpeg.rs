@@ -2,6 +2,7 @@
 //! file and never sees the network, and it is given only what `media` wrote.
 
 pub mod args;
+pub mod cage;
 pub mod child;
 pub mod decode;
 pub mod encode;

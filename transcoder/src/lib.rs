@@ -18,6 +18,7 @@ mod service;
 mod worker;
 
 pub use config::{Builder, Config, Encoding, Transcoder};
+pub use ffmpeg::cage::{Layers, NoBubblewrap};
 pub use ffmpeg::program::{Limits, Program, ProgramError};
 pub use service::Service;
 

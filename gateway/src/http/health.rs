@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use serde_json::json;
+use serde_json::{Map, Value};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -28,6 +28,8 @@ pub struct Needs {
     pub objects: Arc<dyn ObjectStore>,
     /// When to stop.
     pub lifecycle: Lifecycle,
+    /// What else the process says of itself where it is ready, by names of its own.
+    pub about: Map<String, Value>,
 }
 
 /// The routes of health.
@@ -45,7 +47,8 @@ async fn ready(State(needs): State<Needs>) -> Response {
     missing.extend(catalog.unwrap_or_else(|_| Some("the catalog does not answer".to_owned())));
     missing.extend(objects.unwrap_or_else(|_| Some("the object store does not answer".to_owned())));
     if missing.is_empty() {
-        return Json(json!({ "ready": true })).into_response();
+        let ready = ("ready".to_owned(), Value::Bool(true));
+        return Json(std::iter::once(ready).chain(needs.about).collect::<Map<_, _>>()).into_response();
     }
     unavailable(missing.join("; "))
 }

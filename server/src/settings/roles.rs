@@ -22,6 +22,8 @@ const USED_BY: &[(&str, &[Role])] = &[
     ("queue", &[Role::Catalog, Role::Transcoder]),
     ("events", &[Role::Catalog, Role::Transcoder]),
     ("ffmpeg", &[Role::Transcoder]),
+    ("ffmpeg-cage", &[Role::Transcoder]),
+    ("insecure-ffmpeg", &[Role::Transcoder]),
 ];
 
 impl Layers {

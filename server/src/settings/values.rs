@@ -15,6 +15,15 @@ pub(super) fn not_empty(value: &str) -> Result<String, String> {
     if value.is_empty() { Err("must not be empty".into()) } else { Ok(value.to_owned()) }
 }
 
+/// `true` or `false`; a flag that is there is true.
+pub(super) fn flag(value: &str) -> Result<bool, String> {
+    match value {
+        "true" | "1" => Ok(true),
+        "false" | "0" => Ok(false),
+        other => Err(format!("`{other}` is neither true nor false")),
+    }
+}
+
 /// A file that may be run, or a name without a slash that is one in `PATH`. Whether it is what it should be is asked at the
 /// start.
 pub(super) fn program(name: &str) -> Result<String, String> {

@@ -1,16 +1,16 @@
 //! One running ffmpeg: on threads of its own, fed and read through channels, killed when nobody wants it any more,
 //! always reaped.
 //!
-//! Three threads belong to it. The owner starts it, keeps the last of what it says on stderr, and reaps it; it lives as
-//! long as the child, because the kernel's death signal is bound to the thread that started a process. One writes its
-//! stdin, one reads its stdout; both wait on bounded channels, so a slow side holds the other one up.
+//! Four threads belong to it. The owner keeps the last of what it says on stderr, and reaps it. One is in the [cage](super::cage),
+//! starts it there, and lives as long as it does. One writes its stdin, one reads its stdout; both wait on bounded channels,
+//! so a slow side holds the other one up.
 
 use super::grip::Grip;
 use super::program::{Limits, Program};
 use bytes::{Bytes, BytesMut};
 use ffmpeg_sidecar::child::FfmpegChild;
 use ffmpeg_sidecar::command::FfmpegCommand;
-use rustix::process::{Pid, Resource, Rlimit, WaitId, WaitIdOptions};
+use rustix::process::{Pid, Rlimit, WaitId, WaitIdOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
@@ -157,9 +157,9 @@ struct Owner {
 impl Owner {
     fn run(self, input: mpsc::Receiver<Bytes>, written: mpsc::Sender<Bytes>) -> Result<String, ChildError> {
         let limits = self.program.limits();
-        // On Linux this is the thread's own; the child inherits it.
+        // On Linux this is the thread's own; those that it starts inherit it.
         let _ = rustix::process::nice(limits.nice);
-        let mut child = self.spawn().map_err(ChildError::NotStarted)?;
+        let (mut child, _guard) = self.program.cage().start(self.command()).map_err(ChildError::NotStarted)?;
         let pid = Pid::from_child(child.as_inner());
         self.grip.hold(pid);
         restrict(pid, limits);
@@ -177,7 +177,7 @@ impl Owner {
         judge(status, said)
     }
 
-    fn spawn(&self) -> io::Result<FfmpegChild> {
+    fn command(&self) -> FfmpegCommand {
         let (program, first) = self.program.command();
         let mut command = Command::new(program);
         command.args(first).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -187,7 +187,9 @@ impl Owner {
         // A group of its own: Ctrl-C on a terminal is ours to handle, and a kill reaches all it starts.
         command.process_group(0);
         // Not `new_with_path`, which puts a log level first: that would be an argument of the leash.
-        FfmpegCommand::from(command).args(&self.args).spawn()
+        let mut command = FfmpegCommand::from(command);
+        command.args(&self.args);
+        command
     }
 
     fn connect(
@@ -212,15 +214,7 @@ impl Owner {
 
 /// What the kernel enforces. It runs already, but has had nothing to read yet.
 fn restrict(child: Pid, limits: Limits) {
-    let bounds = [
-        (Resource::As, limits.memory),
-        (Resource::Cpu, limits.time.as_secs().max(1)),
-        // It writes pipes only.
-        (Resource::Fsize, 0),
-        (Resource::Core, 0),
-        (Resource::Nofile, 64),
-    ];
-    for (resource, most) in bounds {
+    for (resource, _, most) in limits.of_a_process() {
         let limit = Rlimit { current: Some(most), maximum: Some(most) };
         if let Err(error) = rustix::process::prlimit(Some(child), resource, limit) {
             tracing::warn!(?resource, %error, "ffmpeg runs without a limit");

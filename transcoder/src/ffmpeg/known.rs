@@ -2,6 +2,7 @@
 //! hundred libraries), several times what all else at a start does. So its answer is kept, and holds while the program is
 //! the same file.
 
+use super::cage::Layers;
 use super::program::{Answer, LEASH, Limits, Program, ProgramError};
 use rustix::fs::{Access, access};
 use std::fs::Metadata;
@@ -9,27 +10,27 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 /// What starts a note that this version understands.
-const FORMAT: &str = "ffmpeg 1";
+const FORMAT: &str = "ffmpeg 2";
 
 impl Program {
     /// The ffmpeg at `path`, a name without a slash being looked up in `PATH`: taken from `note` if it is the file that was
     /// checked when that was written, else checked, and noted. A note that can't be read or written is none.
-    pub async fn recall(path: &Path, limits: Limits, note: &Path) -> Result<Self, ProgramError> {
-        // With the leash it was checked on: without that one it is asked again.
+    pub async fn recall(layers: Layers, path: &Path, limits: Limits, note: &Path) -> Result<Self, ProgramError> {
+        // With the leash it was checked on, in the cage it was checked in: without that one it is asked again.
         let identity = [path, Path::new(LEASH)].map(|path| located(path).and_then(|found| identity(&found)));
         let identity =
-            if let [Some(ffmpeg), Some(leash)] = identity { Some(format!("{ffmpeg}; {leash}")) } else { None };
+            if let [Some(ffmpeg), Some(leash)] = identity { Some(format!("{ffmpeg}; {leash}; {layers}")) } else { None };
         let noted = std::fs::read_to_string(note).ok();
         if let Some(answer) = identity.as_deref().zip(noted.as_deref()).and_then(|(same, text)| read(text, same)) {
-            return Ok(Self::answered(path, limits, answer));
+            return Ok(Self::answered(layers, path, limits, answer));
         }
-        let answer = Self::ask(path).await?;
+        let answer = Self::ask(layers, path, limits).await?;
         if let Some(identity) = identity.filter(|_| answer.leashed)
             && let Err(error) = write(note, &written(&identity, &answer))
         {
             tracing::warn!(note = %note.display(), %error, "the check of ffmpeg can't be noted");
         }
-        Ok(Self::answered(path, limits, answer))
+        Ok(Self::answered(layers, path, limits, answer))
     }
 }
 
@@ -41,7 +42,7 @@ fn write(note: &Path, text: &str) -> std::io::Result<()> {
 }
 
 /// The file that is run when `path` is.
-fn located(path: &Path) -> Option<PathBuf> {
+pub(super) fn located(path: &Path) -> Option<PathBuf> {
     let found = if path.components().count() > 1 {
         path.to_owned()
     } else {
@@ -78,8 +79,11 @@ mod tests {
     /// A program that says it is ffmpeg of this version, and notes each time that it is asked.
     fn program(folder: &Path, version: &str) -> PathBuf {
         let path = folder.join("ffmpeg");
-        let asked = folder.join("asked");
-        let script = format!("#!/bin/sh\necho x >> {}\necho ffmpeg version {version} by nobody\n", asked.display());
+        // In the cage it could leave no trace, and its limits let it write no file.
+        let script = format!(
+            "#!/bin/sh\nmkdir -p {}/$$ >&2\necho ffmpeg version {version} by nobody\n",
+            folder.join("asked").display()
+        );
         std::fs::write(&path, script).expect("written");
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("allowed");
         path
@@ -90,8 +94,8 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let note = folder.path().join("note.txt");
         let path = program(folder.path(), "6.1");
-        let asked = || std::fs::read_to_string(folder.path().join("asked")).expect("asked").lines().count();
-        let recall = async || Program::recall(&path, Limits::default(), &note).await;
+        let asked = || std::fs::read_dir(folder.path().join("asked")).expect("asked").count();
+        let recall = async || Program::recall(Layers::NONE, &path, Limits::default(), &note).await;
         recall().await.expect("checked");
         let first = asked();
         recall().await.expect("known");

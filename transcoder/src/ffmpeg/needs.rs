@@ -2,13 +2,9 @@
 
 use super::args;
 use super::plan::Decoder;
-use super::program::{Program, ProgramError, version};
+use super::program::{Program, ProgramError};
 use std::collections::HashSet;
-use std::path::Path;
-use std::process::Stdio;
 use std::time::Duration;
-use tokio::process::Command;
-use tokio::time::timeout;
 
 /// Longer than any ffmpeg takes to say what it has.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -29,9 +25,7 @@ const FILTERS: [(&str, &str); 4] = [
 impl Program {
     /// Its version, and what it lacks.
     pub(crate) async fn examine(&self) -> Result<(String, Vec<&'static str>), ProgramError> {
-        let path = self.path();
-        let version = timeout(PATIENCE, version(&self.whole_command(), Path::new(&path))).await;
-        let version = version.unwrap_or_else(|_| Err(ProgramError::Silent { path: path.clone() }))?;
+        let version = self.version(PATIENCE).await?;
         let (decoders, filters) = tokio::try_join!(self.list("-decoders"), self.list("-filters"))?;
         let lacks_decoder = |(decoder, name): (Decoder, &'static str)| {
             (!args::decoders(decoder).split(',').any(|known| decoders.contains(known))).then_some(name)
@@ -43,25 +37,8 @@ impl Program {
 
     /// The names of one of its lists: they stand behind a word of flags.
     async fn list(&self, what: &str) -> Result<HashSet<String>, ProgramError> {
-        let (program, arguments) = self.command();
-        let mut asked = Command::new(program);
-        asked.args(arguments).args(["-hide_banner", what]).stdin(Stdio::null()).kill_on_drop(true);
-        let answered = timeout(PATIENCE, asked.output()).await;
-        let answered = answered.map_err(|_| ProgramError::Silent { path: self.path() })?;
-        let answered = answered.map_err(|source| ProgramError::NotStarted { path: self.path(), source })?;
-        let lines = String::from_utf8_lossy(&answered.stdout);
-        Ok(lines.lines().filter_map(|line| line.split_whitespace().nth(1)).map(ToOwned::to_owned).collect())
-    }
-
-    fn whole_command(&self) -> Vec<std::ffi::OsString> {
-        let (program, arguments) = self.command();
-        std::iter::once(program).chain(arguments).cloned().collect()
-    }
-
-    /// What was set as the ffmpeg to run.
-    fn path(&self) -> String {
-        let (program, arguments) = self.command();
-        arguments.last().unwrap_or(program).to_string_lossy().into_owned()
+        let said = self.says(&["-hide_banner", what], PATIENCE).await?;
+        Ok(said.lines().filter_map(|line| line.split_whitespace().nth(1)).map(ToOwned::to_owned).collect())
     }
 }
 

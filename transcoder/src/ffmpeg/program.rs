@@ -1,10 +1,12 @@
 //! The ffmpeg of this machine: found and checked once, at start.
 
+use super::cage::{Cage, Layers, NoBubblewrap, in_bubblewrap};
+use super::child::{Child, ChildError};
+use rustix::process::Resource;
 use std::ffi::OsString;
-use std::path::Path;
-use std::process::{Output, Stdio};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tokio::process::Command;
+use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
 /// `-fps_mode` came with it.
@@ -13,6 +15,9 @@ const OLDEST: (u32, u32) = (5, 1);
 pub(super) const LEASH: &str = "setpriv";
 /// Longer than any ffmpeg takes to say its version.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// Bytes that are taken at once of what it prints, and in all: its longest list has some 60 KiB.
+const PRINTED: usize = 64 << 10;
+const MOST_PRINTED: usize = 1 << 20;
 
 /// What one ffmpeg may use, enforced by the kernel.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,6 +36,20 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// What the kernel enforces: the resource, its name as programs have it, and the most of it.
+    pub(super) fn of_a_process(&self) -> [(Resource, &'static str, u64); 5] {
+        [
+            (Resource::As, "as", self.memory),
+            (Resource::Cpu, "cpu", self.time.as_secs().max(1)),
+            // It writes pipes only.
+            (Resource::Fsize, "fsize", 0),
+            (Resource::Core, "core", 0),
+            (Resource::Nofile, "nofile", 64),
+        ]
+    }
+}
+
 /// What an ffmpeg that can be used said.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Answer {
@@ -43,8 +62,11 @@ pub(super) struct Answer {
 /// An ffmpeg that answered.
 #[derive(Clone, Debug)]
 pub struct Program {
+    path: PathBuf,
     command: Vec<OsString>,
+    cage: Cage,
     limits: Limits,
+    answer: Answer,
     children: TaskTracker,
 }
 
@@ -73,6 +95,15 @@ pub enum ProgramError {
         /// What was tried.
         path: String,
     },
+    /// The cage that was asked for does not work.
+    #[error(transparent)]
+    NoBubblewrap(#[from] NoBubblewrap),
+    /// Nothing would keep it from anything.
+    #[error(
+        "this machine has neither Landlock (Linux 5.13) nor seccomp to cage ffmpeg in, so a hostile file may do all that \
+         the server may; set --ffmpeg-cage bubblewrap where that works, or say --insecure-ffmpeg if that is meant"
+    )]
+    NoCage,
     /// It lacks what we need.
     #[error("{path} is ffmpeg {version}; {}.{} or newer is needed", OLDEST.0, OLDEST.1)]
     TooOld {
@@ -84,30 +115,80 @@ pub enum ProgramError {
 }
 
 impl Program {
-    /// Checks the ffmpeg at `path`; a name without a slash is looked up in `PATH`.
+    /// Checks the ffmpeg at `path`; a name without a slash is looked up in `PATH`. It runs in what this machine has of a cage.
     pub async fn find(path: &Path, limits: Limits) -> Result<Self, ProgramError> {
-        Ok(Self::answered(path, limits, Self::ask(path).await?))
+        Self::find_in(Layers::of_this_machine(), path, limits).await
+    }
+
+    /// The same, in these layers.
+    pub async fn find_in(layers: Layers, path: &Path, limits: Limits) -> Result<Self, ProgramError> {
+        Ok(Self::answered(layers, path, limits, Self::ask(layers, path, limits).await?))
     }
 
     /// Asks the ffmpeg at `path` what it is.
-    pub(super) async fn ask(path: &Path) -> Result<Answer, ProgramError> {
-        let (leashed, version) = match version(&command(path, true), path).await {
-            Ok(version) => (true, version),
-            // It would be as silent again.
-            Err(error @ ProgramError::Silent { .. }) => return Err(error),
-            Err(_) => (false, version(&command(path, false), path).await?),
+    pub(super) async fn ask(layers: Layers, path: &Path, limits: Limits) -> Result<Answer, ProgramError> {
+        // Somebody waits for the server to start.
+        let limits = Limits { nice: 0, ..limits };
+        let asked = async |leashed| {
+            let answer = Answer { leashed, version: String::new() };
+            let version = Self::made(layers, path, limits, answer).version(PATIENCE).await?;
+            Ok(Answer { leashed, version })
         };
-        if parsed(&version).is_some_and(|found| found < OLDEST) {
-            return Err(ProgramError::TooOld { path: path.display().to_string(), version });
+        let answer = match asked(true).await {
+            Ok(answer) => answer,
+            // It would be as silent again, and bubblewrap is a leash itself.
+            Err(error) if layers.bubblewrap || matches!(error, ProgramError::Silent { .. }) => return Err(error),
+            Err(_) => asked(false).await?,
+        };
+        if parsed(&answer.version).is_some_and(|found| found < OLDEST) {
+            return Err(ProgramError::TooOld { path: path.display().to_string(), version: answer.version });
         }
-        Ok(Answer { leashed, version })
+        Ok(answer)
     }
 
     /// The ffmpeg at `path`, which has answered.
-    pub(super) fn answered(path: &Path, limits: Limits, answer: Answer) -> Self {
-        let Answer { leashed, version } = answer;
-        tracing::info!(path = %path.display(), version, leashed, "ffmpeg found");
-        Self { command: command(path, leashed), limits, children: TaskTracker::new() }
+    pub(super) fn answered(layers: Layers, path: &Path, limits: Limits, answer: Answer) -> Self {
+        let Answer { leashed, version } = &answer;
+        tracing::info!(path = %path.display(), version, leashed, cage = %layers, "ffmpeg found");
+        if !layers.hold() {
+            tracing::warn!("ffmpeg runs without a cage: a hostile file may do all that the server may");
+        } else if !layers.hide_files() {
+            tracing::warn!("nothing but its arguments keeps ffmpeg from the server's files: this kernel has no Landlock");
+        }
+        Self::made(layers, path, limits, answer)
+    }
+
+    fn made(layers: Layers, path: &Path, limits: Limits, answer: Answer) -> Self {
+        let cage = Cage::new(layers, path);
+        let command = if layers.bubblewrap {
+            // Inside, there are no links that lead to it.
+            let found = cage.program().unwrap_or(path).as_os_str().to_owned();
+            in_bubblewrap(&[found], cage.besides(), limits)
+        } else {
+            command(path, answer.leashed)
+        };
+        Self { path: path.to_owned(), command, cage, limits, answer, children: TaskTracker::new() }
+    }
+
+    /// Whatever is at `path`, on a leash.
+    #[cfg(test)]
+    pub(super) fn unasked(layers: Layers, path: &Path, limits: Limits) -> Self {
+        Self::made(layers, path, limits, Answer { leashed: true, version: String::new() })
+    }
+
+    /// Its version.
+    pub fn said_version(&self) -> &str {
+        &self.answer.version
+    }
+
+    /// Whether it ends with the thread that started it, however that one ends.
+    pub fn leashed(&self) -> bool {
+        self.answer.leashed
+    }
+
+    /// What holds it.
+    pub fn layers(&self) -> Layers {
+        self.cage.layers()
     }
 
     /// What each child may use.
@@ -118,6 +199,16 @@ impl Program {
     /// The same, but each child may take so long.
     pub fn lasting(&self, time: Duration) -> Self {
         Self { limits: Limits { time, ..self.limits }, ..self.clone() }
+    }
+
+    /// What was set as the ffmpeg to run.
+    pub(super) fn shown(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    /// Where its children live.
+    pub(super) fn cage(&self) -> &Cage {
+        &self.cage
     }
 
     /// The program to start and the arguments before ffmpeg's own.
@@ -135,6 +226,43 @@ impl Program {
         self.children.close();
         self.children.wait().await;
     }
+
+    /// Asks it what it is now.
+    pub(super) async fn version(&self, patience: Duration) -> Result<String, ProgramError> {
+        let said = self.says(&["-version"], patience).await?;
+        let version = said.strip_prefix("ffmpeg version ").and_then(|rest| rest.split_whitespace().next());
+        version.map(ToOwned::to_owned).ok_or_else(|| {
+            let answer = if said.is_empty() { "nothing".into() } else { said.chars().take(100).collect() };
+            ProgramError::NotFfmpeg { path: self.shown(), answer }
+        })
+    }
+
+    /// What it prints, asked with `args`: in its cage as always.
+    pub(super) async fn says(&self, args: &[&str], patience: Duration) -> Result<String, ProgramError> {
+        let args = std::iter::once(&"-nostdin").chain(args).map(ToString::to_string).collect();
+        let Child { feed, mut output, mut process } = self.start(args, PRINTED);
+        drop(feed);
+        let ended = async {
+            let mut said = Vec::new();
+            // Then it is killed.
+            while let Some(bytes) = output.next().await.filter(|_| said.len() < MOST_PRINTED) {
+                said.extend_from_slice(&bytes);
+            }
+            drop(output);
+            (said, process.wait().await)
+        };
+        let silent = |_| ProgramError::Silent { path: self.shown() };
+        let (said, ended) = timeout(patience, ended).await.map_err(silent)?;
+        match ended {
+            Ok(_) => Ok(String::from_utf8_lossy(&said).into_owned()),
+            Err(ChildError::NotStarted(source)) => Err(ProgramError::NotStarted { path: self.shown(), source }),
+            Err(error) => {
+                // What can't be opened in the cage, libraries above all, ends it with a word on stderr.
+                let answer = if said.is_empty() { error.to_string() } else { String::from_utf8_lossy(&said).into() };
+                Err(ProgramError::NotFfmpeg { path: self.shown(), answer: answer.chars().take(300).collect() })
+            }
+        }
+    }
 }
 
 /// How the ffmpeg at `path` is started. On a leash it ends with the thread that started it, however that one ends; without,
@@ -143,24 +271,6 @@ fn command(path: &Path, leashed: bool) -> Vec<OsString> {
     let leash = [LEASH, "--pdeathsig", "KILL", "--"].map(OsString::from);
     let leash = if leashed { leash.as_slice() } else { &[] };
     [leash, &[path.as_os_str().to_owned()]].concat()
-}
-
-pub(super) async fn version(command: &[OsString], path: &Path) -> Result<String, ProgramError> {
-    let (program, args) = command.split_first().expect("a command has a program");
-    let mut asked = Command::new(program);
-    asked.args(args).arg("-version").stdin(Stdio::null()).kill_on_drop(true);
-    let shown = || path.display().to_string();
-    let answered = tokio::time::timeout(PATIENCE, asked.output()).await;
-    let answered = answered.map_err(|_| ProgramError::Silent { path: shown() })?;
-    let Output { status, stdout, .. } =
-        answered.map_err(|source| ProgramError::NotStarted { path: shown(), source })?;
-    let said = String::from_utf8_lossy(&stdout);
-    let version = said.strip_prefix("ffmpeg version ").and_then(|rest| rest.split_whitespace().next());
-    if let Some(version) = version.filter(|_| status.success()) {
-        return Ok(version.to_owned());
-    }
-    let answer = if said.is_empty() { "nothing".into() } else { said.chars().take(100).collect() };
-    Err(ProgramError::NotFfmpeg { path: shown(), answer })
 }
 
 /// Major and minor number; none for builds that are named by a commit, which are taken for new.
@@ -202,7 +312,7 @@ mod tests {
     #[tokio::test]
     async fn ffmpeg_is_found() {
         let program = for_tests().await;
-        let version = version(&program.command, Path::new("ffmpeg")).await.expect("it answers");
-        assert!(version.contains('.'), "{version}");
+        let version = program.version(PATIENCE).await.expect("it answers");
+        assert!(version.contains('.') && program.said_version() == version, "{version}");
     }
 }
