@@ -6,6 +6,7 @@ pub mod balancer;
 pub mod clips;
 pub mod dice;
 pub mod judges;
+pub mod processes;
 pub mod proxy;
 pub mod server;
 pub mod vidctl;

@@ -3,9 +3,11 @@
 
 mod apart;
 mod architecture;
+mod attacks;
 mod bad_input;
 mod barcode;
 mod browser;
+mod caged;
 mod commands;
 mod deletion;
 mod distributed;

@@ -168,6 +168,5 @@ fn holds<E>(enter: impl FnOnce() -> Result<(), E> + Send, try_it: impl FnOnce() 
     })
 }
 
-
 #[cfg(test)]
 mod tests;

@@ -13,7 +13,9 @@ const PROGRAMS: [&str; 9] =
 
 /// Bubblewrap does not work here.
 #[derive(Debug, thiserror::Error)]
-#[error("bubblewrap (bwrap) does not work here: {0}; install it, or let it make namespaces, or leave --ffmpeg-cage out")]
+#[error(
+    "bubblewrap (bwrap) does not work here: {0}; install it, or let it make namespaces, or leave --ffmpeg-cage out"
+)]
 pub struct NoBubblewrap(String);
 
 /// Whether a program runs in it.
@@ -37,8 +39,11 @@ pub(in super::super) fn command(command: &[OsString], besides: &[PathBuf], limit
 }
 
 fn arguments(besides: &[PathBuf]) -> impl Iterator<Item = OsString> {
-    let fixed = ["--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL", "--dev", "/dev"];
+    // First in its namespace: bubblewrap's own process there binds itself to its parent a moment too late, and outlived a
+    // server that was killed just then.
+    let alone = ["--unshare-all", "--as-pid-1", "--die-with-parent", "--new-session"];
+    let fixed = alone.into_iter().chain(["--cap-drop", "ALL", "--dev", "/dev"]);
     let shown = PROGRAMS.iter().map(Path::new).chain(besides.iter().map(PathBuf::as_path));
     let shown = shown.flat_map(|path| ["--ro-bind-try".into(), path.into(), path.into()]).collect::<Vec<OsString>>();
-    fixed.into_iter().map(OsString::from).chain(shown)
+    fixed.map(OsString::from).chain(shown)
 }

@@ -118,9 +118,8 @@ static FILTERS: LazyLock<Option<[BpfProgram; 3]>> = LazyLock::new(|| {
 
 /// Whether it keeps sockets from a thread here.
 pub(super) fn tried() -> bool {
-    let refused = || {
-        std::net::UdpSocket::bind("127.0.0.1:0").is_err_and(|error| error.raw_os_error() == Some(libc::EPERM))
-    };
+    let refused =
+        || std::net::UdpSocket::bind("127.0.0.1:0").is_err_and(|error| error.raw_os_error() == Some(libc::EPERM));
     holds(|| close(true), refused)
 }
 

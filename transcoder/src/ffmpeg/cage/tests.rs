@@ -42,10 +42,8 @@ async fn it_opens_no_file_though_it_is_told_to() {
     let folder = tempfile::tempdir().expect("a folder");
     let canary = folder.path().join("canary");
     std::fs::write(&canary, "sixteen letters.").expect("written");
-    let args = format!(
-        "-v error -nostdin -f rawvideo -pix_fmt gray -s 4x4 -i file:{} -f rawvideo pipe:1",
-        canary.display()
-    );
+    let args =
+        format!("-v error -nostdin -f rawvideo -pix_fmt gray -s 4x4 -i file:{} -f rawvideo pipe:1", canary.display());
     let (written, ended) = run(Layers::NONE, "ffmpeg", words(&args)).await;
     assert_eq!(written, "sixteen letters.", "without a cage it does");
     ended.expect("it ends well");
@@ -61,7 +59,8 @@ async fn it_opens_no_file_though_it_is_told_to() {
 async fn it_writes_no_file_whoever_it_is() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("new");
-    let script = format!("mkdir {0} && echo made; ls {1} >/dev/null && echo listed", path.display(), folder.path().display());
+    let script =
+        format!("mkdir {0} && echo made; ls {1} >/dev/null && echo listed", path.display(), folder.path().display());
     assert_eq!(shell(Layers::NONE, &script).await, "made\nlisted\n");
     std::fs::remove_dir(&path).expect("it was made");
     for layers in ways().into_iter().filter(|layers| layers.hide_files()) {
