@@ -153,6 +153,21 @@ pub struct Args {
     /// Run ffmpeg although nothing cages it here: a hostile file may do all that the server may
     #[arg(long)]
     pub insecure_ffmpeg: bool,
+    /// Address space of one ffmpeg [default: 4GiB]
+    #[arg(long, value_name = "SIZE")]
+    pub ffmpeg_memory: Option<String>,
+    /// Processor time, and time on the clock, of one ffmpeg that makes pictures [default: 10m]
+    #[arg(long, value_name = "DURATION")]
+    pub ffmpeg_time: Option<String>,
+    /// How long an ffmpeg that has something to do may neither take nor give a byte [default: 2m]
+    #[arg(long, value_name = "DURATION")]
+    pub ffmpeg_stall: Option<String>,
+    /// Most bytes that one ffmpeg may give [default: 1024GiB]
+    #[arg(long, value_name = "SIZE")]
+    pub ffmpeg_output: Option<String>,
+    /// Storyboards that are made at once [default: as many as there are cores]
+    #[arg(long, value_name = "N")]
+    pub ffmpeg_jobs: Option<String>,
     /// Collector of OpenTelemetry that spans are sent to, by gRPC: `http://HOST:4317` [default: none]
     #[arg(long, value_name = "URL")]
     pub otlp: Option<String>,
@@ -226,6 +241,11 @@ impl Args {
             ("grace", &self.grace),
             ("ffmpeg", &self.ffmpeg),
             ("ffmpeg-cage", &self.ffmpeg_cage),
+            ("ffmpeg-memory", &self.ffmpeg_memory),
+            ("ffmpeg-time", &self.ffmpeg_time),
+            ("ffmpeg-stall", &self.ffmpeg_stall),
+            ("ffmpeg-output", &self.ffmpeg_output),
+            ("ffmpeg-jobs", &self.ffmpeg_jobs),
             ("otlp", &self.otlp),
             ("log-format", &self.log_format),
         ];

@@ -3,7 +3,7 @@
 use crate::settings::{Cage, Settings};
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
-use vidstream_transcoder::{Layers, Limits, Program, ProgramError};
+use vidstream_transcoder::{Layers, Program, ProgramError};
 
 /// What the ffmpeg that is set is and can do, in what holds it on this machine.
 pub(crate) fn recall(settings: &Settings) -> impl Future<Output = Result<Program, ProgramError>> + Send + use<> {
@@ -16,7 +16,7 @@ pub(crate) fn recall(settings: &Settings) -> impl Future<Output = Result<Program
         if !layers.hold() && !set.insecure {
             return Err(ProgramError::NoCage);
         }
-        Program::recall(layers, &PathBuf::from(set.program), Limits::default(), &note).await
+        Program::recall(layers, &PathBuf::from(set.program), set.limits, &note).await
     }
 }
 

@@ -80,6 +80,11 @@ const NAMES: &[&str] = &[
     "ffmpeg",
     "ffmpeg-cage",
     "insecure-ffmpeg",
+    "ffmpeg-memory",
+    "ffmpeg-time",
+    "ffmpeg-stall",
+    "ffmpeg-output",
+    "ffmpeg-jobs",
     "otlp",
     "log-format",
 ];

@@ -271,16 +271,19 @@ fn make_transcoder(
     catalog: Channel,
 ) -> Transcoder {
     let (queue, bus, objects) = (Arc::clone(&backends.queue), Arc::clone(&backends.bus), Arc::clone(&backends.objects));
+    let usual = vidstream_transcoder::Config::default();
     Transcoder::builder(catalog, objects, queue, bus)
         .tracer(sight.observer.tracer().clone())
         .config(vidstream_transcoder::Config {
             write_deadline: settings.write_deadline,
             media: settings.media,
             encode: settings.encode,
+            picture_places: settings.ffmpeg.jobs.unwrap_or(usual.picture_places),
+            encode_places: settings.ffmpeg.jobs.unwrap_or(usual.encode_places),
             poll: settings.lease,
             beat: settings.lease / 6,
             lost_after: settings.lease * 2 / 3,
-            ..Default::default()
+            ..usual
         })
         .lifecycle(life.clone())
         .build()

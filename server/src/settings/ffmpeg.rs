@@ -1,7 +1,14 @@
 //! Which ffmpeg runs, and in what.
 
-use super::values::{flag, not_empty, program};
+use super::values::{count, flag, not_empty, program, size, timeout};
 use super::{Given, Layers};
+use std::ops::RangeInclusive;
+use vidstream_transcoder::Limits;
+
+/// What an ffmpeg needs to start with its libraries, and more than machines have.
+const MEMORY: RangeInclusive<u64> = 512 << 20..=1 << 40;
+/// One sheet of tiles, and more than a source may have.
+const OUTPUT: RangeInclusive<u64> = 16 << 20..=1 << 44;
 
 /// Which ffmpeg runs, and in what.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -12,6 +19,10 @@ pub struct Ffmpeg {
     pub cage: Cage,
     /// Whether it may run without a cage.
     pub insecure: bool,
+    /// What one of it may use.
+    pub limits: Limits,
+    /// How many storyboards are made at once; as many as there are cores, if nothing is said.
+    pub jobs: Option<usize>,
 }
 
 /// What ffmpeg is caged in.
@@ -24,7 +35,7 @@ pub enum Cage {
 }
 
 impl Layers {
-    /// What `ffmpeg`, `ffmpeg-cage` and `insecure-ffmpeg` say. Where it `runs`, the default is checked like any other: nothing
+    /// What `ffmpeg`, what begins with `ffmpeg-`, and `insecure-ffmpeg` say. Where it `runs`, the default is checked like any other: nothing
     /// else has to be installed. Elsewhere it may be set, by what several processes share.
     pub(super) fn ffmpeg(&mut self, runs: bool) -> Ffmpeg {
         let usual = "ffmpeg".to_owned();
@@ -40,7 +51,24 @@ impl Layers {
                 other => Err(format!("`{other}` is neither kernel nor bubblewrap")),
             }),
             insecure: self.read("insecure-ffmpeg", false, flag),
+            limits: self.ffmpeg_limits(),
+            jobs: self.read("ffmpeg-jobs", None, |value| count(value).map(Some)),
         }
+    }
+
+    fn ffmpeg_limits(&mut self) -> Limits {
+        let usual = Limits::default();
+        let limits = Limits {
+            memory: self.read("ffmpeg-memory", usual.memory, |value| size(value, MEMORY)),
+            time: self.read("ffmpeg-time", usual.time, timeout),
+            stall: self.read("ffmpeg-stall", usual.stall, timeout),
+            output: self.read("ffmpeg-output", usual.output, |value| size(value, OUTPUT)),
+            ..usual
+        };
+        if let Some(given) = self.values.get("ffmpeg-stall").filter(|_| limits.stall > limits.time) {
+            self.mistakes.push(format!("{}: it would never come to that, --ffmpeg-time is shorter", given.origin));
+        }
+        limits
     }
 }
 
@@ -48,6 +76,7 @@ impl Layers {
 mod tests {
     use super::super::{Mistakes, Settings};
     use super::*;
+    use std::time::Duration;
 
     fn ffmpeg(flags: &[(&'static str, &str)]) -> Result<Ffmpeg, Mistakes> {
         let flags = flags.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
@@ -56,11 +85,33 @@ mod tests {
 
     #[test]
     fn it_is_caged_unless_the_opposite_is_meant() {
-        let usual = Ffmpeg { program: "ffmpeg".to_owned(), cage: Cage::Kernel, insecure: false };
+        let (program, limits) = ("ffmpeg".to_owned(), Limits::default());
+        let usual = Ffmpeg { program, cage: Cage::Kernel, insecure: false, limits, jobs: None };
         assert_eq!(ffmpeg(&[]), Ok(usual.clone()));
         let set = ffmpeg(&[("ffmpeg-cage", "bubblewrap"), ("insecure-ffmpeg", "true")]);
         assert_eq!(set, Ok(Ffmpeg { cage: Cage::Bubblewrap, insecure: true, ..usual }));
         let wrong = ffmpeg(&[("ffmpeg-cage", "iron"), ("insecure-ffmpeg", "maybe")]).expect_err("both are wrong").0;
         assert_eq!(wrong.len(), 2, "{wrong:?}");
+    }
+
+    #[test]
+    fn each_limit_is_a_setting() {
+        let usual = Limits::default();
+        let limits = |name: &'static str, value: &str| ffmpeg(&[(name, value)]).map(|ffmpeg| ffmpeg.limits);
+        assert_eq!(limits("ffmpeg-memory", "2GiB"), Ok(Limits { memory: 2 << 30, ..usual }));
+        assert_eq!(limits("ffmpeg-time", "1h"), Ok(Limits { time: Duration::from_hours(1), ..usual }));
+        assert_eq!(limits("ffmpeg-stall", "10s"), Ok(Limits { stall: Duration::from_secs(10), ..usual }));
+        assert_eq!(limits("ffmpeg-output", "16MiB"), Ok(Limits { output: 16 << 20, ..usual }));
+        assert_eq!(ffmpeg(&[("ffmpeg-jobs", "3")]).map(|ffmpeg| ffmpeg.jobs), Ok(Some(3)));
+        for (name, value) in [
+            ("ffmpeg-memory", "64MiB"),
+            ("ffmpeg-time", "0s"),
+            ("ffmpeg-stall", "1h"),
+            ("ffmpeg-output", "1MiB"),
+            ("ffmpeg-jobs", "0"),
+        ] {
+            let Mistakes(mistakes) = ffmpeg(&[(name, value)]).expect_err(name);
+            assert!(mistakes.len() == 1 && mistakes[0].starts_with(&format!("--{name}: ")), "{mistakes:?}");
+        }
     }
 }

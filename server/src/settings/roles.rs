@@ -24,6 +24,11 @@ const USED_BY: &[(&str, &[Role])] = &[
     ("ffmpeg", &[Role::Transcoder]),
     ("ffmpeg-cage", &[Role::Transcoder]),
     ("insecure-ffmpeg", &[Role::Transcoder]),
+    ("ffmpeg-memory", &[Role::Transcoder]),
+    ("ffmpeg-time", &[Role::Transcoder]),
+    ("ffmpeg-stall", &[Role::Transcoder]),
+    ("ffmpeg-output", &[Role::Transcoder]),
+    ("ffmpeg-jobs", &[Role::Transcoder]),
 ];
 
 impl Layers {

@@ -5,17 +5,21 @@
 //! starts it there, and lives as long as it does. One writes its stdin, one reads its stdout; both wait on bounded channels,
 //! so a slow side holds the other one up.
 
+mod pipes;
+
 use super::grip::Grip;
 use super::program::{Limits, Program};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use ffmpeg_sidecar::child::FfmpegChild;
 use ffmpeg_sidecar::command::FfmpegCommand;
+use pipes::{Fault, Flow};
 use rustix::process::{Pid, Rlimit, WaitId, WaitIdOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 /// Chunks that wait to be written to stdin.
@@ -75,7 +79,13 @@ pub enum ChildError {
     },
     /// It took longer than it may.
     #[error("ffmpeg took longer than {} s", .0.as_secs())]
-    TooSlow(std::time::Duration),
+    TooSlow(Duration),
+    /// It had something to do, and neither took nor gave a byte for so long.
+    #[error("ffmpeg stood still for {} s", .0.as_secs())]
+    Stalled(Duration),
+    /// It wrote more than it may.
+    #[error("ffmpeg wrote more than {0} bytes")]
+    TooMuch(u64),
     /// Its threads could not be started or watched.
     #[error("ffmpeg could not be watched")]
     Lost(#[source] io::Error),
@@ -93,7 +103,8 @@ impl Program {
         let (written, output) = mpsc::channel(READ_AHEAD);
         let (ending, ended) = oneshot::channel();
         let grip = Arc::new(Grip::default());
-        let owner = Owner { program: self.clone(), args, chunk, grip: Arc::clone(&grip) };
+        let flow = Arc::new(Flow::default());
+        let owner = Owner { program: self.clone(), args, chunk, grip: Arc::clone(&grip), flow };
         let counted = self.children().token();
         let named = thread::Builder::new().name("ffmpeg".to_owned());
         // If no thread can be had, the sender is dropped with the closure and `wait` says so.
@@ -152,6 +163,7 @@ struct Owner {
     args: Vec<String>,
     chunk: usize,
     grip: Arc<Grip>,
+    flow: Arc<Flow>,
 }
 
 impl Owner {
@@ -174,11 +186,16 @@ impl Owner {
         let status = child.wait().map_err(ChildError::Lost)?;
         ended.map_err(|errno| ChildError::Lost(errno.into()))?;
         piped.map_err(ChildError::Lost)?;
-        judge(status, said)
+        match self.flow.fault() {
+            Some(Fault::Stalled) => Err(ChildError::Stalled(limits.stall)),
+            Some(Fault::TooMuch) => Err(ChildError::TooMuch(limits.output)),
+            None => judge(status, said),
+        }
     }
 
     fn command(&self) -> FfmpegCommand {
-        let (program, first) = self.program.command();
+        let words = self.program.command();
+        let (program, first) = words.split_first().expect("a command has a program");
         let mut command = Command::new(program);
         command.args(first).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         // Our environment may hold secrets; these two are what finding a program and its libraries needs.
@@ -201,10 +218,11 @@ impl Owner {
         let missing = || io::Error::other("a pipe is missing");
         let stdin = child.take_stdin().ok_or_else(missing)?;
         let stdout = child.take_stdout().ok_or_else(missing)?;
-        let (chunk, grip) = (self.chunk, Arc::clone(&self.grip));
-        thread::Builder::new().name("ffmpeg-stdin".to_owned()).spawn(move || write_all(stdin, input))?;
+        let (chunk, grip, limits) = (self.chunk, Arc::clone(&self.grip), self.program.limits());
+        let (fed, read) = (Arc::clone(&self.flow), Arc::clone(&self.flow));
+        thread::Builder::new().name("ffmpeg-stdin".to_owned()).spawn(move || fed.feed(stdin, input))?;
         thread::Builder::new().name("ffmpeg-stdout".to_owned()).spawn(move || {
-            if read_chunks(stdout, chunk, &written).is_err() {
+            if read.read(stdout, chunk, &written, limits).is_err() {
                 grip.kill();
             }
         })?;
@@ -218,38 +236,6 @@ fn restrict(child: Pid, limits: Limits) {
         let limit = Rlimit { current: Some(most), maximum: Some(most) };
         if let Err(error) = rustix::process::prlimit(Some(child), resource, limit) {
             tracing::warn!(?resource, %error, "ffmpeg runs without a limit");
-        }
-    }
-}
-
-fn write_all(mut stdin: ChildStdin, mut input: mpsc::Receiver<Bytes>) {
-    while let Some(bytes) = input.blocking_recv() {
-        // A closed pipe means that it has ended, and its status says why.
-        if stdin.write_all(&bytes).is_err() {
-            return;
-        }
-    }
-}
-
-/// Fails when nobody takes the chunks any more.
-fn read_chunks(mut stdout: ChildStdout, chunk: usize, written: &mpsc::Sender<Bytes>) -> Result<(), ()> {
-    loop {
-        let mut bytes = BytesMut::zeroed(chunk);
-        let mut filled = 0;
-        while filled < chunk {
-            match stdout.read(&mut bytes[filled..]) {
-                Ok(0) => break,
-                Ok(count) => filled += count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => return Err(()),
-            }
-        }
-        bytes.truncate(filled);
-        if filled > 0 {
-            written.blocking_send(bytes.freeze()).map_err(drop)?;
-        }
-        if filled < chunk {
-            return Ok(());
         }
     }
 }

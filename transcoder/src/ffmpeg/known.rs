@@ -18,8 +18,11 @@ impl Program {
     pub async fn recall(layers: Layers, path: &Path, limits: Limits, note: &Path) -> Result<Self, ProgramError> {
         // With the leash it was checked on, in the cage it was checked in: without that one it is asked again.
         let identity = [path, Path::new(LEASH)].map(|path| located(path).and_then(|found| identity(&found)));
-        let identity =
-            if let [Some(ffmpeg), Some(leash)] = identity { Some(format!("{ffmpeg}; {leash}; {layers}")) } else { None };
+        let identity = if let [Some(ffmpeg), Some(leash)] = identity {
+            Some(format!("{ffmpeg}; {leash}; {layers}"))
+        } else {
+            None
+        };
         let noted = std::fs::read_to_string(note).ok();
         if let Some(answer) = identity.as_deref().zip(noted.as_deref()).and_then(|(same, text)| read(text, same)) {
             return Ok(Self::answered(layers, path, limits, answer));

@@ -26,13 +26,18 @@ pub struct Limits {
     pub memory: u64,
     /// Processor time and time on the clock for all that one ffmpeg is asked.
     pub time: Duration,
+    /// How long it may stand still: neither take nor give a byte although it has something to do.
+    pub stall: Duration,
+    /// Bytes that it may give.
+    pub output: u64,
     /// Added to the nice value: people who watch and upload come first.
     pub nice: i32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { memory: 4 << 30, time: Duration::from_mins(10), nice: 10 }
+        let (stall, output) = (Duration::from_mins(2), 1 << 40);
+        Self { memory: 4 << 30, time: Duration::from_mins(10), stall, output, nice: 10 }
     }
 }
 
@@ -63,7 +68,6 @@ pub(super) struct Answer {
 #[derive(Clone, Debug)]
 pub struct Program {
     path: PathBuf,
-    command: Vec<OsString>,
     cage: Cage,
     limits: Limits,
     answer: Answer,
@@ -153,21 +157,16 @@ impl Program {
         if !layers.hold() {
             tracing::warn!("ffmpeg runs without a cage: a hostile file may do all that the server may");
         } else if !layers.hide_files() {
-            tracing::warn!("nothing but its arguments keeps ffmpeg from the server's files: this kernel has no Landlock");
+            tracing::warn!(
+                "nothing but its arguments keeps ffmpeg from the server's files: this kernel has no Landlock"
+            );
         }
         Self::made(layers, path, limits, answer)
     }
 
     fn made(layers: Layers, path: &Path, limits: Limits, answer: Answer) -> Self {
-        let cage = Cage::new(layers, path);
-        let command = if layers.bubblewrap {
-            // Inside, there are no links that lead to it.
-            let found = cage.program().unwrap_or(path).as_os_str().to_owned();
-            in_bubblewrap(&[found], cage.besides(), limits)
-        } else {
-            command(path, answer.leashed)
-        };
-        Self { path: path.to_owned(), command, cage, limits, answer, children: TaskTracker::new() }
+        let (path, cage) = (path.to_owned(), Cage::new(layers, path));
+        Self { path, cage, limits, answer, children: TaskTracker::new() }
     }
 
     /// Whatever is at `path`, on a leash.
@@ -212,8 +211,13 @@ impl Program {
     }
 
     /// The program to start and the arguments before ffmpeg's own.
-    pub(super) fn command(&self) -> (&OsString, &[OsString]) {
-        self.command.split_first().expect("a command has a program")
+    pub(super) fn command(&self) -> Vec<OsString> {
+        if !self.layers().bubblewrap {
+            return command(&self.path, self.answer.leashed);
+        }
+        // Inside, there are no links that lead to it.
+        let found = self.cage.program().unwrap_or(&self.path).as_os_str().to_owned();
+        in_bubblewrap(&[found], self.cage.besides(), self.limits)
     }
 
     /// Counts the children that are not reaped yet.
@@ -240,7 +244,9 @@ impl Program {
     /// What it prints, asked with `args`: in its cage as always.
     pub(super) async fn says(&self, args: &[&str], patience: Duration) -> Result<String, ProgramError> {
         let args = std::iter::once(&"-nostdin").chain(args).map(ToString::to_string).collect();
-        let Child { feed, mut output, mut process } = self.start(args, PRINTED);
+        // Whatever a job may take: it is waited for by us.
+        let limits = Limits { stall: patience, ..self.limits };
+        let Child { feed, mut output, mut process } = Self { limits, ..self.clone() }.start(args, PRINTED);
         drop(feed);
         let ended = async {
             let mut said = Vec::new();

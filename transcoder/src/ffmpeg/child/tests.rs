@@ -170,6 +170,59 @@ async fn it_does_not_outlive_its_worker() {
     }
 }
 
+/// The ffmpeg of this machine with other limits.
+async fn limited(limits: Limits) -> Program {
+    Program::find(std::path::Path::new("ffmpeg"), limits).await.expect("the tests need ffmpeg")
+}
+
+#[tokio::test]
+async fn one_that_stands_still_is_ended() {
+    let program = limited(Limits { stall: Duration::from_millis(200), ..Limits::default() }).await;
+    // Its stdin is at its end, and it never writes.
+    let Child { feed, mut output, mut process } =
+        program.start(words("-v error -nostdin -re -f lavfi -i color -f null pipe:1"), 16);
+    drop(feed);
+    assert_eq!(output.next().await, None);
+    let error = process.wait().await.expect_err("it does not end by itself");
+    assert!(matches!(error, ChildError::Stalled(stall) if stall == program.limits().stall), "{error}");
+}
+
+#[tokio::test]
+async fn one_that_waits_for_us_does_not_stand_still() {
+    let stall = Duration::from_millis(200);
+    let program = limited(Limits { stall, ..Limits::default() }).await;
+    let Child { feed, mut output, mut process } = program.start(echo(), 16);
+    feed.write(Bytes::from_static(&[1; 16])).await.expect("it reads");
+    // Several times as long as it may stand still.
+    tokio::time::sleep(stall * 6).await;
+    process.kill();
+    while output.next().await.is_some() {}
+    let error = process.wait().await.expect_err("it was killed");
+    assert!(matches!(error, ChildError::Killed { signal: 9, .. }), "{error}");
+    drop(feed);
+}
+
+#[tokio::test]
+async fn one_that_writes_without_end_is_ended() {
+    let program = limited(Limits { output: 1 << 20, ..Limits::default() }).await;
+    let Child { feed: _feed, mut output, mut process } = program.start(endless(), 4096);
+    let mut taken = 0;
+    while let Some(bytes) = output.next().await {
+        taken += bytes.len();
+    }
+    let error = process.wait().await.expect_err("it does not end by itself");
+    assert!(matches!(error, ChildError::TooMuch(1_048_576)) && taken <= 1 << 20, "{taken}: {error}");
+}
+
+#[tokio::test]
+async fn one_that_computes_too_long_is_ended() {
+    let program = limited(Limits { time: Duration::from_secs(1), ..Limits::default() }).await;
+    let Child { feed: _feed, output: _output, mut process } =
+        program.start(words("-v error -nostdin -f lavfi -i testsrc2=s=640x360 -f null pipe:1"), 16);
+    let error = process.wait().await.expect_err("it does not end by itself");
+    assert!(matches!(error, ChildError::Killed { signal: 9, .. }), "{error}");
+}
+
 #[test]
 fn what_is_said_is_bounded() {
     let mut said = b"first\n".to_vec();
