@@ -1,10 +1,12 @@
-//! The data directory: one process at a time, and a format version so that a later program knows what it opens.
+//! What one process at a time may have: the data directory, with a format version so that a later program knows what it
+//! opens, and a catalog's file, which may lie elsewhere.
 
 use anyhow::{Context, bail};
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 use std::fs::File;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Version of what lies in the directory.
 const FORMAT: &str = "vidstream data 1\n";
@@ -21,10 +23,9 @@ impl DataDir {
         let shown = path.display();
         let made = path.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists()).count();
         std::fs::create_dir_all(path).with_context(|| format!("make the data directory {shown}"))?;
-        let lock = File::create(path.join("lock")).with_context(|| format!("open the lock in {shown}"))?;
-        if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
-            bail!("{shown} is in use by another vidstream; stop that one, or choose another --data-dir");
-        }
+        let lock = hold(&path.join("lock"), || {
+            format!("{shown} is in use by another vidstream; stop that one, or choose another --data-dir")
+        })?;
         let format = path.join("format");
         let written = match std::fs::read_to_string(&format) {
             Ok(text) => text,
@@ -40,6 +41,41 @@ impl DataDir {
             bail!("{shown} has the format `{}`, this program knows `{}`", written.trim(), FORMAT.trim());
         }
         Ok(Self { _lock: lock })
+    }
+}
+
+/// Holds the file of a catalog on SQLite while it lives. SQLite itself lets several processes write; but one that starts frees
+/// all leases, because it takes them for those of its former self, and one does not hear of what the other changes.
+#[derive(Debug)]
+pub struct CatalogFile {
+    _lock: File,
+}
+
+impl CatalogFile {
+    /// Locks the catalog at `path`, wherever that is and by whatever name; it need not be there yet. The lock is a file of its
+    /// own beside it: SQLite's locks on the file itself would go with ours.
+    pub fn hold(path: &Path) -> anyhow::Result<Self> {
+        let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let mut beside = path.clone().into_os_string();
+        beside.push("-lock");
+        let lock = hold(&PathBuf::from(beside), || {
+            format!(
+                "the catalog {} is in use by another vidstream; stop that one, choose another --catalog, or let this \
+                 process use that one's by --to-catalog",
+                path.display()
+            )
+        })?;
+        Ok(Self { _lock: lock })
+    }
+}
+
+/// The lock at `path`; refused in these words if another process has it.
+fn hold(path: &Path, taken: impl FnOnce() -> String) -> anyhow::Result<File> {
+    let lock = File::create(path).with_context(|| format!("open the lock {}", path.display()))?;
+    match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(lock),
+        Err(Errno::WOULDBLOCK) => bail!(taken()),
+        Err(error) => Err(error).with_context(|| format!("lock {}", path.display())),
     }
 }
 
@@ -61,6 +97,21 @@ mod tests {
         assert!(DataDir::open(dir.path()).expect_err("locked").to_string().contains("in use"));
         drop(first);
         DataDir::open(dir.path()).expect("free again");
+    }
+
+    #[test]
+    fn a_catalog_has_one_process_by_whatever_name() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let (file, other) = (dir.path().join("catalog.db"), dir.path().join("other"));
+        let first = CatalogFile::hold(&file).expect("not there yet");
+        assert!(CatalogFile::hold(&file).expect_err("held").to_string().contains("is in use"));
+        std::fs::write(&file, "").expect("written");
+        std::os::unix::fs::symlink(&file, &other).expect("linked");
+        assert!(CatalogFile::hold(&other).expect_err("the same").to_string().contains("is in use"));
+        drop(first);
+        CatalogFile::hold(&other).expect("free again");
+        let missing = CatalogFile::hold(&dir.path().join("missing/catalog.db")).expect_err("no folder").to_string();
+        assert!(missing.contains("open the lock"), "{missing}");
     }
 
     #[test]

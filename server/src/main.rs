@@ -10,7 +10,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use vidstream_mesh::lifecycle::Lifecycle;
 use vidstream_mesh::telemetry;
 use vidstream_server::args::Args;
-use vidstream_server::data_dir::DataDir;
+use vidstream_server::data_dir::{CatalogFile, DataDir};
 use vidstream_server::ending::{self, Asked};
 use vidstream_server::settings::{Mistakes, Settings};
 use vidstream_server::wiring;
@@ -73,6 +73,7 @@ fn settings() -> Result<Settings, Mistakes> {
 async fn run(settings: Settings) -> anyhow::Result<()> {
     // Before anything answers: two processes on one directory would destroy it.
     let _lock = settings.owns_data_dir().then(|| DataDir::open(&settings.data_dir)).transpose()?;
+    let _catalog = settings.owned_catalog().map(CatalogFile::hold).transpose()?;
     // Before the ready line: who reads it may stop us at once, and in order too.
     let mut signals = StopSignals::listen()?;
     let life = Lifecycle::new();

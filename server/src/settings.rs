@@ -204,7 +204,13 @@ impl Settings {
 impl Settings {
     /// Whether something is kept in the data directory that no other process may touch.
     pub fn owns_data_dir(&self) -> bool {
-        !self.roles.are_some() || self.roles.has(Role::Catalog) && matches!(self.catalog, StoreUrl::Sqlite(_))
+        !self.roles.are_some() || self.owned_catalog().is_some()
+    }
+
+    /// The file of a catalog that no other process may touch, if one runs on SQLite here.
+    pub fn owned_catalog(&self) -> Option<&std::path::Path> {
+        let StoreUrl::Sqlite(path) = &self.catalog else { return None };
+        self.roles.has(Role::Catalog).then_some(path)
     }
 }
 

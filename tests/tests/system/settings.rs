@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use vidstream_tests::clips;
 use vidstream_tests::judges::curl;
 use vidstream_tests::processes;
-use vidstream_tests::server::{Server, binary, signal};
+use vidstream_tests::server::{Server, Starting, binary, signal};
 use vidstream_tests::vidctl::{Person, id};
 
 #[test]
@@ -42,6 +42,20 @@ fn all_mistakes_are_said_at_once() {
         assert!(errors.contains(part), "{part} in {errors}");
     }
     assert!(out.stdout.is_empty());
+}
+
+/// Whoever starts on SQLite frees all leases, which are its former self's.
+#[test]
+fn a_catalog_on_sqlite_has_one_process() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let catalog = format!("sqlite:{}", folder.path().join("catalog.db").display());
+    let first = Server::with(&["--catalog", &catalog]);
+    let said = Starting::of(&["--listen", "127.0.0.1:0", "--catalog", &catalog]).fails();
+    assert!(said.contains("is in use by another vidstream") && said.contains("--to-catalog"), "{said}");
+    assert!(Person::of(&first).json(&["list"]).is_empty());
+    // However it ends.
+    drop(first);
+    assert!(Server::with(&["--catalog", &catalog]).stop().success());
 }
 
 /// Before the server says that it is ready, and as any other mistake in the settings.
