@@ -58,7 +58,7 @@ pub struct Found {
     pub durable: HashMap<String, Vec<Range<u64>>>,
     /// What each gateway answers for a removed video's playlist: the video's id, the status.
     pub removed: Vec<(String, u16)>,
-    /// All rows.
+    /// All rows of sources that are there, and the newest of others.
     pub jobs: Vec<Job>,
     /// Job and fence of each result that a worker was told to be accepted.
     pub accepted: BTreeSet<(String, u64)>,

@@ -6,12 +6,16 @@ use crate::history::History;
 use crate::mesh::{GARBAGE_MARGIN, Mesh, WRITE_DEADLINE};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
+use tonic::transport::Channel;
 use vidstream_proto::pb;
 use vidstream_proto::pb::catalog_service_client::CatalogServiceClient;
 use vidstream_tests::vidctl::Person;
 
 /// More than what is under way at the end takes: a sweep, a batch of views, a purge.
 const SETTLE: Duration = Duration::from_mins(1);
+
+/// Jobs that the catalog lists at once, at the most.
+const PAGE: u32 = 500;
 
 /// Compares what clients were promised with what is there. What was under way a moment ago is given time to end.
 pub async fn compare(mesh: &Mesh, client: &Client) {
@@ -53,8 +57,14 @@ async fn look(mesh: &Mesh, client: &Client, promised: &History) -> Found {
             found.durable.insert(sent.upload.clone(), client.durable(&sent.upload, 0).await);
         }
     }
-    let request = pb::ListJobsRequest { limit: 500, ..Default::default() };
-    let jobs = catalog.list_jobs(request).await.expect("it lists them").into_inner().jobs;
+    // Of sources that nobody knows any more, what a page holds; of all others, all.
+    let mut jobs = listed(&mut catalog, "").await;
+    for source in &found.sources {
+        let its = listed(&mut catalog, source).await;
+        assert!(its.len() < PAGE as usize, "source {source} has more jobs than a page");
+        jobs.retain(|job| job.source_id != *source);
+        jobs.extend(its);
+    }
     // Who reads a file whose bytes do not come waits.
     let ended = jobs.into_iter().filter(|job| !unfinished.contains(&job.source_id));
     found.jobs = ended
@@ -64,6 +74,12 @@ async fn look(mesh: &Mesh, client: &Client, promised: &History) -> Found {
     found.objects = mesh.objects();
     found.garbage = garbage(mesh, &["--dry-run"]).await;
     found
+}
+
+/// A page of jobs, the newest: of a source, or of all.
+async fn listed(catalog: &mut CatalogServiceClient<Channel>, source: &str) -> Vec<pb::Job> {
+    let request = pb::ListJobsRequest { source_id: source.to_owned(), limit: PAGE, ..Default::default() };
+    catalog.list_jobs(request).await.expect("it lists them").into_inner().jobs
 }
 
 /// `READY` of `VIDEO_STATE_READY`.
