@@ -58,6 +58,8 @@ pub struct Found {
     pub durable: HashMap<String, Vec<Range<u64>>>,
     /// What each gateway answers for a removed video's playlist: the video's id, the status.
     pub removed: Vec<(String, u16)>,
+    /// Whether a removed video still is in the catalog, by id.
+    pub kept: HashMap<String, bool>,
     /// All rows of sources that are there, and the newest of others.
     pub jobs: Vec<Job>,
     /// Job and fence of each result that a worker was told to be accepted.
@@ -143,10 +145,16 @@ fn titles(promised: &History, found: &Found) -> Vec<String> {
 
 fn removals(promised: &History, found: &Found) -> Vec<String> {
     let mut lies = Vec::new();
-    for video in promised.removed.keys() {
+    for (video, for_good) in &promised.removed {
         let answers: Vec<_> = found.removed.iter().filter(|(of, _)| of == video).map(|(_, status)| *status).collect();
         if answers.is_empty() || answers.iter().any(|status| *status != 404) {
             lies.push(format!("the removed video {video} is answered with {answers:?}"));
+        }
+        // Its objects are leftovers then: no source owns them.
+        match (for_good, found.kept.get(video)) {
+            (true, Some(false)) | (false, Some(true)) => {}
+            (true, _) => lies.push(format!("the video {video} was removed for good and is never purged")),
+            (false, _) => lies.push(format!("the removed video {video} can't be restored")),
         }
     }
     lies

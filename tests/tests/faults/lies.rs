@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 const SOURCE: &str = "s";
 
-/// One video that plays, one that can't, an unfinished upload, and one removed for good: all as promised.
+/// One video that plays, one that can't, an unfinished upload, one removed for good and one to be restored: all as promised.
 fn truth() -> (History, Found) {
     let hash = blake3::hash(b"sent");
     let sent = |name: &str, completed, plays| Sent {
@@ -17,8 +17,13 @@ fn truth() -> (History, Found) {
         completed,
         plays,
     };
-    let all =
-        [sent("plays", true, true), sent("noise", true, false), sent("half", false, false), sent("gone", true, true)];
+    let all = [
+        sent("plays", true, true),
+        sent("noise", true, false),
+        sent("half", false, false),
+        sent("gone", true, true),
+        sent("hidden", true, true),
+    ];
     let now = Instant::now();
     let watched = |after| Watched { video: "plays".into(), answered: now + Duration::from_secs(after) };
     let history = History {
@@ -26,7 +31,7 @@ fn truth() -> (History, Found) {
         watched: vec![watched(0), watched(1), watched(19)],
         kills: vec![now + Duration::from_secs(20)],
         titled: [("plays".to_owned(), Titled { revision: 7, title: "last".into() })].into(),
-        removed: [("gone".to_owned(), true)].into(),
+        removed: [("gone".to_owned(), true), ("hidden".to_owned(), false)].into(),
         lies: Vec::new(),
     };
     let part = Part { state: "READY".into(), reason: String::new() };
@@ -44,7 +49,8 @@ fn truth() -> (History, Found) {
     let found = Found {
         videos: [("plays".to_owned(), video), ("noise".to_owned(), noise)].into(),
         durable: [("u-half".to_owned(), vec![0..15, 15..30])].into(),
-        removed: vec![("gone".into(), 404), ("gone".into(), 404)],
+        removed: vec![("gone".into(), 404), ("gone".into(), 404), ("hidden".into(), 404)],
+        kept: [("gone".to_owned(), false), ("hidden".to_owned(), true)].into(),
         jobs: vec![job("a", "DONE", 2), job("b", "FAILED", 1), job("c", "CANCELLED", 1), job("d", "DONE", 1)],
         accepted: [("a".to_owned(), 2)].into(),
         objects: vec![format!("sources/{SOURCE}/bytes/0/x"), format!("sources/{SOURCE}/poster/2/poster.jpg")],
@@ -129,8 +135,17 @@ fn lost_changes_are_found() {
     told("was answered", |_, found| video(found).title = "before".into());
     told("was answered", |_, found| video(found).revision = 6);
     told("is answered with [404, 200]", |_, found| found.removed[1].1 = 200);
-    told("is answered with []", |_, found| found.removed.clear());
+    told("is answered with []", |_, found| found.removed.retain(|(video, _)| video == "hidden"));
     told("caught on the way", |history, _| history.lies.push("caught on the way".into()));
+}
+
+#[test]
+fn purges_that_do_not_happen_are_found() {
+    told("is never purged", |_, found| found.kept.extend([("gone".into(), true)]));
+    told("is never purged", |_, found| found.kept.retain(|video, _| video != "gone"));
+    told("can't be restored", |_, found| found.kept.extend([("hidden".into(), false)]));
+    // Its rows went, its bytes did not.
+    told("belongs to nothing", |_, found| found.objects.push("sources/gone/bytes/0/x".into()));
 }
 
 #[test]

@@ -48,6 +48,7 @@ async fn look(mesh: &Mesh, client: &Client, promised: &History) -> Found {
                 let answer = fetch(format!("{address}/videos/{}/master.m3u8", sent.video)).await;
                 found.removed.push((sent.video.clone(), answer.map_or(0, |(status, _)| status)));
             }
+            found.kept.insert(sent.video.clone(), client.video(&sent.video, 0).await.is_some());
         } else if sent.completed {
             if let Some(video) = client.video(&sent.video, 0).await {
                 found.videos.insert(sent.video.clone(), told(mesh, video).await);
