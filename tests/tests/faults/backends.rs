@@ -107,6 +107,13 @@ async fn the_object_store_is_killed() {
     rounds("S3 killed", Backends::own().await, fault).await;
 }
 
+/// Its data stays: each write is committed before it is answered.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_database_is_killed() {
+    let fault = async |backends: &Backends, dice: &mut Dice| killed(&backends.mongo, dice).await;
+    rounds("the database killed", Backends::own().await, fault).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_database_stands_still_for_a_minute() {
     let fault = async |backends: &Backends, _: &mut Dice| {
