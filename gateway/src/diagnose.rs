@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use tonic::Status;
 use vidstream_backends::objects::Space;
 use vidstream_backends::probe::{self, Probed};
-use vidstream_proto::error::Problem;
+use vidstream_proto::error::{Problem, Reason};
 use vidstream_proto::pb::diagnose_response::Event;
 use vidstream_proto::pb::{self, Examination, Finding, Verdict};
 
@@ -70,6 +70,10 @@ fn examined(
 ) -> Vec<Finding> {
     let answer = match answer {
         Ok(answer) => answer.unwrap_or_default(),
+        Err(problem) if problem.reason == Reason::Unimplemented => {
+            let text = format!("another service listens where the {service} is looked for: {problem}");
+            return vec![Finding::wrong(SERVICE, service, text, &format!("say in --to-{service} where it is"))];
+        }
         Err(problem) => return vec![Finding::wrong(SERVICE, service, problem.to_string(), advice)],
     };
     let mut findings = vec![Finding::fine(SERVICE, service, "answers")];
@@ -149,7 +153,7 @@ mod tests {
 
     #[test]
     fn a_service_that_is_away_or_older_is_named() {
-        let away = Problem::new(vidstream_proto::error::Reason::Unavailable, "connection refused");
+        let away = Problem::new(Reason::Unavailable, "connection refused");
         let [away] = &examined("catalog", SystemTime::now(), Err(away), "start it")[..] else { panic!("one") };
         assert_eq!((away.verdict(), &*away.part, &*away.advice), (Verdict::Wrong, "catalog", "start it"));
         assert!(away.text.contains("connection refused"), "{}", away.text);

@@ -6,7 +6,7 @@ use rustls::crypto::ring::default_provider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::WebPkiClientVerifier;
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls::{ClientConfig, InvalidMessage, RootCertStore, ServerConfig};
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -60,11 +60,21 @@ impl ClientTls {
         Reread::read("a client's certificate", files, client_config).map(|config| Self(Arc::new(config)))
     }
 
-    /// Connects to who proves to be `host`, a name or an address.
-    pub(crate) async fn connect(&self, host: &str, stream: TcpStream) -> io::Result<client::TlsStream<TcpStream>> {
-        let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
-        TlsConnector::from(self.0.current(client_config)).connect(name, stream).await
+    /// Connects to who proves to be `host`, a name or an address; why not, in words.
+    pub(crate) async fn connect(&self, host: &str, stream: TcpStream) -> Result<client::TlsStream<TcpStream>, String> {
+        let name = ServerName::try_from(host.to_owned()).map_err(|error| error.to_string())?;
+        TlsConnector::from(self.0.current(client_config)).connect(name, stream).await.map_err(|error| refused(&error))
     }
+}
+
+fn refused(error: &io::Error) -> String {
+    let cause = error.get_ref().and_then(|cause| cause.downcast_ref());
+    // The first byte that came is none of TLS.
+    if let Some(rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType)) = cause {
+        return "it does not speak TLS: its listener has no certificate (--mesh-tls-cert), or is another one"
+            .to_owned();
+    }
+    error.to_string()
 }
 
 impl fmt::Debug for ServerTls {

@@ -54,13 +54,25 @@ async fn services_prove_to_each_other_who_they_are() {
             Some(ClientTls::read(Some(signed(&ours, "c", 3)), others.certificate()).expect("certificates")),
             "invalid peer certificate",
         ),
-        (None, ""),
+        (None, "perhaps it speaks TLS"),
     ] {
         let service = client(&replica, tls, &life);
         ask(&service.channel).await.expect_err("refused");
         let said = service.reach.now().expect_err("refused").to_string();
         assert!(said.contains("nobody can be reached") && said.contains(why), "{said}");
     }
+}
+
+#[tokio::test]
+async fn a_listener_without_tls_is_told_from_one_with_a_wrong_certificate() {
+    let authority = Authority::new();
+    let replica = Replica::by(Setup::default()).await;
+    let life = Lifecycle::new();
+    let tls = ClientTls::read(None, authority.certificate()).expect("a certificate");
+    let service = client(&replica, Some(tls), &life);
+    ask(&service.channel).await.expect_err("refused");
+    let said = service.reach.now().expect_err("refused").to_string();
+    assert!(said.contains("it does not speak TLS"), "{said}");
 }
 
 /// Which HTTP curl speaks with a listener whose certificate it checks.

@@ -14,10 +14,14 @@ use vidstream_s3::{OpenError, S3Store};
 
 /// What another service says instead of answering.
 #[derive(Debug, thiserror::Error)]
-#[error("{}", .0.message())]
+#[error("{}{}", self.what_it_is(), .0.message())]
 pub(crate) struct Refused(pub(crate) Status);
 
 impl Refused {
+    fn what_it_is(&self) -> &'static str {
+        if self.0.code() == Code::Unimplemented { "another service listens there: " } else { "" }
+    }
+
     /// Another token, or another service at that address, is a mistake in somebody's settings; all else is the service's own
     /// trouble.
     fn may_pass(&self) -> bool {

@@ -17,7 +17,7 @@ use tonic::service::Routes;
 use tower::Layer;
 use vidstream_catalog::Catalog;
 use vidstream_catalog::store::{Store, StoreUrl};
-use vidstream_gateway::http::health;
+use vidstream_gateway::http::{self, health};
 use vidstream_gateway::{Deps, Gateway};
 use vidstream_mesh::channel::Channel;
 use vidstream_mesh::client::{self, ClientOptions, Peers};
@@ -170,7 +170,7 @@ impl Services {
             (routes, names) = (routes.add_service(transcoder.service()), [names, vec![TRANSCODER]].concat());
         }
         let services = server_stack(routes.into_axum_router(), settings.secure.token()?, &ServerBounds::default());
-        listener.open(services.merge(health::router(health)), names, sight, true).await
+        listener.open(services.merge(health::router(health)).fallback(http::unknown), names, sight, true).await
     }
 
     fn health(&self, backends: &Backends, life: &Lifecycle, program: Option<&Program>) -> health::Needs {

@@ -6,6 +6,8 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::oneshot;
 
+const NO_HTTP2: &str = "it does not speak HTTP/2; perhaps it speaks TLS (--mesh-tls-ca)";
+
 /// A socket, encrypted or not.
 pub(super) trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
 
@@ -35,6 +37,10 @@ impl AsyncRead for Greeted {
         if into.filled().len() > before
             && let Some(greeting) = self.greeting.take()
         {
+            // The first frame is one of settings, whose length begins with 0; an alert of TLS and a line of HTTP/1.1 do not.
+            if into.filled()[before] != 0 {
+                return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, NO_HTTP2)));
+            }
             // Nobody waits where the time to connect is over.
             let _ = greeting.send(());
         }

@@ -166,7 +166,7 @@ impl Replica {
         let stream = TcpStream::connect(self.address).await.map_err(|error| words(&error))?;
         stream.set_nodelay(true).map_err(|error| words(&error))?;
         let socket: Box<dyn Socket> = match &options.tls {
-            Some(tls) => Box::new(tls.connect(self.peer.host(), stream).await.map_err(|error| words(&error))?),
+            Some(tls) => Box::new(tls.connect(self.peer.host(), stream).await?),
             None => Box::new(stream),
         };
         let (socket, greeted) = Greeted::new(socket);

@@ -5,6 +5,7 @@ use serde_json::Value;
 use std::os::unix::fs::PermissionsExt as _;
 use tokio::runtime::Runtime;
 use vidstream_test_servers::{self as servers, Kind, PASSWORD, USER};
+use vidstream_tests::judges::curl;
 use vidstream_tests::server::{Server, binary};
 use vidstream_tests::vidctl::Person;
 
@@ -113,6 +114,32 @@ fn services_that_are_killed_are_named() {
     drop(catalog);
     let diagnosis = Diagnosis::of(&gateway);
     assert_eq!(diagnosis.ill(), ["gateway catalog", "gateway transcoder"], "{:#?}", diagnosis.findings);
+}
+
+/// Ports that were mixed up.
+#[test]
+fn another_service_where_one_is_looked_for_is_said() {
+    let runtime = Runtime::new().expect("a runtime");
+    let backends = Backends::start(&runtime);
+    let mesh = |flags: &[&str]| backends.starting(&[&["--mesh-listen", "127.0.0.1:0"][..], flags].concat());
+    let peer = |server: &Server| server.address.strip_prefix("http://").expect("an address").to_owned();
+    let catalog = mesh(&["--roles", "catalog"]).ready();
+    let transcoder = mesh(&["--roles", "transcoder", "--to-catalog", &peer(&catalog)]).ready();
+    let gateway = |to_catalog: &Server, to_transcoder: &Server| {
+        let others = ["--to-catalog", &peer(to_catalog), "--to-transcoder", &peer(to_transcoder)];
+        mesh(&[&["--roles", "gateway", "--listen", "127.0.0.1:0"][..], &others[..]].concat())
+    };
+    let said = gateway(&transcoder, &transcoder).fails();
+    let words = format!("the catalog at {}: another service listens there: there is no rpc", peer(&transcoder));
+    assert!(said.contains(&words), "{said}");
+    let diagnosis = Diagnosis::of(&gateway(&catalog, &catalog).ready());
+    assert_eq!((diagnosis.ill(), diagnosis.code), (vec!["gateway transcoder".to_owned()], 1));
+    let found = diagnosis.of_part("transcoder");
+    assert!(text(found, "text").contains("another service listens"), "{found}");
+    assert!(text(found, "advice").contains("--to-transcoder"), "{found}");
+    // Whoever looks by hand is told too.
+    let answer = curl::get(&format!("{}/nothing", catalog.address));
+    assert_eq!((answer.status, &*answer.json()["reason"].to_string()), (404, "\"NOT_FOUND\""), "{answer:?}");
 }
 
 #[test]

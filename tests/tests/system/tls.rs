@@ -165,7 +165,7 @@ fn services_apart_prove_who_they_are() {
     let log = backends.starting(&[&flags[..], &proofs.with(before.files(), false)].concat()).fails();
     assert!(log.contains("without the mesh token"), "{log}");
     stranger("a certificate of somebody else's", &proofs.with(foreign.files(), true), "does not take our certificate");
-    stranger("nothing is encrypted", &["--mesh-token-file", &proofs.token], "nobody can be reached");
+    stranger("nothing is encrypted", &["--mesh-token-file", &proofs.token], "perhaps it speaks TLS");
 
     // Another certificate on the disk is shown without a restart, and those that are connected go on.
     let [certificate, key] = before.files();
