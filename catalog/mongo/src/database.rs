@@ -1,5 +1,6 @@
 //! The connection, its deadlines and errors.
 
+use crate::driver::Driver;
 use crate::schema;
 use futures::TryStreamExt;
 use mongodb::bson::{Document, doc};
@@ -117,14 +118,14 @@ fn code(error: &Error) -> Option<i32> {
 fn failed(error: Error) -> StoreError {
     match code(&error) {
         Some(OUT_OF_DISK_SPACE) => StoreError::Full,
-        _ => StoreError::Unavailable(Arc::new(error)),
+        _ => StoreError::Unavailable(Arc::new(Driver(error))),
     }
 }
 
 /// Whether an index could not be made because there is one of its name, or of its keys, in another form.
 pub fn is_other_index(error: &StoreError) -> bool {
     let StoreError::Unavailable(cause) = error else { return false };
-    let code = cause.downcast_ref::<Error>().and_then(code);
+    let code = cause.downcast_ref().and_then(|Driver(error)| code(error));
     matches!(code, Some(INDEX_OPTIONS_CONFLICT | INDEX_KEY_SPECS_CONFLICT))
 }
 
@@ -152,5 +153,5 @@ pub fn may_pass(error: &StoreError) -> bool {
                     | ErrorKind::IncompatibleServer { .. }
             )
     };
-    cause.is::<Late>() || cause.downcast_ref::<Error>().is_some_and(|error| !told(error))
+    cause.is::<Late>() || cause.downcast_ref().is_some_and(|Driver(error)| !told(error))
 }

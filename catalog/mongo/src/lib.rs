@@ -18,6 +18,7 @@ use vidstream_proto::source::Source;
 use vidstream_source::extents::{Extent, PageNumber, RecordPage};
 
 mod database;
+mod driver;
 mod feed;
 mod fields;
 mod jobs;

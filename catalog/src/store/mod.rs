@@ -48,12 +48,15 @@ pub enum StoreError {
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
-        let reason = match error {
-            StoreError::Full => Reason::NoSpace,
-            StoreError::Corrupt(_) => Reason::Internal,
-            StoreError::Unavailable(_) => Reason::Unavailable,
-        };
-        Self::new(reason, error.to_string())
+        match &error {
+            StoreError::Full => Self::new(Reason::NoSpace, error.to_string()),
+            StoreError::Corrupt(_) => Self::new(Reason::Internal, error.to_string()),
+            // Callers may be anybody, and the cause names addresses.
+            StoreError::Unavailable(cause) => {
+                tracing::warn!(%cause, "the catalog's store failed");
+                Self::new(Reason::Unavailable, "the catalog's store does not answer; try again")
+            }
+        }
     }
 }
 

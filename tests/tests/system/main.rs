@@ -38,6 +38,7 @@ mod settings;
 mod space;
 mod stopping;
 mod storyboard;
+mod strangers;
 mod tls;
 mod together;
 mod traces;
