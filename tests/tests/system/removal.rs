@@ -1,4 +1,4 @@
-//! How long a removed video is shown: two gateways that hold all of it in memory, and a catalog in another process.
+//! How long a removed video is shown: two gateways that hold all of it in memory, and a catalog in another process, or one each.
 
 use crate::distributed::wait;
 use std::sync::Arc;
@@ -18,30 +18,47 @@ const HELD_FOR: Duration = Duration::from_secs(50);
 /// And at the most: 5 s until it has to ask, a minute, and what a busy machine takes.
 const HELD_AT_MOST: Duration = Duration::from_secs(5 + 60 + 15);
 
-/// A catalog with its worker, which others reach, and two gateways.
+/// Catalogs with their workers, which others reach, and two gateways.
 struct Mesh {
-    flags: Vec<String>,
-    catalog: Option<Server>,
+    /// Each with its flags.
+    catalogs: Vec<(Vec<String>, Option<Server>)>,
     gateways: [Server; 2],
     _objects: TempDir,
-    _port: Ports,
+    _ports: Vec<Ports>,
 }
 
 impl Mesh {
-    /// A mesh whose notices go over `events`.
+    /// A mesh whose notices go over `events`, and whose gateways ask one catalog.
     fn start(events: &str) -> Self {
-        let (port, folder) = (Ports::take(), TempDir::new().expect("a temporary folder"));
+        Self::of(&[&["--events", events]])
+    }
+
+    /// The same on a database that two catalogs share. Each gateway asks one of them: what the other one is told it learns from
+    /// the database.
+    fn with_two_catalogs(events: &str, database: &str) -> Self {
+        let flags = ["--events", events, "--catalog", database];
+        Self::of(&[&flags, &flags])
+    }
+
+    /// A mesh of catalogs with these flags.
+    fn of(catalogs: &[&[&str]]) -> Self {
+        let folder = TempDir::new().expect("a temporary folder");
+        let ports: Vec<_> = catalogs.iter().map(|_| Ports::take()).collect();
+        let peers: Vec<_> = ports.iter().map(|port| format!("127.0.0.1:{}", port.first())).collect();
         let objects = format!("file:{}", folder.path().to_str().expect("text"));
-        let peer = format!("127.0.0.1:{}", port.first());
-        let flags =
-            ["--roles", "catalog,transcoder", "--mesh-listen", &peer, "--objects", &objects, "--events", events];
-        let flags: Vec<_> = flags.map(ToOwned::to_owned).into();
-        let catalog = Some(Self::catalog(Arc::new(TempDir::new().expect("a temporary folder")), &flags));
-        let gateway = || {
-            let flags = ["--roles", "gateway", "--listen", "127.0.0.1:0", "--objects", &objects];
-            Starting::of(&[&flags[..], &["--to-catalog", &peer, "--to-transcoder", &peer]].concat()).ready()
+        let catalog = |(peer, flags): (&String, &&[&str])| {
+            let own = ["--roles", "catalog,transcoder", "--mesh-listen", peer, "--objects", &objects];
+            let flags: Vec<_> = own.iter().chain(*flags).map(|flag| (*flag).to_owned()).collect();
+            let server = Self::catalog(Arc::new(TempDir::new().expect("a temporary folder")), &flags);
+            (flags, Some(server))
         };
-        Self { flags, catalog, gateways: [gateway(), gateway()], _objects: folder, _port: port }
+        let catalogs = peers.iter().zip(catalogs).map(catalog).collect();
+        let gateway = |number: usize| {
+            let peer = &peers[number % peers.len()];
+            let flags = ["--roles", "gateway", "--listen", "127.0.0.1:0", "--objects", &objects];
+            Starting::of(&[&flags[..], &["--to-catalog", peer, "--to-transcoder", peer]].concat()).ready()
+        };
+        Self { catalogs, gateways: [0, 1].map(gateway), _objects: folder, _ports: ports }
     }
 
     fn catalog(data: Arc<TempDir>, flags: &[String]) -> Server {
@@ -110,13 +127,25 @@ fn remove(mesh: &Mesh, by: usize, (video, paths): &(String, Vec<String>)) {
 fn what_is_removed_is_gone_at_every_gateway_with_and_without_redis() {
     let runtime = Runtime::new().expect("a runtime");
     let redis = runtime.block_on(servers::Server::start(Kind::Redis));
-    let mesh = Mesh::start(&redis.url());
+    with_and_without(&runtime, &redis, &Mesh::start(&redis.url()));
+}
+
+#[test]
+fn what_is_removed_by_one_catalog_is_gone_at_gateways_of_another() {
+    let runtime = Runtime::new().expect("a runtime");
+    let start = |kind| runtime.block_on(servers::Server::start(kind));
+    let (mongo, redis) = (start(Kind::MongoDb), start(Kind::Redis));
+    let mesh = Mesh::with_two_catalogs(&redis.url(), &format!("{}/videos", mongo.url()));
+    with_and_without(&runtime, &redis, &mesh);
+}
+
+fn with_and_without(runtime: &Runtime, redis: &servers::Server, mesh: &Mesh) {
     let [first, second, third] = [0, 1, 0].map(|through| mesh.video(through, &[0, 1]));
-    remove(&mesh, 0, &first);
+    remove(mesh, 0, &first);
     redis.kill();
-    remove(&mesh, 1, &second);
+    remove(mesh, 1, &second);
     runtime.block_on(redis.restart());
-    remove(&mesh, 0, &third);
+    remove(mesh, 0, &third);
 }
 
 /// Takes more than a minute, which is what a gateway holds by itself.
@@ -125,7 +154,7 @@ fn a_gateway_that_reaches_no_catalog_shows_what_it_holds_for_a_minute() {
     let mut mesh = Mesh::start("local:");
     let (video, paths) = mesh.video(0, &[0]);
     let killed = Instant::now();
-    let data = mesh.catalog.take().expect("it runs").ended();
+    let data = mesh.catalogs[0].1.take().expect("it runs").ended();
 
     // What is not held is not made up: the video is neither there nor gone.
     let source = format!("{}/videos/{video}/source", mesh.gateways[1].address);
@@ -147,7 +176,7 @@ fn a_gateway_that_reaches_no_catalog_shows_what_it_holds_for_a_minute() {
     }
 
     // It is back with the catalog, at both.
-    mesh.catalog = Some(Mesh::catalog(data, &mesh.flags));
+    mesh.catalogs[0].1 = Some(Mesh::catalog(data, &mesh.catalogs[0].0));
     for gateway in [0, 1] {
         wait("it is shown again", || mesh.asked(gateway, &paths).all(|(_, answer)| answer.status == 200));
     }
