@@ -1,6 +1,7 @@
 //! What a server, or the way to it, did: of a kind that code may branch on, and in words for whoever has to mend it.
 
 use std::error::Error;
+use std::io;
 
 use aws_sdk_s3::{
     config::http::HttpResponse,
@@ -63,6 +64,11 @@ impl Failure {
         match error {
             SdkError::TimeoutError(_) => Self::new(Kind::Unavailable, format!("{endpoint} did not answer in time")),
             SdkError::DispatchFailure(failure) => {
+                if let Some(reason) = distrusted(failure.as_connector_error()) {
+                    let words =
+                        format!("the certificate of {endpoint} is not trusted: {reason}; ca= names who may sign it");
+                    return Self::new(Kind::Other, words);
+                }
                 let timeout = failure.as_connector_error().is_some_and(ConnectorError::is_timeout);
                 let cause = if timeout { "no answer in time".to_owned() } else { root(error) };
                 Self::new(Kind::Unavailable, format!("{endpoint} can't be reached: {cause}"))
@@ -115,6 +121,22 @@ impl Failure {
         };
         Self::new(kind, format!("{advice} ({said})"))
     }
+}
+
+/// What is wrong with the server's certificate, if it is that.
+fn distrusted(failure: Option<&ConnectorError>) -> Option<String> {
+    let mut cause: Option<&(dyn Error + 'static)> = failure.and_then(Error::source);
+    while let Some(error) = cause {
+        if let Some(rustls::Error::InvalidCertificate(reason)) = error.downcast_ref() {
+            return Some(reason.to_string());
+        }
+        // Errors of the system leave the one they were made of out of the chain.
+        cause = match error.downcast_ref::<io::Error>() {
+            Some(error) => error.get_ref().map(|inner| inner as &(dyn Error + 'static)),
+            None => error.source(),
+        };
+    }
+    None
 }
 
 fn kind(status: u16, code: Option<&str>) -> Kind {

@@ -142,7 +142,8 @@ pub fn limit(limit: usize) -> i64 {
 /// Whether `error` is about a server that does not answer now, and not about what it was told.
 pub fn may_pass(error: &StoreError) -> bool {
     let StoreError::Unavailable(cause) = error else { return false };
-    let told = |error: &Error| {
+    let told = |driver: &Driver| {
+        let error = &driver.0;
         let kinds = [UNAUTHORIZED, AUTHENTICATION_FAILED];
         code(error).is_some_and(|code| kinds.contains(&code))
             || matches!(
@@ -152,6 +153,7 @@ pub fn may_pass(error: &StoreError) -> bool {
                     | ErrorKind::InvalidTlsConfig { .. }
                     | ErrorKind::IncompatibleServer { .. }
             )
+            || driver.distrusts()
     };
-    cause.is::<Late>() || cause.downcast_ref().is_some_and(|Driver(error)| !told(error))
+    cause.is::<Late>() || cause.downcast_ref().is_some_and(|driver| !told(driver))
 }

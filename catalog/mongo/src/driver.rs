@@ -9,6 +9,15 @@ pub struct Driver(pub Error);
 
 impl std::error::Error for Driver {}
 
+impl Driver {
+    /// Whether no server is there whose certificate is trusted, because of one that is not: nobody speaks TLS as it was told to.
+    pub fn distrusts(&self) -> bool {
+        // What rustls says of certificates, which the driver passes on as text.
+        let text = "invalid peer certificate";
+        matches!(&*self.0.kind, ErrorKind::ServerSelection { message, .. } if message.contains(text))
+    }
+}
+
 impl fmt::Display for Driver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &*self.0.kind {

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use vidstream_catalog::store::contract::{Opened, store_contract};
 use vidstream_catalog::store::{RequestRow, Store, StoreError};
 use vidstream_proto::ids::RequestId;
-use vidstream_test_servers::{Kind, Server};
+use vidstream_test_servers::{Kind, Relay, Server};
 
 /// A database of this name on a server.
 fn url(server: &Server, database: &str) -> String {
@@ -70,6 +70,22 @@ async fn a_frozen_server_is_given_up() {
     assert!(matches!(error, StoreError::Unavailable(_)), "{error}");
     server.thaw();
     assert_eq!(store.request(row.id).await.expect("it is back"), Some(row));
+}
+
+#[tokio::test]
+async fn tls_is_spoken_with_whom_is_trusted() {
+    let server = Server::start(Kind::MongoDb).await;
+    let relay = Relay::start_with_tls(server.port()).await;
+    let url = format!("mongodb://127.0.0.1:{}/sealed?tls=true", relay.port());
+    let trusting = format!("{url}&tlsCAFile={}", relay.authority().display());
+    let store = vidstream_mongo::open(&trusting).await.expect("the certificate is trusted");
+    let row = request(4);
+    store.insert_request(row.clone()).await.expect("the database answers");
+    relay.cut();
+    assert_eq!(store.request(row.id).await.expect("by another connection"), Some(row));
+    // Time does not mend that.
+    let error = vidstream_mongo::open(&url).await.expect_err("nobody knows who signed it");
+    assert!(error.to_string().contains("certificate") && !vidstream_mongo::may_pass(&error), "{error}");
 }
 
 #[tokio::test]

@@ -1,10 +1,10 @@
 //! What a person is told whose settings are wrong, or whose server is.
 
-use crate::setup::{BUCKET, impatient, name, parsed, server, store, url, words};
+use crate::setup::{BUCKET, chunks, content, impatient, name, parsed, server, store, url, words};
 use std::{error::Error as _, net::TcpListener, time::Duration};
 use vidstream_backends::objects::{ObjectError, ObjectStore as _, S3Keys, S3Url};
 use vidstream_s3::{OpenError, S3Store};
-use vidstream_test_servers::{Kind, PASSWORD, USER};
+use vidstream_test_servers::{Kind, PASSWORD, Relay, USER};
 
 async fn refused(url: &S3Url) -> OpenError {
     match S3Store::open_with(url, impatient()).await {
@@ -92,6 +92,21 @@ async fn authorities_that_are_none_are_told() {
         let error = refused(&S3Url { ca: Some(ca), ..parsed(&format!("s3://k:s@{BUCKET}?endpoint={endpoint}")) }).await;
         assert!(error.to_string().contains(expected) && !error.may_pass(), "{error}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tls_is_spoken_with_whom_is_trusted() {
+    let server = server(Kind::Minio).await;
+    let relay = Relay::start_with_tls(server.port()).await;
+    let url = format!("s3://{USER}:{PASSWORD}@{BUCKET}?endpoint=https://127.0.0.1:{}", relay.port());
+    let store = S3Store::open(&parsed(&format!("{url}&ca={}", relay.authority().display()))).await.unwrap();
+    let object = name("some/object");
+    store.put(&object, chunks(200_000)).await.unwrap();
+    relay.cut();
+    assert_eq!(store.read(&object, 1 << 20).await.unwrap(), content(200_000));
+    // Time does not mend that.
+    let error = refused(&parsed(&url)).await;
+    assert!(error.to_string().contains("is not trusted") && !error.may_pass(), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
