@@ -7,6 +7,7 @@ use crate::connect::{answer, request_id, unary};
 use crate::errors::{CallError, Failure};
 use crate::printer;
 use crate::progress::Progress;
+use crate::retry::Outage;
 use crate::state::{Entry, Made, Slot, State};
 use crate::text::clean;
 use crate::upload::{SourceFile, send};
@@ -110,6 +111,32 @@ async fn create(context: &Context, slot: &Slot, file: &SourceFile, title: &str) 
     made.ok_or_else(|| Failure::failed("the server removed the upload while it was made".to_owned()))
 }
 
+/// The server's answer to the request for an upload. Where it is there and can't answer, its database standing still say, that is
+/// waited out as it is later on; the request's id makes one upload of all attempts.
+async fn created(context: &Context, file: &SourceFile, entry: &Entry) -> Result<pb::CreateUploadResponse, CallError> {
+    let mut outage = Outage::default();
+    loop {
+        let request = unary(pb::CreateUploadRequest {
+            request_id: entry.request_id.clone(),
+            file_name: file.name(),
+            size: file.size(),
+            title: entry.title.clone(),
+            blake3: vec![],
+        });
+        let error = match answer(context.gateway.uploads.clone().create_upload(request).await) {
+            Ok(created) => return Ok(created),
+            Err(error) if error.broken || !error.is_transient() => return Err(error),
+            Err(error) => error,
+        };
+        if outage.is_new() {
+            printer::note(&format!("not begun yet ({}); trying again", error.problem.message));
+        }
+        if !outage.wait(error.problem.retry_after).await {
+            return Err(error);
+        }
+    }
+}
+
 /// Asks for an upload; none if the request was answered before and what was made then is gone. What is needed to find
 /// it again is durable before the server is asked, and before the first byte.
 async fn ask(
@@ -119,15 +146,7 @@ async fn ask(
     mut entry: Entry,
 ) -> Result<Option<pb::Upload>, Failure> {
     slot.save(&entry)?;
-    let request = unary(pb::CreateUploadRequest {
-        request_id: entry.request_id.clone(),
-        file_name: file.name(),
-        size: file.size(),
-        title: entry.title.clone(),
-        blake3: vec![],
-    });
-    let created = answer(context.gateway.uploads.clone().create_upload(request).await);
-    let upload = match created {
+    let upload = match created(context, file, &entry).await {
         Ok(created) => created.upload.unwrap_or_default(),
         Err(error) if error.is_not_found() => return Ok(None),
         Err(error) => {

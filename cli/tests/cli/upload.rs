@@ -42,6 +42,19 @@ async fn paused(fake: &Fake, machine: &Machine, arguments: &[&str]) -> tokio::pr
     child
 }
 
+/// Its database stands still, say: that is waited out before the first byte as it is later on.
+#[tokio::test]
+async fn a_server_that_takes_no_upload_for_a_moment_is_waited_for() {
+    let (fake, machine) = place().await;
+    let bytes = machine.file("a.mp4", MIB);
+    fake.world().faults.no_uploads = 3;
+    let ran = machine.run(&["upload", "a.mp4"]).await;
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stderr.contains("not begun yet (no store); trying again"), "{}", ran.stderr);
+    assert_eq!(uploaded(&fake, &only_video(&fake)), bytes);
+    assert!(machine.entries().is_empty(), "nothing is left to remember");
+}
+
 #[tokio::test]
 async fn a_file_arrives_whole() {
     let (fake, machine) = place().await;

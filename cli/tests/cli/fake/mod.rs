@@ -57,6 +57,8 @@ pub struct Uploading {
 /// What goes wrong.
 #[derive(Default)]
 pub struct Faults {
+    /// So many requests for an upload are answered with "unavailable".
+    pub no_uploads: usize,
     /// The stream stops taking pieces after so many.
     pub pause_after: Option<usize>,
     /// The stream breaks after so many pieces, once.

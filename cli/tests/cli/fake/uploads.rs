@@ -67,6 +67,11 @@ impl UploadService for Fake {
         request: Request<pb::CreateUploadRequest>,
     ) -> Result<Response<pb::CreateUploadResponse>, Status> {
         let request = request.into_inner();
+        let left = self.world().faults.no_uploads;
+        if left > 0 {
+            self.world().faults.no_uploads = left - 1;
+            return Err(Problem::new(Reason::Unavailable, "no store").into());
+        }
         let known =
             self.world().uploads.iter().find(|(_, u)| u.request_id == request.request_id).map(|(id, _)| id.clone());
         if let Some(id) = known {
