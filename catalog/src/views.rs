@@ -5,7 +5,7 @@
 //! time. That row, by compare-and-set, is what makes it count: of many reports, and of many catalogs, one wins. The row says
 //! by which claim: a report keeps its claim until it is known to be written, so that a write whose answer was lost is known
 //! again as its own. The count goes to the video with a number that makes its repeat harmless. So nothing ever counts twice,
-//! and a crash loses at most what was reported since the last batch.
+//! and a crash loses at most what was reported since the last batch began, and what of that batch was not written.
 //!
 //! A view does not raise the video's revision: an edit that expects one must not be refused because somebody watched. The
 //! feed tells it all the same, and readers take the message with more views of two with one revision.
