@@ -5,7 +5,7 @@ use std::{path::Path, time::Duration};
 use aws_sdk_s3::{
     Client, Config,
     config::{
-        Region, RequestChecksumCalculation, ResponseChecksumValidation, SharedHttpClient,
+        IdentityCache, Region, RequestChecksumCalculation, ResponseChecksumValidation, SharedHttpClient,
         StalledStreamProtectionConfig,
         retry::{RetryConfig, RetryPartition},
         timeout::TimeoutConfig,
@@ -90,7 +90,9 @@ impl Connection {
         let plain = endpoint.as_deref().is_some_and(|endpoint| endpoint.starts_with("http:"));
         let mut config = Config::builder()
             .behavior_version_latest()
-            .credentials_provider(credentials::find(url, env).await?)
+            .credentials_provider(credentials::find(url, env)?)
+            // It would keep keys for a quarter of an hour; ours are at hand.
+            .identity_cache(IdentityCache::no_cache())
             .region(Region::new(region.clone()))
             .force_path_style(true)
             .http_client(http(plain, url.ca.as_deref()).await?)

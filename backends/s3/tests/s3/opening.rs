@@ -121,6 +121,44 @@ async fn keys_in_a_file_open_it_too() {
     S3Store::open(&parsed(&url)).await.unwrap();
 }
 
+/// What a call on the store comes to once the file was looked at again; waits until `it_is`.
+async fn until(store: &S3Store, it_is: impl Fn(&Result<(), String>) -> bool) -> Result<(), String> {
+    let begun = std::time::Instant::now();
+    loop {
+        let said = store.put(&name("some/object"), vec![]).await.map_err(|error| words(&error));
+        if it_is(&said) || begun.elapsed() > Duration::from_secs(20) {
+            return said;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn new_keys_in_the_file_need_no_restart() {
+    let server = server(Kind::Minio).await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("credentials");
+    let write = |secret: &str| {
+        let text = format!("[default]\naws_access_key_id = {USER}\naws_secret_access_key = {secret}\n");
+        // At once, as whoever rotates keys does.
+        std::fs::write(folder.path().join("new"), text).unwrap();
+        std::fs::rename(folder.path().join("new"), &path).unwrap();
+    };
+    write(PASSWORD);
+    let url = format!("s3://{BUCKET}?endpoint={}&credentials={}", server.url(), path.display());
+    let store = S3Store::open(&parsed(&url)).await.unwrap();
+    assert_eq!(until(&store, Result::is_ok).await, Ok(()));
+    write("another-secret");
+    let told = until(&store, Result::is_err).await.expect_err("the server knows another one");
+    assert!(told.contains("the secret key is not the access key's") && !told.contains("another-secret"), "{told}");
+    write(PASSWORD);
+    assert_eq!(until(&store, Result::is_ok).await, Ok(()));
+    // Nonsense changes nothing.
+    std::fs::write(&path, "[other]\n").unwrap();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(until(&store, Result::is_ok).await, Ok(()));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bucket_that_goes_away_is_not_taken_for_missing_objects() {
     let server = server(Kind::VersityGw).await;
