@@ -12,6 +12,7 @@ use anyhow::Context;
 use axum::Router;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::timeout;
 use tonic::Request;
 use tonic::service::Routes;
 use tower::Layer;
@@ -35,6 +36,9 @@ const LARGEST_MESSAGE: usize = 16 << 20;
 
 /// A catalog that takes longer for a read of one entry is not there yet.
 const READ_WITHIN: Duration = Duration::from_secs(5);
+
+/// Who is there is connected by then.
+const LOOK: Duration = Duration::from_secs(1);
 
 const GATEWAY: &str = "vidstream.v1.GatewayService";
 const UPLOADS: &str = "vidstream.v1.UploadService";
@@ -230,6 +234,8 @@ fn connect(peers: &Peers, settings: &Settings, life: &Lifecycle) -> anyhow::Resu
 /// it, and to strangers.
 async fn answers(awaited: &Awaited, what: String, service: &client::Service) -> anyhow::Result<()> {
     until_there(awaited, what, async || {
+        // Whoever has just begun to look can't say yet that it is not there.
+        let _ = timeout(LOOK, service.reach.come()).await;
         // Says where it is looked for, and why in vain.
         service.reach.now()?;
         let mut read = Request::new(pb::ListEntriesRequest { page_size: 1, ..Default::default() });
