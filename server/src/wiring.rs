@@ -174,7 +174,8 @@ impl Services {
             (routes, names) = (routes.add_service(transcoder.service()), [names, vec![TRANSCODER]].concat());
         }
         let services = server_stack(routes.into_axum_router(), settings.secure.token()?, &ServerBounds::default());
-        listener.open(services.merge(health::router(health)).fallback(http::unknown), names, sight, true).await
+        let unknown = async |request: axum::extract::Request| http::unknown(&request);
+        listener.open(services.merge(health::router(health)).fallback(unknown), names, sight, true).await
     }
 
     fn health(&self, backends: &Backends, life: &Lifecycle, program: Option<&Program>) -> health::Needs {

@@ -35,23 +35,23 @@ async fn authorise(mut request: Request, next: Next) -> Response {
 /// What no route takes is a file of the web app, or nothing.
 async fn unrouted(request: Request) -> Response {
     if grpc_kind(&request).is_some() {
-        return unknown(request).await;
+        return unknown(&request);
     }
     let (parts, body) = request.into_parts();
     if let Some(file) = web::answer(&parts).await {
         return file;
     }
-    unknown(Request::from_parts(parts, body)).await
+    unknown(&Request::from_parts(parts, body))
 }
 
 /// The answer where there is nothing: no rpc, no address.
-pub async fn unknown(request: Request) -> Response {
-    let problem = if grpc_kind(&request).is_some() {
+pub fn unknown(request: &Request) -> Response {
+    let problem = if grpc_kind(request).is_some() {
         Problem::new(Reason::Unimplemented, format!("there is no rpc {}", request.uri().path()))
     } else {
         Problem::new(Reason::NotFound, "there is nothing at this address")
     };
-    refusal(&request, problem)
+    refusal(request, problem)
 }
 
 /// The answer of an address that knows other methods; the router adds which.

@@ -5,8 +5,9 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use vidstream_test_servers::{self as servers, Kind, PASSWORD};
 use vidstream_tests::clips;
-use vidstream_tests::server::Server;
+use vidstream_tests::server::{Server, Starting};
 use vidstream_tests::vidctl::{Person, id};
 
 /// An ffmpeg that makes no tiles until the file `go` is beside it.
@@ -20,6 +21,20 @@ fn held_ffmpeg(folder: &Path) -> PathBuf {
     fs::write(&program, script).expect("written");
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("ours");
     program
+}
+
+/// RabbitMQ's client would tell it before us, in its own structures and as several errors.
+#[test]
+fn a_wrong_password_of_the_queue_is_said_in_our_words_alone() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let rabbit = runtime.block_on(servers::Server::start(Kind::RabbitMq));
+    let url = rabbit.url().replace(PASSWORD, "another-one");
+    let log = Starting::of(&["--listen", "127.0.0.1:0", "--queue", &url]).fails();
+    assert!(
+        log.contains("refuses the user, the password or the virtual host") && !log.contains("another-one"),
+        "{log}"
+    );
+    assert!(!log.contains("lapin"), "{log}");
 }
 
 #[test]
