@@ -228,7 +228,8 @@ impl World {
     }
 
     pub async fn retry(&mut self, video: &str) {
-        let request = pb::RetryEntryRequest { video_id: video.into(), request_id: request_id(), expected_revision: None };
+        let request =
+            pb::RetryEntryRequest { video_id: video.into(), request_id: request_id(), expected_revision: None };
         self.client.retry_entry(request).await.unwrap();
     }
 

@@ -21,7 +21,10 @@ const MADE: [(&str, &str); 12] = [
     ("phone.mp4", "-c:v libx265 -x265-params log-level=none -pix_fmt yuv420p10le -tag:v hvc1 -c:a aac"),
     ("studio.mov", "-c:v prores -c:a pcm_s24le"),
     ("years-ago.mp4", "-c:v mpeg4 -b:v 1M -c:a ac3"),
-    ("open.mp4", "-c:v libx264 -pix_fmt yuv420p -x264-params open-gop=1:keyint=25:min-keyint=25:bframes=3:scenecut=0 -c:a aac"),
+    (
+        "open.mp4",
+        "-c:v libx264 -pix_fmt yuv420p -x264-params open-gop=1:keyint=25:min-keyint=25:bframes=3:scenecut=0 -c:a aac",
+    ),
 ];
 
 const SECONDS: f64 = 4.0;

@@ -14,25 +14,35 @@ const DECODERS: [(Decoder, &str); 4] = [
     (Decoder::Vp9, "decoder for VP9"),
     (Decoder::Av1, "decoder for AV1"),
 ];
-/// Those that [`args`] name.
-const FILTERS: [(&str, &str); 4] = [
+const ENCODERS: [(&str, &str); 2] = [("libx264", "encoder for H.264 (libx264)"), ("aac", "encoder for AAC")];
+/// Those that arguments name.
+const FILTERS: [(&str, &str); 10] = [
     ("scale", "filter scale"),
     ("transpose", "filter transpose"),
     ("hflip", "filter hflip"),
     ("vflip", "filter vflip"),
+    ("setsar", "filter setsar"),
+    ("format", "filter format"),
+    ("bwdif", "filter bwdif"),
+    ("aresample", "filter aresample"),
+    ("zscale", "filter zscale"),
+    ("tonemap", "filter tonemap"),
 ];
 
 impl Program {
     /// Its version, and what it lacks.
     pub(crate) async fn examine(&self) -> Result<(String, Vec<&'static str>), ProgramError> {
         let version = self.version(PATIENCE).await?;
-        let (decoders, filters) = tokio::try_join!(self.list("-decoders"), self.list("-filters"))?;
+        let lists = tokio::try_join!(self.list("-decoders"), self.list("-encoders"), self.list("-filters"));
+        let (decoders, encoders, filters) = lists?;
         let lacks_decoder = |(decoder, name): (Decoder, &'static str)| {
             (!args::decoders(decoder).split(',').any(|known| decoders.contains(known))).then_some(name)
         };
-        let lacks_filter = |(filter, name): (&str, &'static str)| (!filters.contains(filter)).then_some(name);
-        let lacks = DECODERS.into_iter().filter_map(lacks_decoder).chain(FILTERS.into_iter().filter_map(lacks_filter));
-        Ok((version, lacks.collect()))
+        let missing =
+            |list: &HashSet<String>, (name, what): (&str, &'static str)| (!list.contains(name)).then_some(what);
+        let lacks = DECODERS.into_iter().filter_map(lacks_decoder);
+        let lacks = lacks.chain(ENCODERS.into_iter().filter_map(|encoder| missing(&encoders, encoder)));
+        Ok((version, lacks.chain(FILTERS.into_iter().filter_map(|filter| missing(&filters, filter))).collect()))
     }
 
     /// The names of one of its lists: they stand behind a word of flags.
@@ -58,7 +68,10 @@ mod tests {
     async fn what_it_lacks_is_named() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("ffmpeg");
-        let lists = "-decoders) echo ' V....D h264 H.264'; echo ' V....D av1 AV1';; -filters) echo ' ... scale V->V';;";
+        let filters =
+            "for name in scale setsar format bwdif aresample zscale tonemap; do echo ' ...' $name 'V->V'; done";
+        let decoders = "echo ' V....D h264 H.264'; echo ' V....D av1 AV1'";
+        let lists = format!("-decoders) {decoders};; -encoders) echo ' A..... aac AAC';; -filters) {filters};;");
         let script =
             format!("#!/bin/sh\nfor last; do :; done\ncase $last in {lists} *) echo ffmpeg version 7.0 x;; esac\n");
         std::fs::write(&path, script).expect("written");
@@ -66,8 +79,8 @@ mod tests {
         let program = Program::find(&path, Limits::default()).await.expect("it says so");
         let (version, lacks) = program.examine().await.expect("it answers");
         assert_eq!(version, "7.0");
-        let missing = ["decoder for HEVC", "decoder for VP9", "filter transpose", "filter hflip", "filter vflip"];
-        assert_eq!(lacks, missing);
+        let coders = ["decoder for HEVC", "decoder for VP9", "encoder for H.264 (libx264)"];
+        assert_eq!(lacks, [&coders[..], &["filter transpose", "filter hflip", "filter vflip"]].concat());
         std::fs::remove_file(&path).expect("removed");
         program.examine().await.expect_err("it is gone");
     }

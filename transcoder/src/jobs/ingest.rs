@@ -5,16 +5,21 @@ use crate::config::Encoding;
 use bytes::Bytes;
 use std::ops::Range;
 use std::time::Duration;
+use vidstream_media::index::{IgnoredCause, IgnoredTrack, MediaIndex};
 use vidstream_media::indexer::{IndexError, Indexer, Step};
 use vidstream_media::mp4::sniff::{self, SNIFF_BYTES};
 use vidstream_media::presentation::Presentation;
-use vidstream_proto::pb;
+use vidstream_media::track::TrackKind;
 use vidstream_proto::pb::finish_job_request::Result as Outcome;
+use vidstream_proto::pb::{self, FailureKind};
 use vidstream_source::names;
 use vidstream_source::reader::SourceReader;
 
 /// Tables of a long film take a moment, and a worker's thread serves others: from so many bytes on another does it.
 const LONG: usize = 64 << 10;
+
+/// What ffmpeg calls the demuxer of Matroska and WebM.
+const MATROSKA: &str = "matroska";
 
 /// Bytes that take longer to come are waited for without a place.
 const PROMPT: Duration = Duration::from_millis(500);
@@ -23,11 +28,18 @@ pub(super) async fn run(mut task: Task<'_>) -> Result<Outcome, Failure> {
     let head = 0..task.lease.source.size.min(SNIFF_BYTES as u64);
     let reader = task.reader();
     let head = read(&mut task, &reader, head).await?;
-    if let Some((demuxer, what)) = sniff::demuxer(&head) {
-        let (demuxer, what) = (demuxer.to_owned(), what.to_owned());
-        return Ok(Outcome::Normalisation(pb::Normalisation { demuxer, what }));
-    }
-    let indexed = index(&mut task).await?;
+    let reading = sniff::demuxer(&head).map(|(demuxer, what)| (demuxer, what.to_owned()));
+    let reading = reading.map(|(demuxer, what)| pb::Normalisation { demuxer: demuxer.to_owned(), what });
+    let indexed = match reading {
+        None => index(&mut task).await?,
+        // Of these most can be indexed.
+        Some(reading) if reading.demuxer == MATROSKA => match index(&mut task).await {
+            Ok(indexed) if !indexed.lacks => indexed,
+            Err(failure) if failure.kind != FailureKind::Input => return Err(failure),
+            _ => return Ok(Outcome::Normalisation(reading)),
+        },
+        Some(reading) => return Ok(Outcome::Normalisation(reading)),
+    };
     let name = names::media_index(task.lease.source.id, task.lease.job.fence);
     tracing::trace!(name: "index.made", target: "point", "an index is made and not stored");
     task.tools.objects.put(&name, vec![indexed.stored]).await?;
@@ -37,6 +49,8 @@ pub(super) async fn run(mut task: Task<'_>) -> Result<Outcome, Failure> {
 
 /// What is stored, and what is said of it.
 pub(super) struct Indexed {
+    /// Whether pictures or all sound of the file are left out that ffmpeg may read.
+    pub lacks: bool,
     pub stored: Bytes,
     pub result: pb::IndexResult,
 }
@@ -93,7 +107,20 @@ pub(super) async fn read(task: &mut Task<'_>, reader: &SourceReader, range: Rang
 pub(super) fn describe(presentation: &Presentation, encoding: Encoding) -> Indexed {
     let stored = presentation.index().encode();
     let generation = generation([stored.as_slice(), &presentation.plan().fingerprint_bytes()]);
-    Indexed { stored: stored.into(), result: pb::IndexResult { generation, ..found::result(presentation, encoding) } }
+    Indexed {
+        lacks: lacks(presentation.index()),
+        stored: stored.into(),
+        result: pb::IndexResult { generation, ..found::result(presentation, encoding) },
+    }
+}
+
+fn lacks(index: &MediaIndex) -> bool {
+    let readable =
+        |cause| matches!(cause, IgnoredCause::NotCarried | IgnoredCause::Configuration | IgnoredCause::Damaged);
+    let sound = index.tracks.iter().any(|track| matches!(track.kind, TrackKind::Audio(_)));
+    // Matroska names codings of sound so (RFC 9559 §5.1.4.1.21).
+    let lost = |track: &IgnoredTrack| !sound && track.what.starts_with("A_") && readable(track.cause);
+    index.lost_pictures().is_some_and(|track| readable(track.cause)) || index.ignored.iter().any(lost)
 }
 
 /// The file's fault, in words that begin a sentence of their own.
