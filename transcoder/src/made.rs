@@ -33,6 +33,9 @@ pub(crate) enum RecordError {
     /// It makes no sense.
     #[error("what ffmpeg wrote can't be read")]
     Index(#[from] IndexError),
+    /// Reading its tables broke off.
+    #[error("reading the tables of what ffmpeg wrote broke off")]
+    Broke(#[from] tokio::task::JoinError),
     /// There are too many samples.
     #[error("what ffmpeg wrote has more than {} MiB of tables", MOST_KEPT >> 20)]
     TooMuch,
@@ -62,8 +65,7 @@ impl Recording {
         let Self { writer, boxes } = self;
         let file = writer.finish().await?;
         let size = file.size();
-        let index = tokio::task::spawn_blocking(move || boxes.index(size, limits)).await;
-        let index = index.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
+        let index = tokio::task::spawn_blocking(move || boxes.index(size, limits)).await??;
         Ok((file, index))
     }
 }

@@ -109,7 +109,7 @@ async fn playback_is_where_the_parts_say() {
     world.catalog.change(&video_id, |video| {
         video.state = pb::VideoState::Ready.into();
         video.upload.as_mut().expect("a part").state = pb::UploadState::Complete.into();
-        video.source_rendition = ready();
+        (video.source_rendition, video.segmented) = (ready(), true);
     });
     let found = playback().await.expect("plays");
     assert_eq!(found.hls, format!("/videos/{video_id}/master.m3u8"));

@@ -131,7 +131,9 @@ fn sounds_that_players_do_not_take() {
         check("alone.mp4", &[SOUND, &["-c:a", coder]], &[name]);
     }
     let apple = check("apple.mov", &[PICTURE, SOUND, H264, &["-c:a", "alac"]], &["H.264"]);
-    assert_eq!(apple.ignored[0].reason, "Apple Lossless sound is not played");
+    assert_eq!(apple.ignored[0].reason, "Apple Lossless sound in an old form is not played");
+    // Of the standard's form it is indexed, for who decodes it.
+    check("apple.m4a", &[SOUND, &["-c:a", "alac"]], &["Apple Lossless sound"]);
 }
 
 /// Hundreds of millions of samples in two hours: the index has as many entries as the file has chunks.

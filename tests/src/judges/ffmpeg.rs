@@ -102,7 +102,9 @@ pub fn measured(input: &str, stream: &str, filter: &str) -> Vec<(f64, f64)> {
 /// they are sound.
 pub fn complaints(input: &str) -> String {
     let out = Command::new("ffmpeg")
-        .args(["-v", "error", "-nostdin", "-i", input, "-map", "0:v:0?", "-map", "0:a:0?", "-f", "null", "-"])
+        .args(["-v", "error", "-nostdin", "-i", input, "-map", "0:v:0?", "-map", "0:a:0?"])
+        // Times as they are: rounded to a frame rate, two may become one.
+        .args(["-fps_mode", "passthrough", "-enc_time_base:v", "-1", "-f", "null", "-"])
         .stdin(Stdio::null())
         .output()
         .expect("the judge runs");

@@ -86,7 +86,7 @@ fn open_gops_play_as_a_plain_file_without_a_storyboard() {
         "-f lavfi -i testsrc2=size=320x180:rate=25:duration=8 -c:v libx264 -preset veryfast -pix_fmt yuv420p \
          -x264-params open-gop=1:keyint=25:min-keyint=25:bframes=3:scenecut=0",
     );
-    let server = Server::start();
+    let server = Server::with(&["--encode", "none"]);
     let video = Person::of(&server).upload(&clip, "--wait=all");
     assert_eq!(video["state"], "VIDEO_STATE_READY", "{video:#}");
     let codes: Vec<_> = video["warnings"].as_array().into_iter().flatten().map(|warning| &warning["code"]).collect();
@@ -100,7 +100,7 @@ fn open_gops_play_as_a_plain_file_without_a_storyboard() {
 /// A keyframe that does not decode gives no picture, and nobody can tell which tile is missing.
 #[test]
 fn a_damaged_keyframe_takes_the_storyboard_with_it_and_nothing_else() {
-    let server = Server::with(&["--encode", "none"]);
+    let server = Server::start();
     let folder = tempfile::tempdir().expect("a temporary folder");
     let clip = clips::clip("first.mp4");
     let mut bytes = std::fs::read(&clip).expect("the clip");

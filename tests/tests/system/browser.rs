@@ -45,7 +45,7 @@ fn good_files_of_the_corpus_play() {
 
 #[test]
 fn the_page_says_where_a_video_plays_if_not_here() {
-    let server = Server::start();
+    let server = Server::with(&["--encode", "none"]);
     let video = Person::of(&server).upload(&clips::clip("hevc.mp4"), "--wait=all");
     assert_eq!(video["state"], "VIDEO_STATE_READY");
     let warnings = video["warnings"].as_array().expect("warnings");

@@ -81,8 +81,8 @@ fn seconds(times: &[String]) -> Vec<f64> {
 #[test]
 fn sound_keeps_step_with_pictures_that_are_encoded() {
     let server = Server::start();
-    let input = "-f lavfi -i color=black:size=320x180:rate=25:duration=6,drawbox=color=white:t=fill:enable='between(t,3,3.2)' \
-                 -f lavfi -i aevalsrc='if(between(t,3,3.2),sin(2*PI*1000*t),0)':d=6:s=48000";
+    let input = "-f lavfi -i color=black:size=320x180:rate=25:duration=6,drawbox=color=white:t=fill:enable=between(t\\,3\\,3.2) \
+                 -f lavfi -i aevalsrc=if(between(t\\,3\\,3.2)\\,sin(2*PI*1000*t)\\,0):d=6:s=48000";
     for (name, coding) in [
         ("step.ts", "-c:v mpeg2video -c:a mp2"),
         ("step.avi", "-c:v mpeg4 -c:a mp3"),
@@ -153,7 +153,7 @@ fn every_file_of_the_corpus_plays_or_says_why_not() {
 fn fits(row: &str, name: &str, (verdict, words): &(String, String)) -> bool {
     let fields: Vec<_> = row.split('\t').collect();
     let [file, wanted, said] = fields[..] else { return false };
-    file == name && wanted == verdict && if wanted == "failed" { words.contains(said) } else { words == said }
+    file == name && wanted == verdict && if wanted != "plays" { words.contains(said) } else { words == said }
 }
 
 /// What became of a file: the verdict, and its warnings or its failure.

@@ -114,7 +114,7 @@ pub fn assert_same_but_rounded(server: &Server, video: &str, source: &Path) {
 
 #[test]
 fn matroska_and_webm_play_as_they_are() {
-    let server = Server::start();
+    let server = Server::with(&["--encode", "none"]);
     let film = clips::made("film.mkv", "P S H A");
     let live = "P S -c:v libvpx-vp9 -deadline realtime -cpu-used 8 -g 50 -c:a libopus -live 1";
     for (file, kind) in [(film, "video/x-matroska"), (clips::made("live.webm", live), "video/webm")] {

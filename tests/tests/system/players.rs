@@ -109,7 +109,7 @@ fn assert_play(browser: &str, players: &[&str]) {
 
 /// Plays `clips`, whose tracks have all begun at the time given with each.
 fn assert_clips_play(browser: &str, players: &[&str], clips: &[(PathBuf, f64)]) {
-    let server = Server::start();
+    let server = Server::with(&["--encode", "none"]);
     let person = Person::of(&server);
     let shown: Vec<_> = clips.iter().map(|(file, start)| Shown::upload(&server, &person, file, *start)).collect();
     let runs: Vec<_> = players.iter().flat_map(|player| shown.iter().map(move |one| (*player, one))).collect();

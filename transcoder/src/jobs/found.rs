@@ -6,7 +6,7 @@ use vidstream_media::codec::Codec;
 use vidstream_media::index::{Container, MediaIndex};
 use vidstream_media::picture::display_size;
 use vidstream_media::playable::{Offer, Playability, Support, Warning, Way, is_packaged, support};
-use vidstream_media::presentation::Presentation;
+use vidstream_media::presentation::{Presentation, TrackName};
 use vidstream_media::remedy::{Remedy, remedies};
 use vidstream_media::stored;
 use vidstream_media::storyboard::{Storyboard, poster_candidates};
@@ -87,7 +87,8 @@ fn encode(remedy: &Remedy) -> pb::EncodedTrack {
     pb::EncodedTrack {
         track: remedy.track.to_string(),
         needed: remedy.needed,
-        replaces: remedy.cures.contains(&Warning::Turned),
+        // A turned picture would be chosen by players that show it on its side, and a sound in two codings is two to choose from.
+        replaces: remedy.track != TrackName::Video || remedy.cures.contains(&Warning::Turned),
         reason: remedy.reason.clone(),
         cures: remedy.cures.iter().map(|cured| warning(cured).code).collect(),
         part: None,
