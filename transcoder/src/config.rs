@@ -161,6 +161,6 @@ impl Transcoder {
         let Self { catalog, objects, queue, bus, config, lifecycle, tracer, condition } = self;
         condition.works_with(&program);
         let tools = Tools { catalog, objects, program, config: Arc::new(config) };
-        Worker::new(tools, queue, bus, lifecycle, tracer, condition).run().await;
+        Box::pin(Worker::new(tools, queue, bus, lifecycle, tracer, condition).run()).await;
     }
 }

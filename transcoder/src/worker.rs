@@ -67,7 +67,7 @@ impl Worker {
         let light = worker.serve(JobClass::Light, Class::new("light"), config.light_places);
         let pictures = worker.serve(JobClass::Pictures, Class::new("pictures"), config.picture_places);
         let encode = worker.serve(JobClass::Encode, Class::new("encode"), config.encode_places);
-        futures::join!(light, pictures, encode);
+        futures::join!(Box::pin(light), Box::pin(pictures), Box::pin(encode));
         worker.tools.program.idle().await;
     }
 

@@ -79,7 +79,7 @@ async fn run(program: &Program, line: &str, pieces: &[Bytes]) -> (Duration, Dura
     let ((), pictures) = tokio::join!(feed, read);
     child.process.wait().await.expect("it ends well");
     assert!(pieces.is_empty() || pictures == 60 * 30, "{pictures} pictures");
-    (began.elapsed(), cost::cpu(std::process::id()) - before)
+    (began.elapsed(), cost::cpu(std::process::id()).saturating_sub(before))
 }
 
 /// A minute of pictures, as ffmpeg takes it from a pipe.

@@ -36,8 +36,8 @@ const PICTURES: [(&[u8; 4], &str, &str); 28] = [
 const SOUND: [(&[u8; 4], &str, &str); 3] =
     [(b"alac", "Apple Lossless sound", "alac"), (b"samr", "AMR sound", "amrnb"), (b"sawb", "AMR sound", "amrwb")];
 
-fn find(kind: &[u8; 4]) -> Option<&'static (&'static [u8; 4], &'static str, &'static str)> {
-    PICTURES.iter().chain(&SOUND).find(|(known, _, _)| *known == kind)
+fn find(kind: [u8; 4]) -> Option<&'static (&'static [u8; 4], &'static str, &'static str)> {
+    PICTURES.iter().chain(&SOUND).find(|(known, _, _)| **known == kind)
 }
 
 /// Whether pictures of this sample entry are one.
@@ -52,10 +52,10 @@ pub fn is_sound(kind: &[u8; 4]) -> bool {
 
 /// What people call the coding.
 pub fn name(kind: &[u8; 4]) -> Option<&'static str> {
-    find(kind).map(|(_, name, _)| *name)
+    find(*kind).map(|(_, name, _)| *name)
 }
 
 /// Names of ffmpeg's decoders, joined by commas.
 pub fn decoders(kind: &[u8; 4]) -> Option<&'static str> {
-    find(kind).map(|(_, _, decoders)| *decoders)
+    find(*kind).map(|(_, _, decoders)| *decoders)
 }

@@ -39,7 +39,7 @@ const SECCOMP: c_long = libc::SYS_seccomp;
 fn readiness(server: &Server) -> Value {
     let answer = curl::get(&format!("{}/readyz", server.address));
     assert_eq!(answer.status, 200, "{}", answer.text());
-    let said: Value = serde_json::from_str(&answer.text()).expect("JSON");
+    let said: Value = serde_json::from_str(answer.text()).expect("JSON");
     assert_eq!(said["ready"], true, "{said}");
     said["ffmpeg"].clone()
 }

@@ -72,18 +72,15 @@ pub fn streams(said: &str) -> Vec<Stream> {
         let Some((field, index)) = field.split_once(' ') else { continue };
         let Ok(index) = index.trim().parse::<usize>() else { continue };
         let value = value.trim();
+        if field == "media_type" {
+            streams.push(Stream { index, is_video: value == "video", codec: String::new(), channels: 2 });
+            continue;
+        }
+        let Some(stream) = streams.iter_mut().find(|stream| stream.index == index) else { continue };
         match field {
-            "media_type" => {
-                streams.push(Stream { index, is_video: value == "video", codec: String::new(), channels: 2 })
-            }
-            _ => {
-                let Some(stream) = streams.iter_mut().find(|stream| stream.index == index) else { continue };
-                match field {
-                    "codec_id" => value.clone_into(&mut stream.codec),
-                    "channel_layout_name" if value.starts_with("mono") => stream.channels = 1,
-                    _ => {}
-                }
-            }
+            "codec_id" => value.clone_into(&mut stream.codec),
+            "channel_layout_name" if value.starts_with("mono") => stream.channels = 1,
+            _ => {}
         }
     }
     streams

@@ -40,9 +40,7 @@ pub(super) async fn run(task: Task<'_>) -> Result<pb::EncodeResult, Failure> {
     let feed = task.fed_rendition(&rendition, opened.reader);
     tracing::trace!(name: "encode.begun", target: "point", "a track is about to be encoded");
     let time = LEAST_TIME + media * SLOWEST;
-    filter::pass(&task.tools.program, args.clone(), time, feed, &mut recording)
-        .await
-        .map_err(|error| Failure::of_filter(error))?;
+    filter::pass(&task.tools.program, args.clone(), time, feed, &mut recording).await.map_err(Failure::of_filter)?;
     let written = recording.size();
     let (file, mut index) = recording.finish(task.tools.config.media).await?;
     let track = settle(&mut index, rendition.track).ok_or_else(|| Failure::input("nothing of it can be decoded"))?;

@@ -4,6 +4,7 @@ use crate::clips::{H264, MOVING, make, plain};
 use crate::mesh::{Mesh, quick};
 use vidstream_media::indexer::index_bytes;
 use vidstream_proto::job::JobKind;
+use vidstream_proto::pb::finish_job_request::Result as Outcome;
 use vidstream_proto::pb::{FailureKind, Player, TrackKind};
 use vidstream_source::extents::GRANULE;
 
@@ -35,10 +36,10 @@ async fn matroska_and_webm_are_described() {
     let film = make(&format!("{MOVING} -f lavfi -i sine=d=6 {H264} -bf 2 -c:a aac"), "matroska");
     let live = "-c:v libvpx-vp9 -deadline realtime -cpu-used 8 -g 25 -c:a libopus -live 1";
     let live = make(&format!("{MOVING} -f lavfi -i sine=d=6 {live}"), "webm");
-    let (mse, file, apple) = (Player::Mse, Player::Progressive, Player::Avplayer);
+    let (mse, progressive, apple) = (Player::Mse, Player::Progressive, Player::Avplayer);
     for (container, content, codecs, players) in [
         ("matroska", film, ["avc1.", "mp4a.40.2"], vec![mse, apple]),
-        ("webm", live, ["vp09.00.", "opus"], vec![mse, file]),
+        ("webm", live, ["vp09.00.", "opus"], vec![mse, progressive]),
     ] {
         let mesh = Mesh::with(content).await;
         mesh.start();
