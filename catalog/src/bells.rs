@@ -4,7 +4,7 @@ use crate::Catalog;
 use std::sync::{Arc, Mutex, PoisonError};
 use vidstream_backends::queue::{Class, JobQueue};
 use vidstream_mesh::trace::{self, Kind, Span};
-use vidstream_proto::job::JobClass;
+use vidstream_proto::job::{JobClass, class_name};
 
 /// Whether a class is being rung for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -28,12 +28,13 @@ pub(crate) struct Bells {
 
 impl Bells {
     fn of(&self, class: JobClass) -> Option<(Class, &Mutex<Ringing>)> {
-        match class {
-            JobClass::Light => Some((Class::new("light"), &self.light)),
-            JobClass::Pictures => Some((Class::new("pictures"), &self.pictures)),
-            JobClass::Encode => Some((Class::new("encode"), &self.encode)),
-            JobClass::Unspecified => None,
-        }
+        let ringing = match class {
+            JobClass::Light => &self.light,
+            JobClass::Pictures => &self.pictures,
+            JobClass::Encode => &self.encode,
+            JobClass::Unspecified => return None,
+        };
+        Some((Class::new(class_name(class)), ringing))
     }
 }
 

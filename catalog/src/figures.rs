@@ -9,7 +9,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use std::sync::atomic::AtomicU64;
 use vidstream_mesh::metrics::Metrics;
-use vidstream_proto::job::{CLASSES, Job, JobClass, JobState};
+use vidstream_proto::job::{CLASSES, Job, JobState, class_name};
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
 struct Class {
@@ -34,15 +34,6 @@ pub(crate) struct Figures {
     uploads: Gauge,
 }
 
-fn named(class: JobClass) -> &'static str {
-    match class {
-        JobClass::Light => "light",
-        JobClass::Pictures => "pictures",
-        JobClass::Encode => "encode",
-        JobClass::Unspecified => "unspecified",
-    }
-}
-
 impl Figures {
     /// Shows them on the page of `metrics`.
     pub fn register(&self, metrics: &Metrics) {
@@ -64,12 +55,12 @@ impl Figures {
             JobState::Failed => "failed",
             _ => "again",
         };
-        self.ended.get_or_create(&End { class: named(job.class()), outcome }).inc();
+        self.ended.get_or_create(&End { class: class_name(job.class()), outcome }).inc();
     }
 
     /// The worker of `job` fell silent.
     pub fn lease_lost(&self, job: &Job) {
-        self.ended.get_or_create(&End { class: named(job.class()), outcome: "lost" }).inc();
+        self.ended.get_or_create(&End { class: class_name(job.class()), outcome: "lost" }).inc();
     }
 
     pub fn viewed(&self, views: u64) {
@@ -80,7 +71,7 @@ impl Figures {
         for class in CLASSES {
             let none = ClassLoad { class, waiting: 0, running: 0, oldest: None };
             let of = load.classes.iter().find(|of| of.class == class).unwrap_or(&none);
-            let label = Class { class: named(class) };
+            let label = Class { class: class_name(class) };
             self.waiting.get_or_create(&label).set(gauge(of.waiting));
             self.running.get_or_create(&label).set(gauge(of.running));
             self.age.get_or_create(&label).set(age(of));

@@ -13,6 +13,16 @@ pub use pb::{JobClass, JobKind, JobState};
 /// Every class, as workers are asked for it.
 pub const CLASSES: [JobClass; 3] = [JobClass::Light, JobClass::Pictures, JobClass::Encode];
 
+/// The name of a class, as its bell, figures and logs have it.
+pub fn class_name(class: JobClass) -> &'static str {
+    match class {
+        JobClass::Light => "light",
+        JobClass::Pictures => "pictures",
+        JobClass::Encode => "encode",
+        JobClass::Unspecified => "unspecified",
+    }
+}
+
 impl JobKind {
     /// The class whose queue a job of this kind rings.
     pub fn class(self) -> JobClass {

@@ -18,7 +18,7 @@ use vidstream_backends::queue::{Bells, Class, JobQueue};
 use vidstream_mesh::lifecycle::Lifecycle;
 use vidstream_mesh::trace::{self, Kind, Span, Tracer};
 use vidstream_proto::error::Problem;
-use vidstream_proto::job::{JobClass, JobProgress};
+use vidstream_proto::job::{JobClass, JobProgress, class_name};
 use vidstream_proto::pb::finish_job_request::Result as Outcome;
 use vidstream_proto::pb::{FailureKind, PartState};
 
@@ -64,14 +64,15 @@ impl Worker {
     pub async fn run(self) {
         let worker = Arc::new(self);
         let config = &worker.tools.config;
-        let light = worker.serve(JobClass::Light, Class::new("light"), config.light_places);
-        let pictures = worker.serve(JobClass::Pictures, Class::new("pictures"), config.picture_places);
-        let encode = worker.serve(JobClass::Encode, Class::new("encode"), config.encode_places);
+        let light = worker.serve(JobClass::Light, config.light_places);
+        let pictures = worker.serve(JobClass::Pictures, config.picture_places);
+        let encode = worker.serve(JobClass::Encode, config.encode_places);
         futures::join!(Box::pin(light), Box::pin(pictures), Box::pin(encode));
         worker.tools.program.idle().await;
     }
 
-    async fn serve(self: &Arc<Self>, class: JobClass, bell: Class, count: usize) {
+    async fn serve(self: &Arc<Self>, class: JobClass, count: usize) {
+        let bell = Class::new(class_name(class));
         let places = Places::new(count.max(1), self.tools.config.waiting_places);
         let mut ear = Ear { queue: &*self.queue, class: bell, bells: None };
         let tasks = TaskTracker::new();

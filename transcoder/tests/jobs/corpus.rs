@@ -28,9 +28,11 @@ async fn no_file_is_a_fault_of_ours() {
         }
         let mesh = Mesh::with(content).await;
         let worker = mesh.start();
-        match mesh.outcome(JobKind::Ingest).await {
-            // The whole server does so with every file of the corpus: `tests/system/everything.rs`.
-            Ok(Outcome::Normalisation(_)) => {}
+        let mut indexed = mesh.outcome(JobKind::Ingest).await;
+        if let Ok(Outcome::Normalisation(_)) = indexed {
+            indexed = mesh.outcome(JobKind::Normalise).await;
+        }
+        match indexed {
             Err((kind, reason)) => {
                 assert_eq!(kind, FailureKind::Input, "{}: {reason}", file.display());
                 assert!(reason.len() > 10, "{}: {reason}", file.display());

@@ -12,7 +12,7 @@ use vidstream_backends::objects::{FileStore, ObjectName, ObjectStore};
 use vidstream_backends::queue::{Class, JobQueue, LocalQueue};
 use vidstream_mesh::in_process;
 use vidstream_mesh::lifecycle::Lifecycle;
-use vidstream_proto::job::JobKind;
+use vidstream_proto::job::{JobKind, class_name};
 use vidstream_proto::pb::catalog_service_server::CatalogServiceServer;
 use vidstream_proto::pb::finish_job_request::Result as Outcome;
 use vidstream_proto::pb::transcoder_service_client::TranscoderServiceClient;
@@ -103,8 +103,7 @@ impl Mesh {
     }
 
     pub async fn ring(&self, kind: JobKind) {
-        let class = if kind == JobKind::Storyboard { "pictures" } else { "light" };
-        self.queue.ring(Class::new(class)).await.expect("rung");
+        self.queue.ring(Class::new(class_name(kind.class()))).await.expect("rung");
     }
 
     pub async fn outcome(&self, kind: JobKind) -> Result<Outcome, (FailureKind, String)> {
