@@ -2,9 +2,9 @@
 //! newer version ask for jobs. The catalog learns from them what they are; it knows nothing of what they do.
 
 use crate::Catalog;
-use crate::jobs::retry_failed;
 use crate::store::Maker;
 use crate::sweep::each;
+use crate::wanted::retry_failed;
 use std::sync::{Mutex, PoisonError};
 use tokio::sync::Notify;
 use vidstream_proto::error::Problem;

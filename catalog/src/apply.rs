@@ -2,8 +2,8 @@
 //! sweep.
 
 use crate::Catalog;
-use crate::jobs::{derive, encoded_mut, part_of};
 use crate::store::JobRow;
+use crate::wanted::{derive, encoded_mut, part_of};
 use vidstream_proto::error::{Problem, Reason};
 use vidstream_proto::job::{Job, JobKind, JobState};
 use vidstream_proto::pb::finish_job_request::Result as Outcome;

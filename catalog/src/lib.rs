@@ -32,6 +32,7 @@ mod time;
 mod upload;
 mod videos;
 mod views;
+mod wanted;
 mod wants;
 mod watch;
 

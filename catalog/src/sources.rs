@@ -5,7 +5,7 @@ use crate::requests::{answer, fingerprint};
 use crate::show::show;
 use crate::store::{RequestRow, VideoRow};
 use crate::sweep::each;
-use crate::{jobs, videos};
+use crate::{videos, wanted};
 use futures::future::{try_join, try_join_all, try_join3};
 use prost::Message;
 use vidstream_mesh::trace;
@@ -194,7 +194,7 @@ impl Catalog {
     /// Derives all that follows from a source's row. Harmless to repeat, and with an old row.
     pub(crate) async fn settle(&self, source: &Source) -> Result<(), Problem> {
         // Side by side, because writes that wait together share a commit.
-        let jobs = jobs::derive(source).into_iter().map(|wanted| self.ensure_job(source.id, wanted));
+        let jobs = wanted::derive(source).into_iter().map(|wanted| self.ensure_job(source.id, wanted));
         let videos = source.video_ids.iter().map(|id| self.refresh_video(*id, source));
         try_join3(try_join_all(jobs), self.cancel_unwanted(source), try_join_all(videos)).await?;
         self.remove_expired(source).await?;

@@ -1,10 +1,10 @@
 //! Videos: what people change of them.
 
 use crate::catalog::{Catalog, TRIES};
-use crate::jobs;
 use crate::show::show;
 use crate::sources::contended;
 use crate::store::VideoRow;
+use crate::wanted;
 use std::time::SystemTime;
 use vidstream_proto::error::{Problem, Reason};
 use vidstream_proto::ids::{RequestId, VideoId};
@@ -168,7 +168,7 @@ impl Catalog {
             let row = self.refuse_purging(retry.video_id).await?;
             check_revision(&row, retry.expected_revision)?;
             self.update_source(row.entry.source_id, |source| {
-                jobs::retry_failed(source);
+                wanted::retry_failed(source);
                 Ok(())
             })
             .await?;
