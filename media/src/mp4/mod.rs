@@ -18,27 +18,5 @@ mod tables;
 mod track;
 mod video;
 
-pub use crate::indexer::{IndexError, Limits, Step};
+pub use crate::indexer::{IndexError, Limits, Step, index_bytes, index_bytes_within};
 pub use indexer::Indexer;
-
-use crate::index::MediaIndex;
-
-/// Indexes a file whose bytes are all at hand: for tests and small files.
-pub fn index_bytes(file: &[u8]) -> Result<MediaIndex, IndexError> {
-    index_bytes_within(file, Limits::default())
-}
-
-/// The same within other limits than the usual ones.
-pub fn index_bytes_within(file: &[u8], limits: Limits) -> Result<MediaIndex, IndexError> {
-    let mut indexer = Indexer::new(file.len() as u64, limits);
-    let mut bytes: &[u8] = &[];
-    loop {
-        match indexer.step(bytes)? {
-            Step::Need(range) | Step::Await(range) => {
-                let at = |offset| usize::try_from(offset).unwrap_or(file.len()).min(file.len());
-                bytes = &file[at(range.start)..at(range.end)];
-            }
-            Step::Done(index) => return Ok(*index),
-        }
-    }
-}
