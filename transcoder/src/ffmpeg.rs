@@ -1,5 +1,6 @@
-//! ffmpeg as a filter: encoded bytes go in through a pipe, small raw pictures come out through a pipe. It never opens a
-//! file and never sees the network, and it is given only what `media` wrote.
+//! ffmpeg as a filter: encoded bytes go in through a pipe, small raw pictures or fragments come out through a pipe. It
+//! never opens a file and never sees the network. It is given what `media` wrote, or, of a file that can't be indexed, the
+//! upload in order, by one named demuxer.
 
 pub mod args;
 pub mod cage;
