@@ -26,6 +26,7 @@ pub use authority::{Authority, Signed};
 pub use overheard::{Asked, Overheard};
 pub use ports::Ports;
 use process::Process;
+pub use process::wait_until_stopped;
 pub use relay::Relay;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};

@@ -47,8 +47,10 @@ impl Process {
         Ok(())
     }
 
+    /// Stops it and waits until all of it stands: a thread on another core runs on for a moment after the signal was sent.
     pub fn freeze(&self) {
         self.signal(Signal::STOP);
+        wait_until_stopped(self.id());
     }
 
     pub fn thaw(&self) {
@@ -81,6 +83,26 @@ fn spawn(command: Command) -> Child {
     let (give, take) = sync_channel(1);
     thread.send((command, give)).expect("the thread runs as long as the process");
     take.recv().expect("it answers each order").expect("setpriv of util-linux can be started")
+}
+
+/// Waits until each thread of a process stands after it was sent a stop.
+pub fn wait_until_stopped(process: u32) {
+    let stands = |thread: &Path| {
+        // A thread that ended meanwhile runs no more. A name may have any character: the state is behind the last bracket.
+        let Ok(stat) = std::fs::read_to_string(thread.join("stat")) else { return true };
+        let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+        matches!(state, Some('T' | 't' | 'Z' | 'X'))
+    };
+    let threads = format!("/proc/{process}/task");
+    let begun = Instant::now();
+    loop {
+        let threads = std::fs::read_dir(&threads).expect("a process that was stopped is there");
+        if threads.flatten().all(|thread| stands(&thread.path())) {
+            return;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(10), "process {process} does not stop");
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
 
 /// The last lines of a log.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
-use vidstream_test_servers::{self as servers, Kind, PASSWORD, Ports, USER, disk};
+use vidstream_test_servers::{self as servers, Kind, PASSWORD, Ports, USER, disk, wait_until_stopped};
 use vidstream_tests::server::{Server, Starting, signal};
 
 /// Short, so that what takes a lease takes seconds.
@@ -252,7 +252,9 @@ impl Mesh {
 
     /// Stops a process in its tracks.
     pub fn freeze(&self, number: usize) {
-        signal(self.server(number).id(), "STOP");
+        let process = self.server(number).id();
+        signal(process, "STOP");
+        wait_until_stopped(process);
     }
 
     /// Lets it go on.

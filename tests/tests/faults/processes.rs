@@ -97,9 +97,16 @@ async fn a_transcoder_is_frozen_past_its_lease_and_wakes() {
         let client = day.client.clone();
         let fault = async |mesh: &mut Mesh, dice: &mut Dice| {
             let new = tokio::spawn(new_clip(client, seed));
-            let worker = mesh.at_work().await;
-            moment(dice, Duration::from_millis(200)).await;
-            mesh.freeze(worker);
+            let worker = loop {
+                let worker = mesh.at_work().await;
+                moment(dice, Duration::from_millis(200)).await;
+                mesh.freeze(worker);
+                if mesh.works(worker) {
+                    break worker;
+                }
+                // Its job ended in that moment: it may have no lease that could die.
+                mesh.thaw(worker);
+            };
             let (begun, before) = (Instant::now(), mesh.logs().matches("a lease died").count());
             // Who observes it needs a lease's time from when it saw it first, and looks at intervals.
             while mesh.logs().matches("a lease died").count() == before {
