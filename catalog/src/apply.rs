@@ -3,12 +3,13 @@
 
 use crate::Catalog;
 use crate::store::JobRow;
-use crate::wanted::{derive, encoded_mut, part_of};
+use crate::wanted::{derive, encoded_mut, part_of, track_of};
 use vidstream_proto::error::{Problem, Reason};
 use vidstream_proto::job::{Job, JobKind, JobState};
 use vidstream_proto::pb::finish_job_request::Result as Outcome;
 use vidstream_proto::pb::{self, IndexResult, SourceLife};
 use vidstream_proto::source::{EncodedTrack, Part, PartState, Source};
+use vidstream_proto::time::proto_duration;
 
 /// Why there are no pictures of a file without an index.
 const NO_INDEX: &str = "the file could not be read";
@@ -41,7 +42,7 @@ impl Catalog {
         // A retry that came between the two writes found an outcome under way and left the job alone: it is seen to now.
         let Some(source) = self.store.source(source).await? else { return Ok(()) };
         match derive(&source).into_iter().find(|wanted| wanted.id == row.job.id) {
-            Some(wanted) => self.ensure_job(source.id, wanted).await,
+            Some(wanted) => self.ensure_job(source.id, wanted, &self.store.jobs_of(source.id).await?).await,
             None => Ok(()),
         }
     }
@@ -50,6 +51,12 @@ impl Catalog {
 /// Moves the part that the job was to make. A source that does not want the job any more stays as it is.
 fn apply_to(source: &mut Source, row: &JobRow) {
     let job = &row.job;
+    if let Some(Outcome::Encode(encoded)) = &row.result
+        && encoded.file.is_none()
+    {
+        // Its segments were recorded one by one, so nothing of it may be wanted any more.
+        return span_made(source, track_of(&job.id), encoded);
+    }
     if !derive(source).iter().any(|wanted| wanted.id == job.id) {
         return;
     }
@@ -57,7 +64,7 @@ fn apply_to(source: &mut Source, row: &JobRow) {
         (Some(Outcome::Index(index)), _) => indexed(source, index),
         // The index waits on, for another kind of job.
         (Some(Outcome::Normalisation(reading)), _) => source.normalisation = Some(reading.clone()),
-        (Some(Outcome::Encode(encoded)), _) => encoded_track(source, job.id.part(), encoded),
+        (Some(Outcome::Encode(encoded)), _) => encoded_track(source, track_of(&job.id), encoded),
         (Some(Outcome::Storyboard(storyboard)), _) => {
             source.storyboard = Part::ready(storyboard.generation.clone());
             source.storyboard_result = Some(storyboard.clone());
@@ -79,10 +86,19 @@ fn indexed(source: &mut Source, index: &IndexResult) {
     let before = std::mem::take(&mut source.encoded);
     // What was encoded of the same track stays, if it still can be read.
     let kept = |wish: EncodedTrack| {
-        let same = before.iter().find(|track| track.track == wish.track && track.part.state == PartState::Ready);
-        match same.filter(|track| track.result.as_ref().is_some_and(|made| made.format == index.format)) {
-            Some(track) => EncodedTrack { part: track.part.clone(), result: track.result.clone(), ..wish },
-            None => wish,
+        let Some(track) = before.iter().find(|track| track.track == wish.track) else { return wish };
+        match (&wish.segments, &track.segments) {
+            (Some(wished), Some(made)) if wished.plan == made.plan => {
+                let mut segments = made.clone();
+                segments.object.clone_from(&wished.object);
+                segments.format = wished.format;
+                let part = if segments.is_whole() { track.part.clone() } else { wish.part };
+                EncodedTrack { part, segments: Some(segments), result: track.result.clone(), ..wish }
+            }
+            (None, None) if track.made().is_some_and(|made| made.format == index.format) => {
+                EncodedTrack { part: track.part.clone(), result: track.result.clone(), ..wish }
+            }
+            _ => wish,
         }
     };
     source.encoded = index.encode.iter().filter_map(wished).map(kept).collect();
@@ -113,9 +129,27 @@ fn encoded_track(source: &mut Source, name: &str, encoded: &pb::EncodeResult) {
     pictures_again(source);
 }
 
+/// What a span took is added to what the ones before did.
+fn span_made(source: &mut Source, name: &str, span: &pb::EncodeResult) {
+    let Some(track) = encoded_mut(source, name).filter(|track| track.segments.is_some()) else { return };
+    let before = track.result.take().and_then(|before| before.work).unwrap_or_default();
+    let work = span.work.clone().map(|work| pb::Work {
+        wall: added(before.wall, work.wall),
+        bytes_in: before.bytes_in.saturating_add(work.bytes_in),
+        bytes_out: before.bytes_out.saturating_add(work.bytes_out),
+        ..work
+    });
+    track.result = Some(pb::EncodeResult { work, ..span.clone() });
+}
+
+fn added(one: Option<prost_types::Duration>, other: Option<prost_types::Duration>) -> Option<prost_types::Duration> {
+    let times = [one, other].into_iter().flatten().filter_map(|time| std::time::Duration::try_from(time).ok());
+    Some(proto_duration(times.sum()))
+}
+
 /// Pictures that the source's own keyframes do not give are made of the encoded ones.
-fn pictures_again(source: &mut Source) {
-    let encoded = source.encoded.iter().any(|track| track.is_video() && track.made().is_some());
+pub(crate) fn pictures_again(source: &mut Source) {
+    let encoded = source.encoded.iter().any(|track| track.is_video() && track.is_made());
     let Some(index) = source.index_result.as_ref().filter(|_| encoded) else { return };
     let parts = [(&index.no_storyboard_reason, &mut source.storyboard), (&index.no_poster_reason, &mut source.poster)];
     for (reason, part) in parts {

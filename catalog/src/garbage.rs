@@ -227,10 +227,18 @@ fn refers(source: &Source, name: &ObjectName) -> bool {
     let sheets = source.storyboard_result.iter().flat_map(|storyboard| &storyboard.sheets);
     let poster = source.poster_result.iter().map(|poster| &poster.object);
     let encoded = || source.encoded.iter().filter_map(|track| track.result.as_ref());
+    let plans = source.encoded.iter().filter_map(|track| Some(&track.segments.as_ref()?.object));
+    let is_segment = || {
+        let (track, number) = names::segment_of(name)?;
+        let track = source.encoded.iter().find(|encoded| encoded.track == track)?;
+        let fence = track.segments.as_ref()?.fence_of(number)?;
+        (names::segment(source.id, fence, &track.track, number) == *name).then_some(())
+    };
     let indexes = encoded().map(|made| &made.object);
     let files = source.index_result.iter().filter_map(|index| index.file.as_ref());
     let mut files = files.chain(encoded().filter_map(|made| made.file.as_ref()));
-    index.chain(sheets).chain(poster).chain(indexes).any(|object| object == name.as_str())
+    index.chain(sheets).chain(poster).chain(indexes).chain(plans).any(|object| object == name.as_str())
+        || is_segment().is_some()
         || files.any(|file| MadeFile::try_from(file).is_ok_and(|file| file.has(name.as_str())))
 }
 

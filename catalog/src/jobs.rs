@@ -30,7 +30,7 @@ pub(crate) fn can_finish(row: &JobRow) -> bool {
 }
 
 /// Whether the lease `fence` of `job` is the present one.
-fn check_fence(job: &Job, fence: Fence) -> Result<(), Problem> {
+pub(crate) fn check_fence(job: &Job, fence: Fence) -> Result<(), Problem> {
     if job.fence == fence {
         return Ok(());
     }
@@ -49,7 +49,7 @@ fn back_to_queue(job: &mut Job) {
 }
 
 impl Catalog {
-    async fn job(&self, id: &JobId) -> Result<JobRow, Problem> {
+    pub(crate) async fn job(&self, id: &JobId) -> Result<JobRow, Problem> {
         self.store.job(id).await?.ok_or_else(|| Problem::not_found("job", id))
     }
 
@@ -76,14 +76,13 @@ impl Catalog {
         Err(contended("job", id))
     }
 
-    /// Sees to it that a wanted job is queued or leased.
-    pub(crate) async fn ensure_job(&self, source: SourceId, wanted: Wanted) -> Result<(), Problem> {
+    /// Sees to it that a wanted job is queued or leased; `known` are the jobs that its source has.
+    pub(crate) async fn ensure_job(&self, source: SourceId, wanted: Wanted, known: &[JobRow]) -> Result<(), Problem> {
         let class = wanted.kind.class();
-        let known = self.store.jobs_of(source).await?;
         let row = known.iter().find(|row| row.job.id == wanted.id).cloned();
         let row = match row {
             Some(row) => row,
-            None if self.store.insert_job(self.new_job(source, &wanted, &known)).await? => {
+            None if self.store.insert_job(self.new_job(source, &wanted, known)).await? => {
                 tracing::trace!(name: "job.queued", target: "point", "a job waits, and no bell was rung");
                 self.ring(class);
                 return Ok(());
@@ -98,7 +97,7 @@ impl Catalog {
         }
         // It ended before. Whether the source still wants it is only known from a row read after the job's.
         let source = self.source(source).await?;
-        if !derive(&source).contains(&wanted) {
+        if !derive(&source).iter().any(|still| still.id == wanted.id) {
             return Ok(());
         }
         let row = self.change_job(&wanted.id, |now| {

@@ -23,6 +23,7 @@ mod purge;
 mod requests;
 mod room;
 mod search;
+mod segments;
 mod service;
 mod show;
 mod sources;

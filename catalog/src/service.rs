@@ -142,6 +142,19 @@ impl CatalogService for Service {
         Ok(Response::new(pb::BeatJobResponse { cancelled }))
     }
 
+    async fn record_segment(&self, request: Request<pb::RecordSegmentRequest>) -> Answer<pb::RecordSegmentResponse> {
+        let request = request.into_inner();
+        let id = JobId::parse(&request.job_id)?;
+        self.catalog.record_segment(&id, &request.try_into()?).await?;
+        Ok(Response::new(pb::RecordSegmentResponse {}))
+    }
+
+    async fn want_segment(&self, request: Request<pb::WantSegmentRequest>) -> Answer<pb::WantSegmentResponse> {
+        let pb::WantSegmentRequest { source_id, track, number } = request.into_inner();
+        self.catalog.want_segment(field::id("source_id", &source_id)?, &track, number).await?;
+        Ok(Response::new(pb::WantSegmentResponse {}))
+    }
+
     async fn finish_job(&self, request: Request<pb::FinishJobRequest>) -> Answer<pb::FinishJobResponse> {
         let request = request.into_inner();
         let id = JobId::parse(&request.job_id)?;
@@ -200,7 +213,6 @@ fn check_result(id: &JobId, result: &pb::finish_job_request::Result) -> Result<(
         Index(index) if index.media.is_none() => return Err(Problem::field("index.media", "is missing")),
         Index(_) if makes(JobKind::Normalise) => JobKind::Normalise,
         Index(_) | Normalisation(_) => JobKind::Ingest,
-        Encode(encoded) if encoded.file.is_none() => return Err(Problem::field("encode.file", "is missing")),
         Encode(_) => JobKind::Encode,
         Storyboard(_) => JobKind::Storyboard,
         Poster(_) => JobKind::Poster,

@@ -53,7 +53,7 @@ fn rendition(source: &Source) -> Part {
 
 /// Whether all that players do not take was encoded for them.
 fn plays_everywhere(source: &Source) -> bool {
-    !source.encoded.is_empty() && source.encoded.iter().all(|track| track.made().is_some())
+    !source.encoded.is_empty() && source.encoded.iter().all(EncodedTrack::is_offered)
 }
 
 /// All encoded tracks as one part.
@@ -126,5 +126,5 @@ fn warnings(source: &Source) -> Vec<pb::Warning> {
 /// Whether what a warning says is no longer true, because every track that it is about is there in another coding.
 fn is_cured(code: &str, encoded: &[EncodedTrack]) -> bool {
     let mut about = encoded.iter().filter(|track| track.cures.iter().any(|cured| cured == code)).peekable();
-    about.peek().is_some() && about.all(|track| track.made().is_some())
+    about.peek().is_some() && about.all(|track| track.is_offered())
 }

@@ -193,8 +193,10 @@ impl Catalog {
 
     /// Derives all that follows from a source's row. Harmless to repeat, and with an old row.
     pub(crate) async fn settle(&self, source: &Source) -> Result<(), Problem> {
+        let wanted = wanted::derive(source);
+        let known = if wanted.is_empty() { Vec::new() } else { self.store.jobs_of(source.id).await? };
         // Side by side, because writes that wait together share a commit.
-        let jobs = wanted::derive(source).into_iter().map(|wanted| self.ensure_job(source.id, wanted));
+        let jobs = wanted.into_iter().map(|wanted| self.ensure_job(source.id, wanted, &known));
         let videos = source.video_ids.iter().map(|id| self.refresh_video(*id, source));
         try_join3(try_join_all(jobs), self.cancel_unwanted(source), try_join_all(videos)).await?;
         self.remove_expired(source).await?;

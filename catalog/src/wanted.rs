@@ -3,6 +3,7 @@
 use vidstream_proto::ids::SourceId;
 use vidstream_proto::job::{JobId, JobKind};
 use vidstream_proto::pb::{SourceLife, UploadState};
+use vidstream_proto::segments::EncodedSegments;
 use vidstream_proto::source::{EncodedTrack, Part, PartState, Source};
 
 /// Changes with every rule that makes a kind's outputs others from the same inputs.
@@ -25,7 +26,7 @@ impl Wanted {
     }
 
     /// Before what others of its kind wait for.
-    fn urgent(self) -> Self {
+    pub(crate) fn urgent(self) -> Self {
         Self { priority: URGENT, ..self }
     }
 }
@@ -73,21 +74,39 @@ pub(crate) fn derive(source: &Source) -> Vec<Wanted> {
             wanted.push(Wanted::new(id, kind, "source", pictures_of(source, &index.generation, reason)));
         }
         let pending = source.encoded.iter().filter(|track| track.part.is_pending());
-        wanted.extend(pending.map(|track| encoding(id, track, &index.generation)));
+        wanted.extend(pending.flat_map(|track| encoding(id, track, &index.generation)));
     }
     wanted
 }
 
 /// The generation that pictures are made of: the source's own, or its encoded pictures' where those of the source won't do.
 fn pictures_of<'a>(source: &'a Source, generation: &'a str, reason: &str) -> &'a str {
-    let encoded = source.encoded.iter().filter(|track| track.is_video() && !reason.is_empty());
-    encoded.filter_map(EncodedTrack::made).map(|made| made.generation.as_str()).next().unwrap_or(generation)
+    let encoded = source.encoded.iter().filter(|track| track.is_video() && track.is_made() && !reason.is_empty());
+    encoded.map(|track| track.part.generation.as_str()).next().unwrap_or(generation)
 }
 
-fn encoding(source: SourceId, track: &EncodedTrack, generation: &str) -> Wanted {
-    let wanted = Wanted::new(source, JobKind::Encode, &track.track, generation);
+/// What encodes a track: sound in one go, before any picture, for it takes a moment; pictures in spans, the first spans of
+/// all videos before the second ones of any.
+fn encoding(source: SourceId, track: &EncodedTrack, generation: &str) -> Vec<Wanted> {
     // First what nobody sees or hears anything of before it is there.
-    if track.needed { Wanted { priority: wanted.priority + 5, ..wanted } } else { wanted }
+    let first = priority(JobKind::Encode) + if track.needed { 5 } else { 0 };
+    let Some(segments) = &track.segments else {
+        let priority = first + 1;
+        return vec![Wanted { priority, ..Wanted::new(source, JobKind::Encode, &track.track, generation) }];
+    };
+    let missing = (0..segments.spans()).filter(|span| segments.missing(*span).is_some());
+    let later = |span: u32| i32::try_from(span).unwrap_or(i32::MAX);
+    missing.map(|span| Wanted { priority: first - later(span), ..span_job(source, track, segments, span) }).collect()
+}
+
+/// The job of a span of pictures.
+pub(crate) fn span_job(source: SourceId, track: &EncodedTrack, segments: &EncodedSegments, span: u32) -> Wanted {
+    Wanted::new(source, JobKind::Encode, &format!("{}-{span}", track.track), &segments.plan)
+}
+
+/// The track that an encode job is of: its part is the track, or the track and a span.
+pub(crate) fn track_of(id: &JobId) -> &str {
+    id.part().split_once('-').map_or(id.part(), |(track, _)| track)
 }
 
 /// The part that a job makes; a deletion makes none.
@@ -96,7 +115,7 @@ pub(crate) fn part_of<'a>(source: &'a mut Source, id: &JobId, kind: JobKind) -> 
         JobKind::Ingest | JobKind::Normalise => Some(&mut source.index),
         JobKind::Storyboard => Some(&mut source.storyboard),
         JobKind::Poster => Some(&mut source.poster),
-        JobKind::Encode => encoded_mut(source, id.part()).map(|track| &mut track.part),
+        JobKind::Encode => encoded_mut(source, track_of(id)).map(|track| &mut track.part),
         JobKind::Delete | JobKind::Unspecified => None,
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod cmaf;
 pub mod codec;
+pub mod encoded;
 mod fill;
 mod gathering;
 pub mod index;

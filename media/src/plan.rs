@@ -132,8 +132,20 @@ impl TrackPlan {
         self.ticks(position) - wait
     }
 
+    /// The place of the first sample of segment `position` (from 0), of a track whose wait nothing fills.
+    pub(crate) fn first_sample(&self, position: usize) -> Option<usize> {
+        self.segments.get(position).map(|segment| segment.first)
+    }
+
+    /// When each picture of segment `position` (from 0) is shown, in ticks from the start of the presentation, in decode order.
+    pub(crate) fn shown<'a>(&'a self, track: &'a Track, position: usize) -> impl Iterator<Item = i64> + 'a {
+        let edit = self.timeline.edit_start().and_then(|start| i64::try_from(start).ok()).unwrap_or(0);
+        let all = self.entries_of(track, position);
+        all.map(move |entry| entry.written.time + i64::from(entry.written.composition) - edit)
+    }
+
     /// The longest segment.
-    pub(crate) fn longest(&self) -> Duration {
+    pub fn longest(&self) -> Duration {
         let longest = (0..self.segments.len()).map(|position| self.media_ticks(position)).max().unwrap_or(0);
         self.timescale.duration(longest)
     }
@@ -146,11 +158,17 @@ impl TrackPlan {
     /// The bytes of segment `number`, counted from 1; none beyond the last.
     pub fn layout(&self, track: &Track, number: u32) -> Option<SegmentLayout> {
         let position = usize::try_from(number).ok()?.checked_sub(1)?;
-        let first = self.segments.get(position)?.first;
-        let end = places(&self.timeline, self.fill).end;
-        let next = self.segments.get(position + 1).map_or(end, |s| s.first);
-        let entries: Vec<_> = entries(track, &self.timeline, self.fill, first..next).map(|(_, entry)| entry).collect();
+        self.segments.get(position)?;
+        let entries: Vec<_> = self.entries_of(track, position).collect();
         Some(SegmentLayout::new(number, &entries))
+    }
+
+    /// What segment `position` (from 0) has; nothing beyond the last.
+    fn entries_of<'a>(&'a self, track: &'a Track, position: usize) -> impl Iterator<Item = Entry> + 'a {
+        let end = places(&self.timeline, self.fill).end;
+        let first = self.segments.get(position).map_or(end, |segment| segment.first);
+        let next = self.segments.get(position + 1).map_or(end, |segment| segment.first);
+        entries(track, &self.timeline, self.fill, first..next).map(|(_, entry)| entry)
     }
 }
 

@@ -104,6 +104,17 @@ pub struct Placed<'a> {
     pub rendition: Rendition<'a>,
     /// What is put before its name in addresses: empty, or ending in a slash.
     pub base: &'a str,
+    /// Its rates, where the sizes of its segments do not say them.
+    pub rates: Option<Rates>,
+}
+
+/// Bits a second.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Rates {
+    /// Of the fastest few seconds.
+    pub peak: u64,
+    /// Over everything.
+    pub average: u64,
 }
 
 /// All that players may choose from.
@@ -120,7 +131,7 @@ pub struct Offered<'a> {
 impl<'a> Offered<'a> {
     /// What is packaged of one source as it is.
     pub fn all_of(presentation: &'a Presentation, base: &'a str) -> Self {
-        let placed = |rendition| Placed { rendition, base };
+        let placed = |rendition| Placed { rendition, base, rates: None };
         Self {
             pictures: presentation.video().map(placed).into_iter().collect(),
             sounds: presentation.audio().map(placed).collect(),

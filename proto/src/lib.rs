@@ -10,6 +10,7 @@ pub mod ids;
 pub mod job;
 pub mod json;
 pub mod ranges;
+pub mod segments;
 pub mod source;
 pub mod time;
 pub mod upload;

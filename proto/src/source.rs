@@ -2,6 +2,7 @@
 
 use crate::error::Problem;
 use crate::ids::{SourceId, UploadId, VideoId};
+use crate::segments::EncodedSegments;
 use crate::time::{system_time, timestamp};
 use crate::{field, pb};
 use std::time::SystemTime;
@@ -139,6 +140,8 @@ pub struct EncodedTrack {
     pub part: Part,
     /// What was made.
     pub result: Option<pb::EncodeResult>,
+    /// How pictures are cut and which segments are there; none for sound, which is one file.
+    pub segments: Option<EncodedSegments>,
 }
 
 impl EncodedTrack {
@@ -149,12 +152,28 @@ impl EncodedTrack {
 
     /// Whether players are offered the track as it is.
     pub fn leaves_source(&self) -> bool {
-        !(self.needed || self.replaces && self.made().is_some())
+        !(self.needed || self.replaces && self.is_offered())
     }
 
-    /// What was made, once it is there.
+    /// The file that was made of sound, once it is there.
     pub fn made(&self) -> Option<&pb::EncodeResult> {
-        self.result.as_ref().filter(|_| self.part.state == PartState::Ready)
+        self.result.as_ref().filter(|made| self.is_made() && made.file.is_some())
+    }
+
+    /// Whether all of it is there.
+    pub fn is_made(&self) -> bool {
+        self.part.state == PartState::Ready
+    }
+
+    /// Whether players can begin: pictures have their first segment, and sound is there.
+    pub fn is_offered(&self) -> bool {
+        self.made().is_some() || self.playable().is_some()
+    }
+
+    /// The segments of pictures, once players can begin. All are listed; those that are not there yet are waited for.
+    pub fn playable(&self) -> Option<&EncodedSegments> {
+        let fails = matches!(self.part.state, PartState::Failed | PartState::NotOffered);
+        self.segments.as_ref().filter(|segments| !fails && segments.has(1))
     }
 }
 
@@ -163,11 +182,10 @@ impl Source {
     pub fn is_segmented(&self) -> bool {
         let Some(index) = self.index_result.as_ref() else { return false };
         let needed = || self.encoded.iter().filter(|track| track.needed);
-        let settled = needed().all(|track| !track.part.is_pending());
+        let settled = needed().all(|track| track.is_offered() || !track.part.is_pending());
         // Pictures without their sound are better than nothing; the warnings say so. Sound alone is not what was uploaded.
-        let made = |track: &EncodedTrack| track.made().is_some();
-        let pictures = needed().filter(|track| track.is_video()).all(made);
-        index.segmented || (settled && pictures && needed().any(made))
+        let pictures = needed().filter(|track| track.is_video()).all(EncodedTrack::is_offered);
+        index.segmented || (settled && pictures && needed().any(EncodedTrack::is_offered))
     }
 }
 
@@ -175,19 +193,29 @@ impl TryFrom<pb::EncodedTrack> for EncodedTrack {
     type Error = Problem;
 
     fn try_from(e: pb::EncodedTrack) -> Result<Self, Problem> {
-        let pb::EncodedTrack { track, needed, replaces, reason, cures, part, result } = e;
+        let pb::EncodedTrack { track, needed, replaces, reason, cures, part, result, segments } = e;
         // It becomes part of a job's id and of names of objects.
         if track.is_empty() || track.len() > 8 || !track.bytes().all(|b| b.is_ascii_alphanumeric()) {
             return Err(Problem::field("encoded.track", "is not the name of a track"));
         }
-        Ok(Self { track, needed, replaces, reason, cures, part: part.try_into()?, result })
+        let segments = segments.map(EncodedSegments::try_from).transpose()?;
+        Ok(Self { track, needed, replaces, reason, cures, part: part.try_into()?, result, segments })
     }
 }
 
 impl From<EncodedTrack> for pb::EncodedTrack {
     fn from(e: EncodedTrack) -> Self {
-        let EncodedTrack { track, needed, replaces, reason, cures, part, result } = e;
-        Self { track, needed, replaces, reason, cures, part: Some(part.into()), result }
+        let EncodedTrack { track, needed, replaces, reason, cures, part, result, segments } = e;
+        Self {
+            track,
+            needed,
+            replaces,
+            reason,
+            cures,
+            part: Some(part.into()),
+            result,
+            segments: segments.map(Into::into),
+        }
     }
 }
 

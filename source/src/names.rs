@@ -54,6 +54,23 @@ pub fn made_index(source: SourceId, kind: JobKind, fence: Fence, part: &str) -> 
     below(&output(source, kind, fence), &format!("{part}.index"))
 }
 
+/// The plan of the encoded pictures of `track`, written by the job that indexed the source.
+pub fn encode_plan(source: SourceId, kind: JobKind, fence: Fence, track: &str) -> ObjectName {
+    below(&output(source, kind, fence), &format!("{track}.plan"))
+}
+
+/// Segment `number`, from 1, of the encoded pictures of `track`.
+pub fn segment(source: SourceId, fence: Fence, track: &str, number: u32) -> ObjectName {
+    below(&output(source, JobKind::Encode, fence), &format!("{track}-{number}.m4s"))
+}
+
+/// The track and the number of the segment that has this name, if it is one of a segment.
+pub fn segment_of(name: &ObjectName) -> Option<(&str, u32)> {
+    let (_, own) = name.as_str().rsplit_once('/')?;
+    let (track, number) = own.strip_suffix(".m4s")?.rsplit_once('-')?;
+    Some((track, number.parse().ok().filter(|parsed: &u32| parsed.to_string() == number)?))
+}
+
 /// Everything of every source.
 pub fn sources() -> ObjectPrefix {
     prefix("sources")
@@ -136,6 +153,13 @@ mod tests {
         assert_eq!(media_index(id, Fence(3)).as_str(), below("ingest/3/media.index"));
         assert_eq!(sheet(id, Fence(12), 0).as_str(), below("storyboard/12/0.jpg"));
         assert_eq!(poster(id, Fence(1)).as_str(), below("poster/1/poster.jpg"));
+        assert_eq!(encode_plan(id, JobKind::Ingest, Fence(2), "v1").as_str(), below("ingest/2/v1.plan"));
+        let made = segment(id, Fence(2), "v1", 30);
+        assert_eq!(made.as_str(), below("encode/2/v1-30.m4s"));
+        assert_eq!(segment_of(&made), Some(("v1", 30)));
+        for other in ["encode/2/v1-030.m4s", "encode/2/v1-0", "encode/2/v1.index", "encode/2/30.m4s"] {
+            assert_eq!(segment_of(&below(other).parse().unwrap()), None, "{other}");
+        }
         assert!(extent(id, &tail).is_below(&source(id)));
         assert_eq!(extent_len(&extent(id, &tail)), Some(5));
         assert_eq!(extent_len(&poster(id, Fence(1))), None);

@@ -14,7 +14,7 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt as _, TryStreamExt as _, stream, stream::BoxStream};
-use vidstream_backends::objects::{ByteStream, ObjectError, ObjectStore};
+use vidstream_backends::objects::{ByteStream, ObjectError, ObjectName, ObjectStore};
 use vidstream_proto::{
     error::{Problem, Reason},
     ids::SourceId,
@@ -29,6 +29,9 @@ use crate::{
 };
 
 mod wait;
+
+/// Room of an object in a reader of several.
+pub const PART: u64 = 1 << 32;
 
 /// Pages of records kept at the most, 16 GiB of the file.
 const KEPT_PAGES: usize = 32;
@@ -96,6 +99,8 @@ enum Lies {
     Uploaded(Uploaded),
     /// Where a job put them. All are there.
     Made(MadeFile),
+    /// In objects of their own, of which each has [`PART`] bytes of room.
+    Parts(Vec<ObjectName>),
 }
 
 /// A file as it came, or as it comes.
@@ -118,6 +123,11 @@ impl SourceReader {
     /// A reader of a file that a job made, which is all there.
     pub fn of_made(file: MadeFile, store: Arc<dyn ObjectStore>) -> Self {
         Self::over(file.size(), store, Lies::Made(file))
+    }
+
+    /// A reader of several objects as one file: the first byte of number `n` (from 0) is at `n · PART`.
+    pub fn of_parts(parts: Vec<ObjectName>, store: Arc<dyn ObjectStore>) -> Self {
+        Self::over(PART.saturating_mul(parts.len() as u64), store, Lies::Parts(parts))
     }
 
     fn over(size: u64, store: Arc<dyn ObjectStore>, lies: Lies) -> Self {
@@ -231,6 +241,7 @@ impl Reading {
         let inner = Arc::clone(&self.reader.inner);
         let stored = match &inner.lies {
             Lies::Made(file) => file.stored(first.start),
+            Lies::Parts(parts) => part(parts, first.start),
             Lies::Uploaded(uploaded) => match uploaded.known(first.start) {
                 Some(extent) => uploaded.stored(&extent),
                 None => uploaded.stored(&uploaded.wait(first, &self.reader).await?),
@@ -290,8 +301,16 @@ impl Inner {
         match &self.lies {
             Lies::Uploaded(uploaded) => uploaded.known(offset).map(|extent| uploaded.stored(&extent)),
             Lies::Made(file) => Some(file.stored(offset)),
+            Lies::Parts(parts) => Some(part(parts, offset)),
         }
     }
+}
+
+/// The object with the byte at `offset`, which is inside of what all have.
+fn part(parts: &[ObjectName], offset: u64) -> Stored {
+    let number = offset / PART;
+    let name = parts[usize::try_from(number).expect("as many as are in memory")].clone();
+    Stored { range: number * PART..(number + 1) * PART, name }
 }
 
 impl Uploaded {

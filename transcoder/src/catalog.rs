@@ -12,6 +12,7 @@ use vidstream_proto::job::{Fence, Job, JobClass, JobId, JobProgress};
 use vidstream_proto::pb::catalog_service_client::CatalogServiceClient;
 use vidstream_proto::pb::finish_job_request::Result as Outcome;
 use vidstream_proto::pb::{self, FailureKind};
+use vidstream_proto::segments::StoredSegment;
 use vidstream_proto::source::Source;
 use vidstream_proto::{field, ranges, time};
 use vidstream_source::extents::{PageNumber, RecordPage};
@@ -24,8 +25,8 @@ const DEADLINE: Duration = Duration::from_secs(10);
 const MAKER: u32 = 2;
 /// Pages of records are the largest answers.
 const LARGEST_ANSWER: usize = 16 << 20;
-/// Unfinished jobs of one source that are looked at: it has four at the most.
-const MOST_JOBS: u32 = 50;
+/// Unfinished jobs of one source that are looked at: encoded pictures have up to 256.
+const MOST_JOBS: u32 = 300;
 
 /// A lease: a job that is ours, and its source as it was then.
 #[derive(Clone, Debug)]
@@ -81,6 +82,14 @@ impl Catalog {
             progress: Some(progress.into()),
         };
         Ok(answered(self.client().beat_job(request)).await?.cancelled)
+    }
+
+    /// Says that a segment is stored.
+    pub async fn record_segment(&self, id: &JobId, segment: StoredSegment) -> Result<(), Problem> {
+        let StoredSegment { number, fence, size, bit_rate, configuration } = segment;
+        let (job_id, fence) = (id.to_string(), fence.0);
+        let request = pb::RecordSegmentRequest { job_id, fence, number, size, bit_rate, configuration };
+        answered(self.client().record_segment(request)).await.map(drop)
     }
 
     /// Ends a job with its result.

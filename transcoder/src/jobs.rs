@@ -8,6 +8,7 @@ mod ingest;
 mod normalise;
 mod poster;
 mod source;
+mod span;
 mod storyboard;
 
 pub(crate) use failure::Failure;

@@ -87,6 +87,11 @@ impl Meter<'_> {
         self
     }
 
+    /// So many units were done before this began: they say nothing of the speed.
+    pub fn begin(&mut self, units: f64) {
+        (self.measure.begun.1, self.measure.last.1) = (units, units);
+    }
+
     /// So many units of all are done. Less than before is no news.
     pub fn done(&mut self, units: f64) {
         self.gauge.0.send_replace(self.measure.done(units));

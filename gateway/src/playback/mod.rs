@@ -7,6 +7,7 @@ pub mod addresses;
 mod body;
 mod cache;
 pub(crate) mod conditions;
+mod encoded;
 mod feed;
 mod made;
 mod manifests;
@@ -49,7 +50,7 @@ use std::time::Duration;
 use tower::ServiceBuilder;
 use tower_http::cors::{Any, CorsLayer};
 use tower_http::set_header::SetResponseHeaderLayer;
-use vidstream_backends::objects::ObjectStore;
+use vidstream_backends::objects::{ObjectName, ObjectStore};
 use vidstream_proto::error::{Problem, Reason};
 use vidstream_proto::ids::VideoId;
 use vidstream_proto::video::Entry;
@@ -145,25 +146,25 @@ impl Playback {
         representation.answer(request, read).await
     }
 
-    /// Sends a stored JPEG.
-    async fn send_picture(
+    /// Sends a stored object as it is.
+    async fn send_object(
         &self,
-        object: &str,
+        name: &ObjectName,
         generation: &Generation,
+        content_type: &'static str,
         caching: Caching,
         request: &Parts,
     ) -> Result<Response, HttpProblem> {
-        let name = cache::name(object)?;
-        if let Some(elsewhere) = self.elsewhere(&name, caching, request).await {
+        if let Some(elsewhere) = self.elsewhere(name, caching, request).await {
             return Ok(elsewhere);
         }
-        let len = self.deps.objects.head(&name).await.map_err(cache::unreadable)?.size;
+        let len = self.deps.objects.head(name).await.map_err(cache::unreadable)?.size;
         let validators = EntityTag::new(generation.hash()).into();
-        let representation = Representation { validators, len, content_type: PICTURE, caching };
+        let representation = Representation { validators, len, content_type, caching };
         let read = async |sections: Vec<Section>| {
             let mut pieces = Vec::new();
             for Section { own, range } in sections {
-                let stream = self.deps.objects.get_range(&name, range).await.map_err(cache::unreadable)?;
+                let stream = self.deps.objects.get_range(name, range).await.map_err(cache::unreadable)?;
                 pieces.push(stream::iter((!own.is_empty()).then_some(Ok(own))).chain(stream));
             }
             Ok(Body::from_stream(stream::iter(pieces).flatten()))

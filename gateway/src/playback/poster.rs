@@ -1,8 +1,8 @@
 //! `poster.jpg`.
 
-use super::cache::Generation;
+use super::cache::{Generation, name};
 use super::representation::Caching;
-use super::{At, Playback, video};
+use super::{At, PICTURE, Playback, video};
 use crate::http::problem::HttpProblem;
 use axum::extract::State;
 use axum::response::Response;
@@ -19,5 +19,5 @@ pub async fn file(
         Ok((poster.object.clone(), Generation::new(view.source.id, &poster.generation)))
     });
     let (object, generation) = found.await?;
-    playback.send_picture(&object, &generation, Caching::Checked, &request).await
+    playback.send_object(&name(&object)?, &generation, PICTURE, Caching::Checked, &request).await
 }

@@ -5,6 +5,7 @@ use moka::future::Cache;
 use std::sync::Arc;
 use std::time::Duration;
 use vidstream_backends::objects::ObjectStore;
+use vidstream_media::codec::Codec;
 use vidstream_media::index::MediaIndex;
 use vidstream_media::presentation::Presentation;
 use vidstream_media::stored::StoredIndexError;
@@ -49,17 +50,27 @@ impl Presentations {
         Self { objects, opened }
     }
 
-    /// The rendition of `generation`, whose index is stored under `object`.
-    pub async fn opened(&self, generation: &Generation, object: &str) -> Result<Arc<Opened>, Problem> {
-        let opened = self.opened.try_get_with(generation.clone(), self.open(object)).await;
+    /// The rendition of `generation`, whose index is stored under `object`. Pictures that are encoded segment by segment are
+    /// decoded by `configuration`, which their plan could not know.
+    pub async fn opened(
+        &self,
+        generation: &Generation,
+        object: &str,
+        configuration: Option<&[u8]>,
+    ) -> Result<Arc<Opened>, Problem> {
+        let opened = self.opened.try_get_with(generation.clone(), self.open(object, configuration)).await;
         opened.map_err(|problem: Arc<Problem>| (*problem).clone())
     }
 
-    async fn open(&self, object: &str) -> Result<Arc<Opened>, Problem> {
+    async fn open(&self, object: &str, configuration: Option<&[u8]>) -> Result<Arc<Opened>, Problem> {
         let stored = self.objects.read(&name(object)?, LARGEST_INDEX).await.map_err(unreadable)?;
+        let codec = configuration.map(|avcc| Codec::H264 { avcc: avcc.to_vec() });
         // A long film takes some milliseconds to plan.
         let opened = tokio::task::spawn_blocking(move || {
-            let index = MediaIndex::decode(&stored).map_err(undecoded)?;
+            let mut index = MediaIndex::decode(&stored).map_err(undecoded)?;
+            if let (Some(codec), Some(track)) = (codec, index.tracks.first_mut()) {
+                track.codec = codec;
+            }
             let presentation = Presentation::new(index);
             let segments: usize = presentation.renditions().map(|r| r.plan.segments().len()).sum();
             let weight = saturated(stored.len() + segments * size_of::<vidstream_media::plan::Segment>());

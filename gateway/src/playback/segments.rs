@@ -24,8 +24,11 @@ pub async fn file(
     let file = parse(&track, &file).ok_or_else(nothing_here)?;
     let choice = playback.choice(video(&id)?).await?;
     let indexed = choice.all().find(|indexed| indexed.generation.hash() == generation).ok_or_else(nothing_here)?;
+    if let (File::Segment(track, number), Some(_)) = (file, &indexed.segments) {
+        return playback.encoded_segment(&choice, indexed, track, number, &request).await;
+    }
     let making = async {
-        let opened = playback.presentations.opened(&indexed.generation, &indexed.object).await?;
+        let opened = indexed.open(&playback.presentations).await?;
         let least = match file {
             File::Playlist(_) => playback.least_target(&choice, indexed).await?,
             _ => 0,
@@ -45,7 +48,7 @@ impl Playback {
         if indexed.generation == choice.source.generation {
             return Ok(0);
         }
-        let source = self.presentations.opened(&choice.source.generation, &choice.source.object).await?;
+        let source = choice.source.open(&self.presentations).await?;
         Ok(hls::target_duration(source.presentation.renditions()))
     }
 }

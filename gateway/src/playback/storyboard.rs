@@ -1,10 +1,10 @@
 //! `storyboard.vtt`, `storyboard.json` and the sheets they name.
 
-use super::cache::{File, Generation};
+use super::cache::{File, Generation, name};
 use super::made::Made;
 use super::representation::Caching;
 use super::view::View;
-use super::{At, Playback, nothing_here, video};
+use super::{At, PICTURE, Playback, nothing_here, video};
 use crate::http::problem::HttpProblem;
 use axum::extract::State;
 use axum::response::Response;
@@ -54,7 +54,7 @@ pub async fn sheet(
         Ok((object.clone(), Generation::new(view.source.id, &made.generation)))
     });
     let (object, generation) = found.await?;
-    playback.send_picture(&object, &generation, Caching::Immutable, &request).await
+    playback.send_object(&name(&object)?, &generation, PICTURE, Caching::Immutable, &request).await
 }
 
 impl Playback {

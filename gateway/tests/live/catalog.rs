@@ -190,6 +190,8 @@ service! {
     beat_job: BeatJobRequest -> pb::BeatJobResponse;
     finish_job: FinishJobRequest -> pb::FinishJobResponse;
     fail_job: FailJobRequest -> pb::FailJobResponse;
+    record_segment: RecordSegmentRequest -> pb::RecordSegmentResponse;
+    want_segment: WantSegmentRequest -> pb::WantSegmentResponse;
     list_jobs: ListJobsRequest -> pb::ListJobsResponse;
     add_watched: AddWatchedRequest -> pb::AddWatchedResponse;
     examine_catalog: ExamineCatalogRequest -> pb::ExamineCatalogResponse;

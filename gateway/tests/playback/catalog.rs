@@ -234,6 +234,8 @@ service! {
     beat_job: BeatJobRequest -> BeatJobResponse;
     finish_job: FinishJobRequest -> FinishJobResponse;
     fail_job: FailJobRequest -> FailJobResponse;
+    record_segment: RecordSegmentRequest -> RecordSegmentResponse;
+    want_segment: WantSegmentRequest -> WantSegmentResponse;
     list_jobs: ListJobsRequest -> ListJobsResponse;
     add_watched: AddWatchedRequest -> AddWatchedResponse;
     examine_catalog: ExamineCatalogRequest -> ExamineCatalogResponse;

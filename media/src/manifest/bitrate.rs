@@ -1,6 +1,7 @@
 //! True bit rates of a rendition, headers included.
 
 use crate::plan::TrackPlan;
+use crate::presentation::{Placed, Rates};
 use crate::time::Timescale;
 
 /// Segments looked at from each start: a stretch has about ten, but times in a file can be anything.
@@ -16,6 +17,14 @@ pub(super) struct Bitrate {
 }
 
 impl Bitrate {
+    /// The rates of what is placed somewhere, in playlists with a target duration of `target` seconds.
+    pub fn placed(placed: &Placed, target: u64) -> Self {
+        match placed.rates {
+            Some(Rates { peak, average }) => Self { peak, average },
+            None => Self::of(placed.rendition.plan, target),
+        }
+    }
+
     /// The rates of `plan` in playlists with a target duration of `target` seconds.
     pub fn of(plan: &TrackPlan, target: u64) -> Self {
         let segments = plan.segments();

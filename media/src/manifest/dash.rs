@@ -46,7 +46,7 @@ fn id(placed: &Placed, before: &[Placed]) -> String {
 }
 
 fn write_adaptation_set(out: &mut String, placed: Placed, id: &str, target: u64) {
-    let Placed { rendition, base } = &placed;
+    let rendition = &placed.rendition;
     let content = if rendition.video_format().is_some() { "video" } else { "audio" };
     let _ = write!(
         out,
@@ -70,13 +70,14 @@ fn write_adaptation_set(out: &mut String, placed: Placed, id: &str, target: u64)
         let role = if id == "a1" { "main" } else { "alternate" };
         let _ = writeln!(out, "      <Role schemeIdUri=\"urn:mpeg:dash:role:2011\" value=\"{role}\"/>");
     }
-    write_representation(out, rendition, id, target, base);
+    write_representation(out, &placed, id, target);
     out.push_str("    </AdaptationSet>\n");
 }
 
-fn write_representation(out: &mut String, rendition: &Rendition, id: &str, target: u64, base: &str) {
+fn write_representation(out: &mut String, placed: &Placed, id: &str, target: u64) {
+    let Placed { rendition, base, rates } = placed;
     // The same that `minBufferTime` says.
-    let bandwidth = sustained(rendition.plan, target);
+    let bandwidth = rates.map_or_else(|| sustained(rendition.plan, target), |rates| rates.peak);
     let codecs = escaped(&rendition.track.codec.codec_string());
     let _ = write!(out, "      <Representation id=\"{id}\" codecs=\"{codecs}\" bandwidth=\"{bandwidth}\"");
     if let Some(format) = rendition.video_format() {

@@ -135,7 +135,7 @@ impl<'a> Group<'a> {
             }
             // Without a picture, the first member's playlist is the variant's own (RFC 8216 §4.3.4.2.1).
             if !offered.pictures.is_empty() || i > 0 {
-                let Placed { rendition, base } = member.placed;
+                let Placed { rendition, base, .. } = member.placed;
                 let _ = write!(out, ",URI=\"{}\"", below(base, rendition.name, address::PLAYLIST));
             }
             out.push('\n');
@@ -143,7 +143,7 @@ impl<'a> Group<'a> {
     }
 
     fn bitrate(&self, target: u64) -> Bitrate {
-        self.members.iter().map(|m| Bitrate::of(m.placed.rendition.plan, target)).fold(Bitrate::default(), Bitrate::max)
+        self.members.iter().map(|m| Bitrate::placed(&m.placed, target)).fold(Bitrate::default(), Bitrate::max)
     }
 }
 
@@ -151,7 +151,7 @@ fn write_variant(out: &mut String, offered: &Offered, picture: Option<Placed>, g
     let Some(main) = picture.or_else(|| group.and_then(|g| g.members.first()).map(|m| m.placed)) else { return };
     let video = picture.map(|placed| placed.rendition);
     let sound = group.map_or(Bitrate::default(), |g| g.bitrate(target));
-    let bitrate = video.map_or(Bitrate::default(), |v| Bitrate::of(v.plan, target)).with(sound);
+    let bitrate = picture.map_or(Bitrate::default(), |placed| Bitrate::placed(&placed, target)).with(sound);
     let _ = write!(out, "#EXT-X-STREAM-INF:BANDWIDTH={},AVERAGE-BANDWIDTH={}", bitrate.peak, bitrate.average);
     let _ = write!(out, ",CODECS=\"{}\"", codecs(video, group));
     if let Some(video) = video {

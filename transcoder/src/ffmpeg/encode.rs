@@ -3,25 +3,15 @@
 use super::args::{MAX_PIXELS, decoders};
 use super::plan::Decoder;
 use vidstream_media::codec::{Codec, foreign};
+use vidstream_media::encoded::{Look, SpanPlan};
 use vidstream_media::picture::display_size;
 use vidstream_media::presentation::Rendition;
 use vidstream_media::remedy::LARGEST_PICTURE;
-use vidstream_media::track::{Rotation, TrackKind, VideoFormat};
+use vidstream_media::track::{Rotation, VideoFormat};
 
-/// Seconds between two keyframes, so that segments can be cut there.
-pub const KEYFRAME_SECONDS: u32 = 4;
 /// Bits a second that a segment has at the most, and what a player holds of them.
 const FASTEST: &str = "8M";
 const BUFFER: &str = "16M";
-
-/// One track, fed as fragments of one ISO file, to fragments of another.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Encode {
-    /// To H.264 of 8 bits and 4:2:0.
-    Pictures(EncodePictures),
-    /// To AAC of one or two channels.
-    Sound(EncodeSound),
-}
 
 /// How pictures are encoded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,8 +24,6 @@ pub struct EncodePictures {
     pub rotation: Rotation,
     /// Whether light of a wider range is brought to what every screen shows.
     pub tone_mapped: bool,
-    /// Ticks a second of the source, which the result keeps.
-    pub timescale: u32,
 }
 
 /// How sound is encoded.
@@ -47,85 +35,41 @@ pub struct EncodeSound {
     pub channels: u16,
 }
 
-impl Encode {
-    /// What makes `rendition` play everywhere; none where its coding can't be decoded.
+impl EncodePictures {
+    /// What makes the pictures of `rendition` play everywhere; none where their coding can't be decoded.
     pub fn of(rendition: &Rendition) -> Option<Self> {
-        let codec = &rendition.track.codec;
-        match &rendition.track.kind {
-            TrackKind::Video(format) => {
-                let decoder = Decoder::of(codec)?;
-                let size = fitted(display_size(format), LARGEST_PICTURE);
-                let (rotation, tone_mapped) = (format.rotation, is_wide(format));
-                let timescale = rendition.plan.timescale.get();
-                Some(Self::Pictures(EncodePictures { decoder, size, rotation, tone_mapped, timescale }))
-            }
-            TrackKind::Audio(format) => {
-                Some(Self::Sound(EncodeSound { decoders: sound_decoders(codec)?, channels: format.channels }))
-            }
-        }
+        let format = rendition.video_format()?;
+        let size = fitted(display_size(format), LARGEST_PICTURE);
+        let decoder = Decoder::of(&rendition.track.codec)?;
+        Some(Self { decoder, size, rotation: format.rotation, tone_mapped: is_wide(format) })
     }
 
-    /// Arguments: fragments on stdin, fragments on stdout.
-    pub fn args(&self) -> Vec<String> {
+    /// How they look then.
+    pub fn look(&self) -> Look {
+        Look { size: self.size, tone_mapped: self.tone_mapped }
+    }
+
+    /// Arguments for a span: fragments on stdin, on stdout one fragment a segment, times as they are.
+    pub fn args(&self, span: &SpanPlan) -> Vec<String> {
         let mut args = Vec::new();
         let mut add = |words: &[&str]| args.extend(words.iter().map(ToString::to_string));
-        // Only what went wrong; stdin is data, not a keyboard.
-        add(&["-hide_banner", "-v", "error", "-nostats", "-nostdin"]);
-        // Times as they are: the result is played beside tracks that are not encoded.
-        add(&["-copyts"]);
-        // The init segment says everything: not a byte is read ahead to guess.
-        add(&["-probesize", "32", "-analyzeduration", "0"]);
-        // Whatever the bytes turn out to be, they open no file, no network and no other demuxer or decoder.
-        let allowed = match self {
-            Self::Pictures(pictures) => decoders(pictures.decoder),
-            Self::Sound(sound) => sound.decoders,
-        };
-        add(&["-protocol_whitelist", "pipe", "-format_whitelist", "mp4", "-codec_whitelist", allowed]);
-        match self {
-            Self::Pictures(pictures) => pictures.add(&mut add),
-            Self::Sound(sound) => sound.add(&mut add),
-        }
-        // Nothing of the file's own words is carried on.
-        add(&["-map_metadata", "-1", "-map_chapters", "-1"]);
-        add_output(&mut add);
-        args
-    }
-}
-
-/// Fragments of at most so much media, times as they are. Written late, `moov` has edits that say what comes before zero
-/// (priming, reordered pictures) and which track begins late.
-pub(super) fn add_output(add: &mut impl FnMut(&[&str])) {
-    add(&["-avoid_negative_ts", "disabled", "-frag_duration", "4000000", "-movie_timescale", "90000"]);
-    add(&["-movflags", "+frag_keyframe+delay_moov+default_base_moof", "-f", "mp4", "pipe:1"]);
-}
-
-/// How H.264 is made: a keyframe every [`KEYFRAME_SECONDS`] and nowhere else.
-pub(super) fn add_h264(add: &mut impl FnMut(&[&str])) {
-    add(&["-c:v", "libx264", "-preset", "veryfast", "-crf", "22", "-profile:v", "high"]);
-    add(&["-maxrate", FASTEST, "-bufsize", BUFFER, "-bf", "2"]);
-    add(&["-g", "100000", "-keyint_min", "1", "-sc_threshold", "0"]);
-    add(&["-force_key_frames", &format!("expr:gte(t,n_forced*{KEYFRAME_SECONDS})")]);
-}
-
-/// How AAC is made of sound with so many channels.
-fn add_aac(add: &mut impl FnMut(&[&str]), channels: u16) {
-    let (channels, rate) = if channels == 1 { ("1", "96k") } else { ("2", "160k") };
-    add(&["-c:a", "aac", "-ac", channels, "-b:a", rate]);
-}
-
-impl EncodePictures {
-    fn add(&self, add: &mut impl FnMut(&[&str])) {
+        add_input(&mut add, decoders(self.decoder));
         add(&["-max_pixels", &MAX_PIXELS.to_string()]);
         // The plan turns pictures, once, whatever the feed's header says.
         add(&["-noautorotate", "-f", "mp4", "-i", "pipe:0", "-map", "0:v:0", "-an"]);
         // One picture out for each one in, on the source's own clock.
         add(&["-fps_mode", "passthrough", "-enc_time_base", "-1"]);
-        add(&["-vf", &self.filters()]);
-        add_h264(add);
-        add(&["-video_track_timescale", &self.timescale.to_string()]);
+        add(&["-vf", &(selection(span) + &self.filters())]);
+        add_h264(&mut add, &keyframes(span));
+        add(&["-video_track_timescale", &span.timescale.get().to_string()]);
         if self.tone_mapped {
             add(&["-color_primaries", "bt709", "-color_trc", "bt709", "-colorspace", "bt709"]);
         }
+        add(&["-map_metadata", "-1", "-map_chapters", "-1"]);
+        // Without `frag_discont` the times of every span would begin at zero.
+        add(&["-avoid_negative_ts", "disabled", "-movie_timescale", "90000"]);
+        add(&["-movflags", "+frag_keyframe+delay_moov+default_base_moof+frag_discont", "-f", "mp4", "pipe:1"]);
+        args
     }
 
     /// Fields to frames where there are any, then the size before the turn, then the turn.
@@ -145,17 +89,84 @@ impl EncodePictures {
     }
 }
 
+/// Leaves out what a span only needs for decoding (pictures before it, and of an open GOP some behind it).
+fn selection(span: &SpanPlan) -> String {
+    match (span.from, span.until) {
+        (None, None) => String::new(),
+        (Some(from), None) => format!("select='gte(pts,{from})',"),
+        (None, Some(until)) => format!("select='lt(pts,{until})',"),
+        (Some(from), Some(until)) => format!("select='gte(pts,{from})*lt(pts,{until})',"),
+    }
+}
+
+/// Times of keyframes in seconds: rounded down to what ffmpeg reads, microseconds, so that none is after its picture.
+fn keyframes(span: &SpanPlan) -> String {
+    let scale = i128::from(span.timescale.get());
+    let times = span.keyframes.iter().map(|ticks| {
+        let micros = i128::from((*ticks).max(0)) * 1_000_000 / scale;
+        format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000)
+    });
+    times.collect::<Vec<_>>().join(",")
+}
+
 /// Wide light to what every screen shows: linear, mapped by a curve that keeps details in highlights, in the colours of HD.
 const TONE_MAPPING: &str = "zscale=t=linear:npl=100,format=gbrpf32le,zscale=p=bt709,\
                             tonemap=tonemap=hable:desat=0,zscale=t=bt709:m=bt709:r=tv,";
 
 impl EncodeSound {
-    fn add(&self, add: &mut impl FnMut(&[&str])) {
+    /// What makes the sound of `rendition` play everywhere; none where its coding can't be decoded.
+    pub fn of(rendition: &Rendition) -> Option<Self> {
+        let channels = rendition.audio_format()?.channels;
+        Some(Self { decoders: sound_decoders(&rendition.track.codec)?, channels })
+    }
+
+    /// Arguments: fragments on stdin, fragments on stdout.
+    pub fn args(&self) -> Vec<String> {
+        let mut args = Vec::new();
+        let mut add = |words: &[&str]| args.extend(words.iter().map(ToString::to_string));
+        add_input(&mut add, self.decoders);
         add(&["-f", "mp4", "-i", "pipe:0", "-map", "0:a:0", "-vn"]);
         // Silence where the source has a hole, and before it where it starts late: players then need to know nothing of it.
         add(&["-af", "aresample=async=1:first_pts=0"]);
-        add_aac(add, self.channels);
+        add_aac(&mut add, self.channels);
+        // Nothing of the file's own words is carried on.
+        add(&["-map_metadata", "-1", "-map_chapters", "-1"]);
+        add_output(&mut add);
+        args
     }
+}
+
+/// What every encode begins with; `allowed` are the decoders that may run.
+fn add_input(add: &mut impl FnMut(&[&str]), allowed: &str) {
+    // Only what went wrong; stdin is data, not a keyboard.
+    add(&["-hide_banner", "-v", "error", "-nostats", "-nostdin"]);
+    // Times as they are: the result is played beside tracks that are not encoded.
+    add(&["-copyts"]);
+    // The init segment says everything: not a byte is read ahead to guess.
+    add(&["-probesize", "32", "-analyzeduration", "0"]);
+    // Whatever the bytes turn out to be, they open no file, no network and no other demuxer or decoder.
+    add(&["-protocol_whitelist", "pipe", "-format_whitelist", "mp4", "-codec_whitelist", allowed]);
+}
+
+/// Fragments of at most so much media, times as they are. Written late, `moov` has edits that say what comes before zero
+/// (priming, reordered pictures) and which track begins late.
+pub(super) fn add_output(add: &mut impl FnMut(&[&str])) {
+    add(&["-avoid_negative_ts", "disabled", "-frag_duration", "4000000", "-movie_timescale", "90000"]);
+    add(&["-movflags", "+frag_keyframe+delay_moov+default_base_moof", "-f", "mp4", "pipe:1"]);
+}
+
+/// How H.264 is made: keyframes where they are asked for and nowhere else.
+pub(super) fn add_h264(add: &mut impl FnMut(&[&str]), keyframes: &str) {
+    add(&["-c:v", "libx264", "-preset", "veryfast", "-crf", "22", "-profile:v", "high"]);
+    add(&["-maxrate", FASTEST, "-bufsize", BUFFER, "-bf", "2"]);
+    add(&["-g", "100000", "-keyint_min", "1", "-sc_threshold", "0"]);
+    add(&["-force_key_frames", keyframes]);
+}
+
+/// How AAC is made of sound with so many channels.
+fn add_aac(add: &mut impl FnMut(&[&str]), channels: u16) {
+    let (channels, rate) = if channels == 1 { ("1", "96k") } else { ("2", "160k") };
+    add(&["-c:a", "aac", "-ac", channels, "-b:a", rate]);
 }
 
 /// Whether pictures are PQ or HLG (ISO/IEC 23091-2 §8.2).
@@ -200,6 +211,7 @@ fn fitted((width, height): (u32, u32), (long, short): (u32, u32)) -> (u32, u32) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use vidstream_media::time::Timescale;
 
     #[test]
     fn pictures_keep_their_shape_and_are_even() {
@@ -219,19 +231,21 @@ mod tests {
 
     #[test]
     fn the_whole_command_for_pictures() {
-        let encode = Encode::Pictures(EncodePictures {
-            decoder: Decoder::Hevc,
-            size: (1080, 1920),
-            rotation: Rotation::Quarter,
-            tone_mapped: true,
-            timescale: 90_000,
-        });
-        insta::assert_snapshot!(encode.args().join(" "));
+        let rotation = Rotation::Quarter;
+        let encode = EncodePictures { decoder: Decoder::Hevc, size: (1080, 1920), rotation, tone_mapped: true };
+        let span = SpanPlan {
+            feed: 5..=9,
+            from: Some(1_440_000),
+            until: Some(2_880_001),
+            keyframes: vec![1_440_000, 1_800_001, 2_160_000],
+            timescale: Timescale::new(90_000).expect("not zero"),
+        };
+        insta::assert_snapshot!(encode.args(&span).join(" "));
     }
 
     #[test]
     fn the_whole_command_for_sound() {
-        let encode = Encode::Sound(EncodeSound { decoders: "opus,libopus", channels: 6 });
+        let encode = EncodeSound { decoders: "opus,libopus", channels: 6 };
         insta::assert_snapshot!(encode.args().join(" "));
     }
 }

@@ -5,6 +5,9 @@ use super::args::MAX_PIXELS;
 use super::encode::{add_h264, add_output};
 use vidstream_media::remedy::LARGEST_PICTURE;
 
+/// A keyframe every four seconds, so that segments can be cut there.
+const KEYFRAMES: &str = "expr:gte(t,n_forced*4)";
+
 /// Sound tracks that are taken.
 const MOST_SOUNDS: usize = 16;
 
@@ -128,7 +131,7 @@ impl Normalise {
                 }
                 Way::Encoded if stream.is_video => {
                     add(&["-vf", &filters(), "-fps_mode", "vfr", "-fpsmax", "60"]);
-                    add_h264(&mut add);
+                    add_h264(&mut add, KEYFRAMES);
                 }
                 Way::Encoded => {
                     // Options of a stream of several: `add_aac` says what is the same for all.

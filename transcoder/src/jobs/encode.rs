@@ -1,7 +1,8 @@
-//! A track anew, in the coding that plays everywhere: fed as the packager makes it, so its times are those that players see.
+//! Sound anew, in the coding that plays everywhere: in one go, so that no seam is heard. It is fed as the packager makes it, so
+//! its times are those that players see. Pictures are encoded in [spans](super::span).
 
-use super::{Failure, Task, found, generation};
-use crate::ffmpeg::encode::Encode;
+use super::{Failure, Task, found, generation, span};
+use crate::ffmpeg::encode::EncodeSound;
 use crate::ffmpeg::filter;
 use crate::made::Recording;
 use std::time::{Duration, Instant};
@@ -15,20 +16,24 @@ use vidstream_source::made::MadeWriter;
 use vidstream_source::names;
 
 /// Time that an encode may take beside what its media lasts.
-const LEAST_TIME: Duration = Duration::from_mins(10);
+pub(super) const LEAST_TIME: Duration = Duration::from_mins(10);
 /// How much longer than its media an encode may take.
-const SLOWEST: u32 = 30;
+pub(super) const SLOWEST: u32 = 30;
 /// By how much what is encoded may be shorter than its source: a frame of slow pictures, or one of sound.
 const SHORTER: Duration = Duration::from_millis(500);
 
 pub(super) async fn run(task: Task<'_>) -> Result<pb::EncodeResult, Failure> {
+    if let Some((track, number)) = task.lease.job.id.part().split_once('-') {
+        let number = number.parse().map_err(|error| Failure::ours(&error))?;
+        return span::run(&task, track, number).await;
+    }
     let opened = task.media().await?;
     let presentation = tokio::task::spawn_blocking(move || Presentation::new(opened.index)).await?;
     let name: TrackName = task.lease.job.id.part().parse().map_err(|error| Failure::ours(&error))?;
     let missing = || Failure::input(format!("there is no track {name}"));
     let rendition = presentation.tracks().find(|rendition| rendition.name == name).ok_or_else(missing)?;
     let codec = rendition.track.codec.name();
-    let plan = Encode::of(&rendition).ok_or_else(|| Failure::input(format!("{codec} can't be decoded here")))?;
+    let plan = EncodeSound::of(&rendition).ok_or_else(|| Failure::input(format!("{codec} can't be decoded here")))?;
     let args = plan.args();
 
     let (id, fence, part) = (task.lease.source.id, task.lease.job.fence, name.to_string());

@@ -75,7 +75,7 @@ fn in_words(error: &dyn Error) -> String {
 
 impl Failure {
     /// An ffmpeg that was to read or write whole tracks did not do so.
-    pub fn of_filter<R: Into<Self>>(error: FilterError<R, RecordError>) -> Self {
+    pub fn of_filter<R: Into<Self>, W: Into<Self>>(error: FilterError<R, W>) -> Self {
         match error {
             FilterError::Read(error) => error.into(),
             FilterError::Kept(error) => error.into(),

@@ -1,12 +1,16 @@
 //! What an index says, in the contract's words.
 
+use super::generation;
 use crate::config::Encoding;
+use crate::ffmpeg::encode::EncodePictures;
+use bytes::Bytes;
 use std::time::Duration;
 use vidstream_media::codec::Codec;
+use vidstream_media::encoded::{Planned, SpanPlan};
 use vidstream_media::index::{Container, MediaIndex};
 use vidstream_media::picture::display_size;
 use vidstream_media::playable::{Offer, Playability, Support, Warning, Way, is_packaged, support};
-use vidstream_media::presentation::{Presentation, TrackName};
+use vidstream_media::presentation::{Presentation, Rendition, TrackName};
 use vidstream_media::remedy::{Remedy, remedies};
 use vidstream_media::stored;
 use vidstream_media::storyboard::{Storyboard, poster_candidates};
@@ -14,8 +18,8 @@ use vidstream_media::track::{Rotation, Track, TrackKind};
 use vidstream_proto::pb;
 use vidstream_proto::time::proto_duration;
 
-/// All but where the index is stored, and its generation.
-pub(super) fn result(presentation: &Presentation, encoding: Encoding) -> pb::IndexResult {
+/// All but where the index and the plans are stored, and its generation.
+pub(super) fn result(presentation: &Presentation, wishes: Vec<Wish>) -> pb::IndexResult {
     let playability = Playability::of(presentation);
     let index = presentation.index();
     pb::IndexResult {
@@ -28,7 +32,7 @@ pub(super) fn result(presentation: &Presentation, encoding: Encoding) -> pb::Ind
         no_storyboard_reason: Storyboard::plan(index).err().map(|why| why.to_string()).unwrap_or_default(),
         no_poster_reason: poster_candidates(index).err().map(|why| why.to_string()).unwrap_or_default(),
         file: None,
-        encode: remedies(presentation).iter().filter(|remedy| is_wanted(remedy, encoding)).map(encode).collect(),
+        encode: wishes.into_iter().map(|wish| wish.track).collect(),
         work: None,
     }
 }
@@ -82,7 +86,41 @@ fn is_wanted(remedy: &Remedy, encoding: Encoding) -> bool {
     }
 }
 
-/// A track that shall be encoded.
+/// A track that shall be encoded, and the plan of its pictures.
+pub(super) struct Wish {
+    pub track: pb::EncodedTrack,
+    pub plan: Option<Bytes>,
+}
+
+/// All that shall be encoded.
+pub(super) fn wishes(presentation: &Presentation, encoding: Encoding) -> Vec<Wish> {
+    let remedies = remedies(presentation).into_iter().filter(|remedy| is_wanted(remedy, encoding));
+    let wish = |remedy: Remedy| {
+        let rendition = presentation.tracks().find(|rendition| rendition.name == remedy.track);
+        let (segments, plan) = rendition.and_then(|rendition| pictures(&rendition)).unzip();
+        Wish { track: pb::EncodedTrack { segments, ..encode(&remedy) }, plan }
+    };
+    remedies.map(wish).collect()
+}
+
+/// How the pictures of a rendition are encoded; none for sound, and for what can't be decoded.
+fn pictures(rendition: &Rendition) -> Option<(pb::EncodedSegments, Bytes)> {
+    let encode = EncodePictures::of(rendition)?;
+    let planned = Planned::of(rendition, encode.look())?;
+    let (count, stored) = (planned.count(), planned.presentation().index().encode());
+    // How a picture is encoded follows from the same arguments for every span.
+    let span = planned.span(rendition, 1..=count);
+    let arguments = encode.args(&SpanPlan { keyframes: Vec::new(), ..span });
+    let segments = pb::EncodedSegments {
+        plan: generation([stored.as_slice(), arguments.join(" ").as_bytes()]),
+        format: stored::VERSION.into(),
+        count,
+        span: planned.span_len(rendition),
+        ..pb::EncodedSegments::default()
+    };
+    Some((segments, stored.into()))
+}
+
 fn encode(remedy: &Remedy) -> pb::EncodedTrack {
     pb::EncodedTrack {
         track: remedy.track.to_string(),
@@ -93,6 +131,7 @@ fn encode(remedy: &Remedy) -> pb::EncodedTrack {
         cures: remedy.cures.iter().map(|cured| warning(cured).code).collect(),
         part: None,
         result: None,
+        segments: None,
     }
 }
 

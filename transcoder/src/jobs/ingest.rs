@@ -41,6 +41,7 @@ pub(super) async fn run(mut task: Task<'_>) -> Result<Outcome, Failure> {
         Some(reading) => return Ok(Outcome::Normalisation(reading)),
     };
     let name = names::media_index(task.lease.source.id, task.lease.job.fence);
+    let indexed = indexed.with_plans(&task).await?;
     tracing::trace!(name: "index.made", target: "point", "an index is made and not stored");
     task.tools.objects.put(&name, vec![indexed.stored]).await?;
     tracing::trace!(name: "index.stored", target: "point", "an index is stored, which nobody knows");
@@ -52,7 +53,23 @@ pub(super) struct Indexed {
     /// Whether pictures or all sound of the file are left out that ffmpeg may read.
     pub lacks: bool,
     pub stored: Bytes,
+    /// Plans of encoded pictures, each with the name of its track.
+    plans: Vec<(String, Bytes)>,
     pub result: pb::IndexResult,
+}
+
+impl Indexed {
+    /// Stores the plans, and says where.
+    pub async fn with_plans(mut self, task: &Task<'_>) -> Result<Self, Failure> {
+        let job = &task.lease.job;
+        for (track, plan) in self.plans.drain(..) {
+            let name = names::encode_plan(task.lease.source.id, job.kind, job.fence, &track);
+            task.tools.objects.put(&name, vec![plan]).await?;
+            let planned = self.result.encode.iter_mut().filter(|encoded| encoded.track == track);
+            planned.filter_map(|encoded| encoded.segments.as_mut()).for_each(|plan| plan.object = name.to_string());
+        }
+        Ok(self)
+    }
 }
 
 async fn index(task: &mut Task<'_>) -> Result<Indexed, Failure> {
@@ -107,10 +124,13 @@ pub(super) async fn read(task: &mut Task<'_>, reader: &SourceReader, range: Rang
 pub(super) fn describe(presentation: &Presentation, encoding: Encoding) -> Indexed {
     let stored = presentation.index().encode();
     let generation = generation([stored.as_slice(), &presentation.plan().fingerprint_bytes()]);
+    let mut wishes = found::wishes(presentation, encoding);
+    let plans = wishes.iter_mut().filter_map(|wish| Some((wish.track.track.clone(), wish.plan.take()?)));
     Indexed {
         lacks: lacks(presentation.index()),
         stored: stored.into(),
-        result: pb::IndexResult { generation, ..found::result(presentation, encoding) },
+        plans: plans.collect(),
+        result: pb::IndexResult { generation, ..found::result(presentation, wishes) },
     }
 }
 

@@ -46,7 +46,8 @@ pub(super) async fn run(mut task: Task<'_>) -> Result<pb::IndexResult, Failure> 
     let (file, index) = recording.finish(task.tools.config.media).await?;
     let encoding = task.tools.config.encode;
     let described = move || describe(&Presentation::new(index), encoding);
-    let Indexed { stored, result, .. } = tokio::task::spawn_blocking(described).await?;
+    let indexed = tokio::task::spawn_blocking(described).await?;
+    let Indexed { stored, result, .. } = indexed.with_plans(&task).await?;
     let name = names::made_index(id, JobKind::Normalise, fence, "file");
     tracing::trace!(name: "normalise.made", target: "point", "a file is normalised and its index not stored");
     task.tools.objects.put(&name, vec![stored]).await?;

@@ -9,20 +9,26 @@ use crate::records;
 use bytes::{Bytes, BytesMut};
 use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt as _, TryStreamExt as _};
+use std::ops::RangeInclusive;
 use tokio::sync::mpsc;
 use vidstream_media::cmaf::SegmentLayout;
+use vidstream_media::codec::Codec;
+use vidstream_media::encoded::{Planned, keyframe_of};
 use vidstream_media::index::MediaIndex;
-use vidstream_media::presentation::Rendition;
+use vidstream_media::presentation::{Presentation, Rendition, TrackName};
 use vidstream_media::storyboard::{Feed, Keyframe, NoStoryboard};
-use vidstream_media::track::{Track, TrackKind, VideoFormat};
+use vidstream_media::track::{Sample, SampleTable, Track, TrackKind, VideoFormat};
 use vidstream_proto::pb::{self, FailureKind};
-use vidstream_proto::source::EncodedTrack;
-use vidstream_source::reader::{ReadError, SourceReader};
+use vidstream_proto::segments::EncodedSegments;
+use vidstream_source::names;
+use vidstream_source::reader::{PART, ReadError, SourceReader};
 
 /// The largest stored index that is read; one of 20 million samples has about 60 MB.
 const LARGEST_INDEX: u64 = 1 << 30;
 /// Keyframes that are read while the one before is decoded.
 const READ_AHEAD: usize = 3;
+/// Bytes of a segment in which its pictures are described.
+const SEGMENT_HEAD: u64 = 64 << 10;
 /// A keyframe up to this size is read ahead whole; a larger one passes through in pieces.
 const READ_WHOLE: u64 = 4 << 20;
 /// Pictures that wait to be looked at.
@@ -33,6 +39,15 @@ const PICTURES_AHEAD: usize = 2;
 pub(super) struct Opened {
     pub index: MediaIndex,
     pub reader: SourceReader,
+    /// Of encoded pictures: the index is their plan, and each segment an object.
+    segments: Option<EncodedSegments>,
+}
+
+/// Keyframes, and where they lie.
+struct Located {
+    index: MediaIndex,
+    reader: SourceReader,
+    keyframes: Vec<Keyframe>,
 }
 
 impl Task<'_> {
@@ -52,10 +67,13 @@ impl Task<'_> {
     /// What pictures are made of: the source's own, or, where there is a `reason` why those won't do, what was encoded of them.
     pub(super) async fn pictures(&self, reason: impl FnOnce(&pb::IndexResult) -> &str) -> Result<Opened, Failure> {
         let source = &self.lease.source;
-        let encoded = source.encoded.iter().filter(|track| track.is_video()).find_map(EncodedTrack::made);
         let unfit = source.index_result.as_ref().is_some_and(|index| !reason(index).is_empty());
-        match encoded.filter(|_| unfit) {
-            Some(made) => self.opened(&made.object, made.file.as_ref()).await,
+        let encoded = source.encoded.iter().find(|track| track.is_video() && track.is_made()).filter(|_| unfit);
+        match encoded.and_then(|track| track.segments.as_ref()) {
+            Some(segments) => {
+                let opened = self.opened(&segments.object, None).await?;
+                Ok(Opened { segments: Some(segments.clone()), ..opened })
+            }
             None => self.media().await,
         }
     }
@@ -68,7 +86,38 @@ impl Task<'_> {
             Some(file) => SourceReader::of_made(file.try_into()?, self.tools.objects.clone()),
             None => self.reader(),
         };
-        Ok(Opened { index, reader })
+        Ok(Opened { index, reader, segments: None })
+    }
+
+    /// What is fed for `keyframes`: of encoded pictures, which lie in segments, an index of just those.
+    async fn located(&self, opened: &Opened, keyframes: &[Keyframe]) -> Result<Option<Located>, Failure> {
+        let Some(segments) = &opened.segments else { return Ok(None) };
+        let gone = || Failure::new(FailureKind::Attempt, "a segment of encoded pictures is missing");
+        let planned = Planned::new(Presentation::new(opened.index.clone())).ok_or_else(gone)?;
+        let (mut parts, mut samples) = (Vec::new(), Vec::new());
+        for (place, keyframe) in keyframes.iter().enumerate() {
+            let number = planned.segment_at(keyframe.sample).ok_or_else(gone)?;
+            let fence = segments.fence_of(number).ok_or_else(gone)?;
+            let name = names::segment(self.lease.source.id, fence, &TrackName::Video.to_string(), number);
+            let size = self.tools.objects.head(&name).await?.size;
+            let head = self.tools.objects.get_range(&name, 0..size.min(SEGMENT_HEAD)).await?;
+            let head = head.try_fold(BytesMut::new(), |mut all, bytes| async move {
+                all.extend_from_slice(&bytes);
+                Ok(all)
+            });
+            let range = keyframe_of(&head.await?).ok_or_else(gone)?;
+            let (offset, size) = (PART * place as u64 + range.start, range.end - range.start);
+            let size = u32::try_from(size).map_err(|error| Failure::ours(&error))?;
+            samples.push(Sample { offset, size, dts: keyframe.ticks, cts: 0, duration: 1, sync: true });
+            parts.push(name);
+        }
+        let mut index = opened.index.clone();
+        let track = index.tracks.first_mut().ok_or_else(gone)?;
+        track.samples = SampleTable::from_samples(samples);
+        track.codec = Codec::H264 { avcc: segments.configuration.clone() };
+        let reader = SourceReader::of_parts(parts, self.tools.objects.clone());
+        let keyframes = keyframes.iter().enumerate().map(|(sample, keyframe)| Keyframe { sample, ..*keyframe });
+        Ok(Some(Located { index, reader, keyframes: keyframes.collect() }))
     }
 
     /// The bytes of a rendition as players get them: its init segment, and each of its segments. What is read moves the gauge.
@@ -79,14 +128,23 @@ impl Task<'_> {
     ) -> impl Stream<Item = Result<Bytes, ReadError>> + use<'a> {
         let total: u64 = rendition.plan.segments().iter().map(|segment| segment.len).sum();
         let mut meter = self.gauge.measure(to_float(total.max(1))).covering(rendition.track.duration());
-        let init = stream::iter([Ok(Bytes::from(rendition.init()))]);
-        let segments = stream::iter((1..).map_while(|number| rendition.segment(number)));
-        let segments = segments.map(move |layout| fragment(reader.clone(), layout)).buffered(READ_AHEAD).try_flatten();
         let mut read = 0.0;
-        init.chain(segments).inspect_ok(move |bytes| {
+        self.fed_segments(rendition, reader, 1..=u32::MAX).inspect_ok(move |bytes| {
             read += to_float(bytes.len() as u64);
             meter.done(read);
         })
+    }
+
+    /// The init segment of a rendition and those of its segments that are of `numbers`.
+    pub(super) fn fed_segments<'a>(
+        &'a self,
+        rendition: &'a Rendition<'a>,
+        reader: SourceReader,
+        numbers: RangeInclusive<u32>,
+    ) -> impl Stream<Item = Result<Bytes, ReadError>> + use<'a> {
+        let init = stream::iter([Ok(Bytes::from(rendition.init()))]);
+        let segments = stream::iter(numbers.map_while(|number| rendition.segment(number)));
+        init.chain(segments.map(move |layout| fragment(reader.clone(), layout)).buffered(READ_AHEAD).try_flatten())
     }
 
     /// Decodes `keyframes` to pictures of `size` and sends each as it comes.
@@ -97,7 +155,11 @@ impl Task<'_> {
         size: Size,
         pictures: mpsc::Sender<Picture>,
     ) -> Result<(), Failure> {
-        let index = &opened.index;
+        let located = self.located(opened, keyframes).await?;
+        let (index, reader, keyframes) = match &located {
+            Some(located) => (&located.index, &located.reader, located.keyframes.as_slice()),
+            None => (&opened.index, &opened.reader, keyframes),
+        };
         let (track, format) = video(index)?;
         if u32::from(format.width) * u32::from(format.height) > MAX_PIXELS {
             let (width, height) = (format.width, format.height);
@@ -107,7 +169,7 @@ impl Task<'_> {
         let feed = Feed::new(index, keyframes.iter().copied())?;
         let program = &self.tools.program;
         let made = Pictures { program, plan: Decode::new(decoder, format, size), count: keyframes.len() };
-        Ok(made.decode(fed(opened.reader.clone(), &feed), pictures).await?)
+        Ok(made.decode(fed(reader.clone(), &feed), pictures).await?)
     }
 
     /// One keyframe as a picture of `size`.
