@@ -361,6 +361,8 @@ unused! {
     create_source(CreateSourceRequest) -> CreateSourceResponse,
     record_extents(RecordExtentsRequest) -> RecordExtentsResponse,
     complete_source(CompleteSourceRequest) -> CompleteSourceResponse,
+    record_segment(RecordSegmentRequest) -> RecordSegmentResponse,
+    want_segment(WantSegmentRequest) -> WantSegmentResponse,
     list_entries(ListEntriesRequest) -> ListEntriesResponse,
     get_entry(GetEntryRequest) -> GetEntryResponse,
     add_watched(AddWatchedRequest) -> AddWatchedResponse,
