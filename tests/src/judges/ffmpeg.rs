@@ -71,17 +71,30 @@ pub fn streams(input: &str, kind: &str) -> usize {
 /// Structural similarity of two pictures, 1 where they are the same. In 4:2:0, as videos and JPEGs are: in 4:4:4 the
 /// ways of scaling chroma up differ by more (0.92 to 0.96 for one tile) than the pictures do (0.97 by each).
 pub fn similarity(one: &Path, other: &Path) -> f64 {
+    let text = |path: &Path| path.to_str().expect("text").to_owned();
+    compared(&text(one), &text(other), "[0]format=yuv420p[a];[1]format=yuv420p[b];[a][b]ssim")
+}
+
+/// What `graph`, which ends in `ssim` or `psnr` (decibels), says of the pictures of two inputs.
+pub fn compared(one: &str, other: &str, graph: &str) -> f64 {
     let out = Command::new("ffmpeg")
-        .args(["-nostdin", "-i"])
-        .arg(one)
-        .arg("-i")
-        .arg(other)
-        .args(["-lavfi", "[0]format=yuv420p[a];[1]format=yuv420p[b];[a][b]ssim", "-f", "null", "-"])
+        .args(["-nostdin", "-i", one, "-i", other, "-lavfi", graph, "-f", "null", "-"])
         .output()
         .expect("ffmpeg runs");
     let log = String::from_utf8_lossy(&out.stderr).into_owned();
-    let all = log.rsplit_once("All:").unwrap_or_else(|| panic!("no SSIM in {log}")).1;
-    all.split_whitespace().next().and_then(|value| value.parse().ok()).expect("a number")
+    let value = ["All:", "average:"].iter().find_map(|mark| log.rsplit_once(mark)).map(|(_, value)| value);
+    let value = value.unwrap_or_else(|| panic!("nothing is compared in {log}"));
+    value.split_whitespace().next().and_then(|value| value.parse().ok()).expect("a number")
+}
+
+/// What ffprobe says of the first pictures behind `input`: the values of `entries`, with commas between them.
+pub fn said(input: &str, entries: &str) -> String {
+    let section = if entries == "side_data" { "stream_side_data".to_owned() } else { format!("stream={entries}") };
+    let out = run(Command::new("ffprobe")
+        .args(["-v", "error", "-select_streams", "v:0", "-show_entries", &section, "-of", "csv=p=0"])
+        .arg(input));
+    // Programs repeat their streams.
+    out.lines().find(|line| !line.is_empty()).unwrap_or_default().to_owned()
 }
 
 /// What `filter`, a chain that ends in `metadata` or `ametadata` printing one value, says of each frame of `stream`: its

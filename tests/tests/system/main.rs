@@ -14,6 +14,7 @@ mod distributed;
 mod doctor;
 mod durability;
 mod edge;
+mod encoded;
 mod everything;
 mod expiry;
 mod exports;
