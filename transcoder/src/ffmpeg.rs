@@ -14,6 +14,7 @@ mod needs;
 pub mod normalise;
 pub mod plan;
 pub mod program;
+pub mod tones;
 
 pub use child::ChildError;
 pub use decode::{DecodeError, Pictures};

@@ -1,7 +1,7 @@
 //! What is encoded shows what the source shows: upright, in its shape, and in the light that every screen has. The judge is
 //! ffmpeg's own decode of the source.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use vidstream_tests::clips;
 use vidstream_tests::judges::{curl, ffmpeg};
 use vidstream_tests::server::Server;
@@ -59,4 +59,73 @@ fn a_turned_picture_is_encoded_upright() {
         let upside_down = ffmpeg::compared(played, source, &each("hflip,vflip", &square, "ssim"));
         assert!(upside_down < 0.7, "{name}: the judge sees no turn: SSIM {upside_down}");
     }
+}
+
+/// What people are told of mapping tones with ffmpeg, at the size of the source.
+const REFERENCE: &str = "zscale=t=linear:npl=100,format=gbrpf32le,zscale=p=bt709,tonemap=tonemap=hable:desat=0,\
+                         zscale=t=bt709:m=bt709:r=tv";
+
+/// Two seconds in the light of a wide range, of one keyframe.
+fn wide(name: &str, transfer: &str) -> PathBuf {
+    let picture = format!(
+        "testsrc2=size=640x360:rate=25:duration=2,zscale=tin=bt709:pin=bt709:min=bt709:rin=tv:t={transfer}:p=bt2020:m=bt2020nc:r=tv:npl=400,format=yuv420p10le"
+    );
+    let coding = "-c:v libx265 -preset ultrafast -color_primaries bt2020 -colorspace bt2020nc -color_range tv";
+    clips::made(
+        name,
+        &format!(
+            "-f lavfi -i {picture} {coding} -color_trc {transfer} -x265-params log-level=none:keyint=50:open-gop=0 -tag:v hvc1"
+        ),
+    )
+}
+
+/// The colours of what is behind `input`, as ffprobe names them.
+fn colours(input: &str) -> String {
+    ffmpeg::said(input, "color_range,color_space,color_transfer,color_primaries")
+}
+
+/// Whether rendition, tile and poster of `file` have the light of `REFERENCE`, and say so; `range` is what its own says.
+fn assert_mapped(server: &Server, file: &Path, range: &str) {
+    let (video, source) = (uploaded(server, file), file.to_str().expect("text"));
+    let variants = variants(server, &video);
+    let [(line, played), own @ ..] = &variants[..] else { panic!("no variant of {file:?}") };
+    assert!(line.contains("VIDEO-RANGE=SDR") && line.contains("avc1."), "{file:?}: {line}");
+    assert!(own.iter().all(|(line, _)| line.contains(&format!("VIDEO-RANGE={range}"))), "{file:?}: {variants:?}");
+    assert_eq!(colours(played), "tv,bt709,bt709,bt709", "{file:?}");
+    let alike = ffmpeg::compared(played, source, &each("null", REFERENCE, "psnr"));
+    assert!(alike > 30.0, "{file:?}: PSNR {alike}");
+    let unmapped = ffmpeg::compared(played, source, &each("null", "null", "psnr"));
+    assert!(unmapped < alike - 8.0, "{file:?}: the judge sees no tones: PSNR {unmapped}");
+
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let kept = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).expect("written");
+        path.to_str().expect("text").to_owned()
+    };
+    let base = format!("{}/videos/{video}", server.address);
+    let poster = kept("poster.jpg", &curl::get(&format!("{base}/poster.jpg")).body);
+    let board = curl::get(&format!("{base}/storyboard.json")).json();
+    let sheet = kept("sheet.jpg", &curl::get(&format!("{base}/{}", board["sheets"][0].as_str().expect("one"))).body);
+    let (width, height) = (&board["tileWidth"], &board["tileHeight"]);
+    for (what, picture, crop) in
+        [("poster", &poster, "null".to_owned()), ("tile", &sheet, format!("crop={width}:{height}:0:0"))]
+    {
+        // Both in RGB, so that levels and matrix of a JPEG and of a video are told apart; small, so that scaling is not.
+        let first = |tones: &str| {
+            let small = "scale=160:90:flags=area,format=gbrp";
+            format!("[0:v:0]{crop},{small}[a];[1:v:0]{tones},select=eq(n\\,0),{small}[b];[a][b]psnr=shortest=1")
+        };
+        let alike = ffmpeg::compared(picture, source, &first(REFERENCE));
+        assert!(alike > 25.0, "{file:?}: the {what} has PSNR {alike}");
+        let unmapped = ffmpeg::compared(picture, source, &first("null"));
+        assert!(unmapped < alike - 5.0, "{file:?}: the judge sees no tones in the {what}: PSNR {unmapped}");
+    }
+}
+
+#[test]
+fn wide_light_becomes_what_every_screen_shows() {
+    let server = Server::start();
+    assert_mapped(&server, &wide("pq.mp4", "smpte2084"), "PQ");
+    assert_mapped(&server, &wide("hlg.mp4", "arib-std-b67"), "HLG");
 }

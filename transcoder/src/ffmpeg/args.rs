@@ -51,6 +51,8 @@ pub(super) fn decoders(decoder: Decoder) -> &'static str {
 ///
 /// `area` takes the mean of what a pixel covers. It costs no more than `bilinear`, which blurs, and unlike `bicubic` (as
 /// built without accurate rounding) does not lift flat dark areas.
+///
+/// Wide light is mapped at the size of the plan, too: its arithmetic is that of floating point.
 fn filters(plan: &Decode) -> String {
     let (size, turn) = match plan.rotation {
         Rotation::None => (plan.size, ""),
@@ -59,17 +61,23 @@ fn filters(plan: &Decode) -> String {
         Rotation::ThreeQuarters => (plan.size.turned(), ",transpose=cclock"),
     };
     let (width, height) = (size.width(), size.height());
-    format!("scale={width}:{height}:flags=area:out_color_matrix=bt601:out_range=limited{turn}")
+    let scale = format!("scale={width}:{height}:flags=area");
+    let colours = ":out_color_matrix=bt601:out_range=limited";
+    match plan.tones {
+        None => format!("{scale}{colours}{turn}"),
+        Some(tones) => format!("{scale},{},scale=w=iw:h=ih{colours}{turn}", tones.filters()),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ffmpeg::tones::Tones;
     use crate::picture::Size;
 
     fn plan(rotation: Rotation) -> Decode {
         let size = Size::new(180, 320).expect("even");
-        Decode { decoder: Decoder::H264, size, rotation, skip_loop_filter: true }
+        Decode { decoder: Decoder::H264, size, rotation, tones: None, skip_loop_filter: true }
     }
 
     #[test]
@@ -92,6 +100,17 @@ mod tests {
         assert_eq!(filter(Rotation::Quarter), scale(320, 180) + ",transpose=clock");
         assert_eq!(filter(Rotation::ThreeQuarters), scale(320, 180) + ",transpose=cclock");
         assert_eq!(filter(Rotation::Half), scale(180, 320) + ",hflip,vflip");
+    }
+
+    #[test]
+    fn wide_light_is_mapped_between_the_scaling_and_the_colours_of_a_jpeg() {
+        let tones = Tones::of_codes(9, 18, 9);
+        let filter = filters(&Decode { tones: Some(tones), ..plan(Rotation::Quarter) });
+        let expected = format!(
+            "scale=320:180:flags=area,{},scale=w=iw:h=ih:out_color_matrix=bt601:out_range=limited,transpose=clock",
+            tones.filters()
+        );
+        assert_eq!(filter, expected);
     }
 
     #[test]

@@ -2,12 +2,13 @@
 
 use super::args::{MAX_PIXELS, decoders};
 use super::plan::Decoder;
+use super::tones::Tones;
 use vidstream_media::codec::{Codec, foreign};
 use vidstream_media::encoded::{Look, SpanPlan};
 use vidstream_media::picture::display_size;
 use vidstream_media::presentation::Rendition;
 use vidstream_media::remedy::LARGEST_PICTURE;
-use vidstream_media::track::{Rotation, VideoFormat};
+use vidstream_media::track::Rotation;
 
 /// Bits a second that a segment has at the most, and what a player holds of them.
 const FASTEST: &str = "8M";
@@ -22,8 +23,8 @@ pub struct EncodePictures {
     pub size: (u32, u32),
     /// Turn that makes it upright, before which the size is the other way round.
     pub rotation: Rotation,
-    /// Whether light of a wider range is brought to what every screen shows.
-    pub tone_mapped: bool,
+    /// Light of a wider range, which is brought to what every screen shows.
+    pub tones: Option<Tones>,
 }
 
 /// How sound is encoded.
@@ -41,12 +42,12 @@ impl EncodePictures {
         let format = rendition.video_format()?;
         let size = fitted(display_size(format), LARGEST_PICTURE);
         let decoder = Decoder::of(&rendition.track.codec)?;
-        Some(Self { decoder, size, rotation: format.rotation, tone_mapped: is_wide(format) })
+        Some(Self { decoder, size, rotation: format.rotation, tones: Tones::of(format) })
     }
 
     /// How they look then.
     pub fn look(&self) -> Look {
-        Look { size: self.size, tone_mapped: self.tone_mapped }
+        Look { size: self.size, tone_mapped: self.tones.is_some() }
     }
 
     /// Arguments for a span: fragments on stdin, on stdout one fragment a segment, times as they are.
@@ -62,7 +63,7 @@ impl EncodePictures {
         add(&["-vf", &(selection(span) + &self.filters())]);
         add_h264(&mut add, &keyframes(span));
         add(&["-video_track_timescale", &span.timescale.get().to_string()]);
-        if self.tone_mapped {
+        if self.tones.is_some() {
             add(&["-color_primaries", "bt709", "-color_trc", "bt709", "-colorspace", "bt709"]);
         }
         add(&["-map_metadata", "-1", "-map_chapters", "-1"]);
@@ -84,7 +85,7 @@ impl EncodePictures {
             Rotation::Half => "hflip,vflip,",
             Rotation::ThreeQuarters => "transpose=cclock,",
         };
-        let tones = if self.tone_mapped { TONE_MAPPING } else { "" };
+        let tones = self.tones.map(|tones| tones.filters() + ",").unwrap_or_default();
         format!("bwdif=mode=send_frame:deint=interlaced,scale={width}:{height},{tones}{turn}setsar=1,format=yuv420p")
     }
 }
@@ -108,10 +109,6 @@ fn keyframes(span: &SpanPlan) -> String {
     });
     times.collect::<Vec<_>>().join(",")
 }
-
-/// Wide light to what every screen shows: linear, mapped by a curve that keeps details in highlights, in the colours of HD.
-const TONE_MAPPING: &str = "zscale=t=linear:npl=100,format=gbrpf32le,zscale=p=bt709,\
-                            tonemap=tonemap=hable:desat=0,zscale=t=bt709:m=bt709:r=tv,";
 
 impl EncodeSound {
     /// What makes the sound of `rendition` play everywhere; none where its coding can't be decoded.
@@ -167,11 +164,6 @@ pub(super) fn add_h264(add: &mut impl FnMut(&[&str]), keyframes: &str) {
 fn add_aac(add: &mut impl FnMut(&[&str]), channels: u16) {
     let (channels, rate) = if channels == 1 { ("1", "96k") } else { ("2", "160k") };
     add(&["-c:a", "aac", "-ac", channels, "-b:a", rate]);
-}
-
-/// Whether pictures are PQ or HLG (ISO/IEC 23091-2 §8.2).
-fn is_wide(format: &VideoFormat) -> bool {
-    matches!(format.colour.map(|colour| colour.transfer), Some(16 | 18))
 }
 
 /// Names of the decoders of sound, over the builds of ffmpeg; none for pictures.
@@ -232,7 +224,8 @@ mod tests {
     #[test]
     fn the_whole_command_for_pictures() {
         let rotation = Rotation::Quarter;
-        let encode = EncodePictures { decoder: Decoder::Hevc, size: (1080, 1920), rotation, tone_mapped: true };
+        let tones = Some(Tones::of_codes(9, 16, 9));
+        let encode = EncodePictures { decoder: Decoder::Hevc, size: (1080, 1920), rotation, tones };
         let span = SpanPlan {
             feed: 5..=9,
             from: Some(1_440_000),

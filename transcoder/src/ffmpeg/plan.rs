@@ -1,5 +1,6 @@
 //! What one ffmpeg is to do, as a value.
 
+use super::tones::Tones;
 use crate::picture::Size;
 use vidstream_media::codec::{Codec, foreign};
 use vidstream_media::picture::display_size;
@@ -17,6 +18,8 @@ pub struct Decode {
     pub size: Size,
     /// Turn that makes it upright.
     pub rotation: Rotation,
+    /// Light of a wider range, which is brought to what every screen shows.
+    pub tones: Option<Tones>,
     /// Whether the smoothing of block edges can be left out.
     pub skip_loop_filter: bool,
 }
@@ -66,6 +69,7 @@ impl Decode {
             decoder,
             size,
             rotation: format.rotation,
+            tones: Tones::of(format),
             skip_loop_filter: reduced(width, small_width) && reduced(height, small_height),
         }
     }
