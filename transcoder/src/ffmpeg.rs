@@ -10,6 +10,7 @@ pub mod encode;
 pub mod filter;
 mod grip;
 mod known;
+pub mod listen;
 mod needs;
 pub mod normalise;
 pub mod plan;

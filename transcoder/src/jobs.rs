@@ -10,6 +10,7 @@ mod poster;
 mod source;
 mod span;
 mod storyboard;
+mod waveform;
 
 pub(crate) use failure::Failure;
 

@@ -15,6 +15,7 @@ mod place;
 mod progress;
 mod records;
 mod service;
+mod waveform;
 mod worker;
 
 pub use config::{Builder, Config, Encoding, Transcoder};

@@ -114,3 +114,37 @@ fn a_poster_is_neither_black_nor_blank() {
     let alike = ffmpeg::similarity(&picture, &black);
     assert!(alike < 0.5, "the poster is black: SSIM {alike}");
 }
+
+/// Files of sound alone have a picture of it, whatever they are and wherever its silence is.
+#[test]
+fn a_poster_of_sound_follows_its_loudness() {
+    let server = Server::start();
+    let person = Person::of(&server);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let quarters = "-f lavfi -i aevalsrc=if(gte(t\\,10)\\,sin(2*PI*440*t)*if(gte(t\\,15)\\,0.8\\,0.2)\\,0):d=20:s=44100";
+    for (name, coding) in
+        [("loud.m4a", "-c:a aac"), ("loud.mp3", "-c:a mp3"), ("loud.wav", "-c:a pcm_s16le"), ("loud.flac", "-c:a flac")]
+    {
+        let file = clips::made(name, &format!("{quarters} {coding}"));
+        let video = person.upload(&file, "--wait=all");
+        assert_eq!(video["storyboard"]["state"], "PART_STATE_NOT_OFFERED", "{name}: {video:#}");
+        assert_eq!(video["poster"]["state"], "PART_STATE_READY", "{name}: {video:#}");
+        let poster = curl::get(&format!("{}/videos/{}/poster.jpg", server.address, id(&video)));
+        assert_eq!((poster.status, poster.header("content-type")), (200, "image/jpeg"), "{name}");
+        let picture = folder.path().join(format!("{name}.jpg"));
+        std::fs::write(&picture, &poster.body).expect("written");
+        let picture = picture.to_str().expect("text");
+        assert_eq!(ffmpeg::said(picture, "width,height"), "1280,720", "{name}");
+        // How much of a quarter is light: none of it in silence, more the louder it is.
+        let light = |quarter: u32| {
+            let measure = format!(
+                "crop=300:720:{}:0,signalstats,metadata=print:key=lavfi.signalstats.YAVG:file=-",
+                quarter * 320 + 10
+            );
+            ffmpeg::measured(picture, "v:0", &measure)[0].1
+        };
+        let light = [light(0), light(1), light(2), light(3)];
+        assert!((light[0] - light[1]).abs() < 1.0, "{name}: {light:?}");
+        assert!(light[2] > light[1] + 15.0 && light[3] > light[2] + 15.0, "{name}: {light:?}");
+    }
+}

@@ -1,6 +1,7 @@
 //! What an index says, in the contract's words.
 
 use super::generation;
+use super::waveform;
 use crate::config::Encoding;
 use crate::ffmpeg::encode::EncodePictures;
 use bytes::Bytes;
@@ -13,7 +14,7 @@ use vidstream_media::playable::{Offer, Playability, Support, Warning, Way, is_pa
 use vidstream_media::presentation::{Presentation, Rendition, TrackName};
 use vidstream_media::remedy::{Remedy, remedies};
 use vidstream_media::stored;
-use vidstream_media::storyboard::{Storyboard, poster_candidates};
+use vidstream_media::storyboard::{NoStoryboard, Storyboard, poster_candidates};
 use vidstream_media::track::{Rotation, Track, TrackKind};
 use vidstream_proto::pb;
 use vidstream_proto::time::proto_duration;
@@ -30,10 +31,19 @@ pub(super) fn result(presentation: &Presentation, wishes: Vec<Wish>) -> pb::Inde
         generation: String::new(),
         format: stored::VERSION.into(),
         no_storyboard_reason: Storyboard::plan(index).err().map(|why| why.to_string()).unwrap_or_default(),
-        no_poster_reason: poster_candidates(index).err().map(|why| why.to_string()).unwrap_or_default(),
+        no_poster_reason: no_poster(presentation),
         file: None,
         encode: wishes.into_iter().map(|wish| wish.track).collect(),
         work: None,
+    }
+}
+
+/// Why there can be no poster; nothing where pictures give one, or sound alone.
+fn no_poster(presentation: &Presentation) -> String {
+    match poster_candidates(presentation.index()) {
+        Ok(_) => String::new(),
+        Err(NoStoryboard::NoVideo) if waveform::heard(presentation).is_some() => String::new(),
+        Err(why) => why.to_string(),
     }
 }
 

@@ -1,6 +1,7 @@
-//! The still picture shown in lists: out of a few keyframes the first that shows something.
+//! The still picture shown in lists: out of a few keyframes the first that shows something, or what sound alone looks like.
 
-use super::source::video;
+use super::source::{Opened, video};
+use super::waveform::waveform;
 use super::{Failure, Task, generation};
 use crate::jpeg;
 use crate::picture::{Picture, Size};
@@ -23,19 +24,28 @@ const FLAT: f64 = 12.0;
 
 pub(super) async fn run(task: Task<'_>) -> Result<pb::PosterResult, Failure> {
     let opened = task.pictures(|index| &index.no_poster_reason).await?;
-    let candidates = poster_candidates(&opened.index)?;
-    let (width, height) = fitted(display_size(video(&opened.index)?.1), SIDE);
-    let size = Size::new(width, height)
-        .ok_or_else(|| Failure::not_offered(format!("a poster of {width}×{height} can't be made")))?;
-    // One by one: nearly always the first will do, and then nothing else of the file is read or decoded.
-    let pictures = stream::iter(&candidates).then(|candidate| task.picture(&opened, *candidate, size));
-    let picture = choose(pictures).await?;
+    let picture =
+        if video(&opened.index).is_ok() { still(&task, &opened).await? } else { waveform(&task, opened).await? };
+    let size = picture.size();
     let encoded = tokio::task::spawn_blocking(move || jpeg::encode(&picture)).await?;
     let bytes = Bytes::from(encoded?);
     let name = names::poster(task.lease.source.id, task.lease.job.fence);
     let generation = generation([&bytes[..]]);
     task.tools.objects.put(&name, vec![bytes]).await?;
+    let pixels = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    let (width, height) = (pixels(size.width()), pixels(size.height()));
     Ok(pb::PosterResult { object: name.to_string(), width, height, generation })
+}
+
+/// One of the video's pictures.
+async fn still(task: &Task<'_>, opened: &Opened) -> Result<Picture, Failure> {
+    let candidates = poster_candidates(&opened.index)?;
+    let (width, height) = fitted(display_size(video(&opened.index)?.1), SIDE);
+    let size = Size::new(width, height)
+        .ok_or_else(|| Failure::not_offered(format!("a poster of {width}×{height} can't be made")))?;
+    // One by one: nearly always the first will do, and then nothing else of the file is read or decoded.
+    let pictures = stream::iter(&candidates).then(|candidate| task.picture(opened, *candidate, size));
+    choose(pictures).await
 }
 
 /// The first picture that is neither dark nor bright nor flat, else the one with the most in it. Any picture of the video

@@ -9,7 +9,6 @@ use crate::records;
 use bytes::{Bytes, BytesMut};
 use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt as _, TryStreamExt as _};
-use std::ops::RangeInclusive;
 use tokio::sync::mpsc;
 use vidstream_media::cmaf::SegmentLayout;
 use vidstream_media::codec::Codec;
@@ -129,22 +128,10 @@ impl Task<'_> {
         let total: u64 = rendition.plan.segments().iter().map(|segment| segment.len).sum();
         let mut meter = self.gauge.measure(to_float(total.max(1))).covering(rendition.track.duration());
         let mut read = 0.0;
-        self.fed_segments(rendition, reader, 1..=u32::MAX).inspect_ok(move |bytes| {
+        fed_segments(rendition, reader, 1..).inspect_ok(move |bytes| {
             read += to_float(bytes.len() as u64);
             meter.done(read);
         })
-    }
-
-    /// The init segment of a rendition and those of its segments that are of `numbers`.
-    pub(super) fn fed_segments<'a>(
-        &'a self,
-        rendition: &'a Rendition<'a>,
-        reader: SourceReader,
-        numbers: RangeInclusive<u32>,
-    ) -> impl Stream<Item = Result<Bytes, ReadError>> + use<'a> {
-        let init = stream::iter([Ok(Bytes::from(rendition.init()))]);
-        let segments = stream::iter(numbers.map_while(|number| rendition.segment(number)));
-        init.chain(segments.map(move |layout| fragment(reader.clone(), layout)).buffered(READ_AHEAD).try_flatten())
     }
 
     /// Decodes `keyframes` to pictures of `size` and sends each as it comes.
@@ -180,6 +167,17 @@ impl Task<'_> {
         decoded?;
         picture.ok_or_else(|| Failure::not_offered("no picture came of a keyframe"))
     }
+}
+
+/// The init segment of a rendition and those of its segments that have these numbers, up to the first that is none.
+pub(super) fn fed_segments<'a, N: Iterator<Item = u32> + 'a>(
+    rendition: &'a Rendition<'a>,
+    reader: SourceReader,
+    numbers: N,
+) -> impl Stream<Item = Result<Bytes, ReadError>> + use<'a, N> {
+    let init = stream::iter([Ok(Bytes::from(rendition.init()))]);
+    let segments = stream::iter(numbers.map_while(|number| rendition.segment(number)));
+    init.chain(segments.map(move |layout| fragment(reader.clone(), layout)).buffered(READ_AHEAD).try_flatten())
 }
 
 /// A channel for pictures on their way.

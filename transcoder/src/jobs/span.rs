@@ -4,6 +4,7 @@
 //! an attempt before has stored are there: the next one begins behind them.
 
 use super::encode::{LEAST_TIME, SLOWEST};
+use super::source::fed_segments;
 use super::{Failure, Task, found};
 use crate::ffmpeg::encode::EncodePictures;
 use crate::ffmpeg::filter::{self, Sink};
@@ -47,7 +48,7 @@ pub(super) async fn run(task: &Task<'_>, track: &str, span: u32) -> Result<pb::E
     let begun = Instant::now();
     let bytes_in =
         spanned.feed.clone().filter_map(|number| rendition.segment(number)).map(|layout| layout.total_len).sum();
-    let feed = task.fed_segments(&rendition, opened.reader, spanned.feed.clone());
+    let feed = fed_segments(&rendition, opened.reader, spanned.feed.clone());
     tracing::trace!(name: "encode.begun", target: "point", "a span is about to be encoded");
     let mut sink = Segments {
         task,

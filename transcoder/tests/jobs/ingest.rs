@@ -84,6 +84,8 @@ async fn sound_has_no_pictures() {
     mesh.start();
     let result = mesh.index().await;
     assert_eq!((result.segmented, result.no_storyboard_reason.as_str()), (true, "there is no video"));
+    // What it sounds like can be drawn.
+    assert_eq!(result.no_poster_reason, "");
 }
 
 /// Only what the index needs is sent, as it is asked for.
