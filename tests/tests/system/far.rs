@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 use vidstream_test_servers::{self as servers, Asked, Kind, Overheard, PASSWORD, USER};
 use vidstream_tests::clips;
-use vidstream_tests::judges::curl;
+use vidstream_tests::judges::{curl, ffmpeg};
 use vidstream_tests::server::Server;
 use vidstream_tests::vidctl::{Person, id};
 
@@ -120,6 +120,37 @@ fn a_segment_is_read_once_however_many_watch() {
     assert_eq!(Person::of(&cached).run(&["rm", id(&video)]).0, 0);
     assert_eq!(curl::get(&again[1]).status, 404);
     assert!(!cached.log().contains(PASSWORD));
+}
+
+/// What is encoded, and what is read into a file that is indexed, lie there too, and come from there for whoever plays them.
+#[test]
+fn made_files_play_from_the_store() {
+    let store = Store::start();
+    let server = store.server(&[]);
+    let coded = "-f lavfi -i testsrc2=size=320x180:rate=25:duration=8 -f lavfi -i sine=duration=8";
+    for (name, coding, kind) in [
+        ("far.mp4", "-c:v libx265 -preset ultrafast -x265-params log-level=none -tag:v hvc1 -c:a ac3", "encode"),
+        ("far.ts", "-c:v libx264 -preset ultrafast -pix_fmt yuv420p -g 25 -c:a aac", "normalise"),
+    ] {
+        let file = clips::made(name, &format!("{coded} {coding}"));
+        let video = Person::of(&server).upload(&file, "--wait=all");
+        assert_eq!(
+            (&video["state"], &video["warnings"]),
+            (&"VIDEO_STATE_READY".into(), &serde_json::json!([])),
+            "{video:#}"
+        );
+        // Nothing of them is on this machine.
+        assert!(!server.data().join("objects").exists());
+        store.relay.asked();
+        for manifest in ["master.m3u8", "manifest.mpd"] {
+            let played = format!("{}/videos/{}/{manifest}", server.address, id(&video));
+            assert_eq!(ffmpeg::complaints(&played), "", "{manifest} of {name}");
+            assert_eq!(ffmpeg::times(&played, "v:0").len(), 200, "{manifest} of {name}");
+        }
+        let read = store.relay.asked();
+        let made = read.iter().filter(|asked| asked.method == "GET" && asked.path.contains(&format!("/{kind}/")));
+        assert!(made.count() > 0, "{name}: {read:?}");
+    }
 }
 
 /// The same addresses at another server.

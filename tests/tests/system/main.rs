@@ -21,6 +21,7 @@ mod exports;
 mod far;
 mod garbage;
 mod http;
+mod interrupted;
 mod kill;
 mod meshes;
 mod metrics;

@@ -1,8 +1,9 @@
-//! kill -9 at named points of upload, index, storyboard and deletion: each once, then the promises are looked at.
+//! kill -9 at named points of upload, index, storyboard, encode, normalisation and deletion: each once, then the promises are looked at.
 
 use crate::deletion::files;
 use crate::upload::{Client, chunk};
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::time::{Duration, Instant};
 use tonic::Status;
 use tonic::transport::Channel;
@@ -11,7 +12,7 @@ use vidstream_proto::ids::RequestId;
 use vidstream_proto::pb;
 use vidstream_proto::pb::gateway_service_client::GatewayServiceClient;
 use vidstream_tests::clips;
-use vidstream_tests::judges::curl;
+use vidstream_tests::judges::{curl, ffmpeg};
 use vidstream_tests::server::Server;
 
 /// Each with the passing at which it kills, where it is not the first.
@@ -32,6 +33,8 @@ const UPLOAD: [&str; 13] = [
 ];
 const INDEX: [&str; 4] = ["job.queued", "index.made", "index.stored", "job.done"];
 const STORYBOARD: [&str; 3] = ["storyboard.begun", "storyboard.made", "storyboard.stored"];
+const ENCODE: [&str; 3] = ["encode.begun", "encode.made", "encode.stored"];
+const NORMALISE: [&str; 2] = ["normalise.made", "normalise.stored"];
 const DELETION: [&str; 6] =
     ["purge.begun", "delete.first", "objects.discarded", "delete.second", "bury.videos", "bury.pages"];
 
@@ -146,8 +149,11 @@ async fn ready(doomed: &mut Doomed, upload: &pb::Upload, data: &[u8]) {
         Ok(found) => {
             let video = found.into_inner().video.expect("a video");
             let parts = [&video.source_rendition, &video.storyboard, &video.poster];
-            let is_ready = |part: &&Option<pb::Part>| part.as_ref().is_some_and(|p| p.state() == pb::PartState::Ready);
-            parts.iter().all(is_ready).then_some(Ok(()))
+            let is = |part: &Option<pb::Part>, state| part.as_ref().is_some_and(|part| part.state() == state);
+            // Most files have nothing that would have to be encoded.
+            let encoded =
+                [pb::PartState::Ready, pb::PartState::NotOffered].iter().any(|state| is(&video.encoded, *state));
+            (encoded && parts.iter().all(|part| is(part, pb::PartState::Ready))).then_some(Ok(()))
         }
         Err(status) => Some(Err(status)),
     };
@@ -159,6 +165,9 @@ async fn ready(doomed: &mut Doomed, upload: &pb::Upload, data: &[u8]) {
     for name in ["source", "master.m3u8", "storyboard.vtt", "poster.jpg"] {
         let answer = curl::get(&format!("{address}/{name}"));
         assert_eq!(answer.status, 200, "{point}: {name}");
+        if name == "master.m3u8" {
+            assert_eq!(ffmpeg::complaints(&format!("{address}/{name}")), "", "{point}");
+        }
         if name == "source" {
             assert_eq!(blake3::hash(&answer.body), blake3::hash(data), "{point}");
         }
@@ -207,7 +216,11 @@ async fn removed(doomed: &mut Doomed, upload: &pb::Upload) {
 }
 
 async fn killed_at(points: &[&'static str]) {
-    let data = std::fs::read(clips::clip("first.mp4")).expect("readable");
+    killed_with(points, &clips::clip("first.mp4")).await;
+}
+
+async fn killed_with(points: &[&'static str], file: &Path) {
+    let data = std::fs::read(file).expect("readable");
     assert!(data.len() > 3 * CHUNK, "{} bytes: too few extents", data.len());
     for point in points {
         let mut doomed = Doomed::start(point);
@@ -231,6 +244,23 @@ async fn in_indexes() {
 #[tokio::test]
 async fn in_storyboards() {
     killed_at(&STORYBOARD).await;
+}
+
+/// Twelve seconds of pictures that do not compress well.
+fn large(name: &str, coding: &str) -> std::path::PathBuf {
+    let picture = "testsrc2=size=320x180:rate=25:duration=12,noise=alls=40:allf=t";
+    clips::made(name, &format!("-f lavfi -i {picture} {coding}"))
+}
+
+#[tokio::test]
+async fn in_encodes() {
+    let coding = "-c:v libx265 -preset ultrafast -x265-params log-level=none:open-gop=0 -b:v 2M -tag:v hvc1";
+    killed_with(&ENCODE, &large("large-hevc.mp4", coding)).await;
+}
+
+#[tokio::test]
+async fn in_normalisations() {
+    killed_with(&NORMALISE, &large("large-noise.ts", "-c:v libx264 -preset ultrafast -pix_fmt yuv420p -b:v 2M")).await;
 }
 
 #[tokio::test]
