@@ -156,6 +156,14 @@ impl<'a> Rendition<'a> {
         self.plan.layout(self.track, number)
     }
 
+    /// When whoever decodes the segments in order gets the sample at `index`, in ticks of the plan's timescale.
+    pub fn decoded_at(&self, index: usize) -> Option<i64> {
+        let timeline = &self.plan.timeline;
+        let written = timeline.written(index, self.track.samples.get(index)?);
+        let hidden = timeline.edit_start().and_then(|start| i64::try_from(start).ok()).unwrap_or(0);
+        Some(written.time + i64::from(written.composition) - hidden)
+    }
+
     /// Shape and colour, if this is the video.
     pub fn video_format(&self) -> Option<&'a VideoFormat> {
         match &self.track.kind {

@@ -1,7 +1,7 @@
 //! Storyboards: which keyframes stand for which times, and how their pictures lie on sheets.
 //!
 //! A pure function of the media index, so whoever names the tiles and whoever decodes them agree without talking. Only
-//! keyframes are used: of a file's bytes, a few in a hundred are read.
+//! keyframes are used, so of a file's bytes a few in a hundred are read, unless they don't do ([`Storyboard::of_all_pictures`]).
 
 use crate::cmaf::segment::{Entry, SegmentLayout};
 use crate::codec::Codec;
@@ -20,6 +20,8 @@ pub const TILE_SIDE: u32 = 320;
 pub const SHEET_PIXELS: u64 = 6_000_000;
 /// Up to here a storyboard has about 100 tiles; beyond, 240.
 const LONG: Duration = Duration::from_mins(20);
+/// Stretches without a keyframe, but with other pictures, up to so long are borne with a tile of what is before or behind them.
+const RARE: Duration = Duration::from_secs(20);
 /// Where a poster is looked for, in percent of the duration: not at its ends, where it fades.
 const POSTER_PERCENT: [u32; 6] = [10, 20, 33, 50, 67, 80];
 
@@ -38,6 +40,9 @@ pub enum NoStoryboard {
     /// No keyframe is ever shown.
     #[error("the video has no keyframe that is shown")]
     NoKeyframe,
+    /// Keyframes would leave long stretches without a tile, and others are on their way.
+    #[error("the video's keyframes are too far apart")]
+    Rare,
 }
 
 /// A keyframe that is shown.
@@ -98,14 +103,38 @@ impl Storyboard {
         if track.edit.parts != Parts::One {
             return Err(NoStoryboard::Edits);
         }
-        let shown = keyframes(track)?;
-        let interval = interval(index.duration);
-        let steps = index.duration.as_nanos() / interval.as_nanos().max(1);
-        let wanted = (0..=u32::try_from(steps).unwrap_or(u32::MAX)).map(|step| interval.saturating_mul(step));
-        let tiles = tiles(&nearest(&shown, wanted.take_while(|t| *t < index.duration)), index.duration);
+        Ok(Self::of(&nearest(&keyframes(track)?, wanted(index.duration)), index.duration, format))
+    }
+
+    /// The storyboard of the pictures that are nearest to the wanted times, keyframes or not. All of the video is decoded for
+    /// it, so it is for files whose keyframes do not decode alone, or are rare ([`keyframes_are_rare`]).
+    pub fn of_all_pictures(index: &MediaIndex) -> Result<Self, NoStoryboard> {
+        let (track, format) = video(index)?;
+        if track.edit.parts != Parts::One {
+            return Err(NoStoryboard::Edits);
+        }
+        let interval = interval(index.duration).as_nanos().max(1);
+        let mut chosen: Vec<Option<Keyframe>> = wanted(index.duration).map(|_| None).collect();
+        let timeline = Timeline::of(track);
+        for (sample, described) in timeline.kept().zip(track.samples.range(timeline.kept())) {
+            let ticks = timeline.shown(sample, described);
+            let time = track.timescale.duration(ticks);
+            let Ok(place) = usize::try_from((time.as_nanos() + interval / 2) / interval) else { continue };
+            let Some(best) = chosen.get_mut(place).filter(|_| ticks >= 0) else { continue };
+            let distance = |time: Duration| time.as_nanos().abs_diff(place as u128 * interval);
+            if best.is_none_or(|best| distance(time) < distance(best.time)) {
+                *best = Some(Keyframe { sample, ticks, time });
+            }
+        }
+        let chosen: Vec<_> = chosen.into_iter().flatten().collect();
+        if chosen.is_empty() { Err(NoStoryboard::NoKeyframe) } else { Ok(Self::of(&chosen, index.duration, format)) }
+    }
+
+    fn of(chosen: &[Keyframe], duration: Duration, format: &VideoFormat) -> Self {
+        let tiles = tiles(chosen, duration);
         let (tile_width, tile_height) = picture::fitted(picture::display_size(format), TILE_SIDE);
         let (columns, rows) = grid(tile_width, tile_height, tiles.len());
-        Ok(Self { duration: index.duration, tile_width, tile_height, columns, rows, tiles })
+        Self { duration, tile_width, tile_height, columns, rows, tiles }
     }
 
     /// The storyboard of pictures that were made: shown at `times`, ascending ticks of `timescale`, of the size `tile`, on
@@ -161,6 +190,18 @@ impl Storyboard {
     fn tiles_per_sheet(&self) -> usize {
         self.columns as usize * self.rows as usize
     }
+}
+
+/// Whether keyframes leave a stretch of pictures without a tile that is long for this video.
+pub fn keyframes_are_rare(index: &MediaIndex) -> bool {
+    let Ok((track, _)) = video(index) else { return false };
+    let Ok(shown) = keyframes(track) else { return false };
+    let longest = RARE.max(interval(index.duration) * 2);
+    let ends = shown.iter().skip(1).map(|next| (next.time, next.sample)).chain([(index.duration, track.samples.len())]);
+    // Where nothing is between two keyframes, or a picture, there is nothing else to be shown.
+    shown.iter().zip(ends).any(|(here, (time, sample))| {
+        time.saturating_sub(here.time) > longest && sample.saturating_sub(here.sample) > 2
+    })
 }
 
 /// Keyframes in which to look for a poster, in the order of their times: a few places spread over the video. Of those that
@@ -258,6 +299,14 @@ fn interval(duration: Duration) -> Duration {
         return duration / 240;
     }
     (duration / 100).clamp(Duration::from_secs(1), Duration::from_secs(5))
+}
+
+/// When tiles are wanted of a video of `duration`.
+fn wanted(duration: Duration) -> impl Iterator<Item = Duration> {
+    let interval = interval(duration);
+    let steps = duration.as_nanos() / interval.as_nanos().max(1);
+    let times = (0..=u32::try_from(steps).unwrap_or(u32::MAX)).map(move |step| interval.saturating_mul(step));
+    times.take_while(move |time| *time < duration)
 }
 
 /// The keyframe nearest to each of `wanted`, which ascend; each once.

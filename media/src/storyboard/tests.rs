@@ -50,6 +50,32 @@ fn ten_minutes_have_a_tile_every_five_seconds() {
 }
 
 #[test]
+fn all_pictures_give_a_tile_wherever_one_is_wanted() {
+    // A minute with one keyframe, at its beginning.
+    let rare = index(vec![video(1500, 1500)]);
+    assert!(keyframes_are_rare(&rare) && !keyframes_are_rare(&index(vec![video(1500, 250)])));
+    assert_eq!(Storyboard::plan(&rare).unwrap().tiles.len(), 1);
+    let board = Storyboard::of_all_pictures(&rare).unwrap();
+    assert_eq!(board.tiles.len(), 60);
+    assert!(board.tiles.iter().zip(0..).all(|(tile, n)| tile.keyframe.time == seconds(n)), "{board:?}");
+    assert_eq!(board.tiles[7].keyframe.sample, 175);
+    let mut open = video(250, 25);
+    open.open_gop = true;
+    assert_eq!(Storyboard::of_all_pictures(&index(vec![open])).unwrap().tiles.len(), 10);
+    assert_eq!(Storyboard::of_all_pictures(&index(vec![sound(100)])), Err(NoStoryboard::NoVideo));
+    // A picture that stays for minutes, and one behind it: there is no other.
+    let mut still = video(2, 2);
+    still.samples = SampleTable::from_samples(
+        still
+            .samples
+            .range(0..2)
+            .map(|sample| crate::track::Sample { duration: VIDEO_TICKS * 300, dts: sample.dts * 7500, ..sample })
+            .collect(),
+    );
+    assert!(!keyframes_are_rare(&index(vec![still])));
+}
+
+#[test]
 fn a_phone_film_has_upright_tiles() {
     let mut track = video(250, 25);
     let TrackKind::Video(format) = &mut track.kind else { unreachable!() };

@@ -121,7 +121,8 @@ fn a_poster_of_sound_follows_its_loudness() {
     let server = Server::start();
     let person = Person::of(&server);
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let quarters = "-f lavfi -i aevalsrc=if(gte(t\\,10)\\,sin(2*PI*440*t)*if(gte(t\\,15)\\,0.8\\,0.2)\\,0):d=20:s=44100";
+    let quarters =
+        "-f lavfi -i aevalsrc=if(gte(t\\,10)\\,sin(2*PI*440*t)*if(gte(t\\,15)\\,0.8\\,0.2)\\,0):d=20:s=44100";
     for (name, coding) in
         [("loud.m4a", "-c:a aac"), ("loud.mp3", "-c:a mp3"), ("loud.wav", "-c:a pcm_s16le"), ("loud.flac", "-c:a flac")]
     {
@@ -146,5 +147,30 @@ fn a_poster_of_sound_follows_its_loudness() {
         let light = [light(0), light(1), light(2), light(3)];
         assert!((light[0] - light[1]).abs() < 1.0, "{name}: {light:?}");
         assert!(light[2] > light[1] + 15.0 && light[3] > light[2] + 15.0, "{name}: {light:?}");
+    }
+}
+
+/// Keyframes that do not decode alone, or are far apart, are not what tiles are made of: not where nothing is encoded, nor where
+/// something is.
+#[test]
+fn tiles_do_not_depend_on_keyframes() {
+    let picture =
+        "-f lavfi -i testsrc2=size=320x180:rate=25:duration=45 -c:v libx264 -preset veryfast -pix_fmt yuv420p";
+    let open = "-x264-params open-gop=1:keyint=25:min-keyint=25:bframes=3:scenecut=0";
+    let files = [
+        clips::made("open-tiles.mp4", &format!("{picture} {open}")),
+        clips::made("rare-tiles.mp4", &format!("{picture} -g 2000 -keyint_min 2000 -sc_threshold 0")),
+    ];
+    for flags in [&["--encode", "none"][..], &[]] {
+        let server = Server::with(flags);
+        for file in &files {
+            let video = Person::of(&server).upload(file, "--wait=all");
+            assert_eq!(video["storyboard"]["state"], "PART_STATE_READY", "{file:?}: {video:#}");
+            let board = curl::get(&format!("{}/videos/{}/storyboard.json", server.address, id(&video))).json();
+            // A tile a second where all is decoded, one for each keyframe of what is encoded, every four seconds.
+            let tiles = board["tiles"].as_array().expect("tiles").len();
+            assert_eq!(tiles, if flags.is_empty() { 12 } else { 45 }, "{file:?} {flags:?}: {board:#}");
+            assert_true(&server, id(&video), file, 5);
+        }
     }
 }

@@ -63,9 +63,11 @@ fn filters(plan: &Decode) -> String {
     let (width, height) = (size.width(), size.height());
     let scale = format!("scale={width}:{height}:flags=area");
     let colours = ":out_color_matrix=bt601:out_range=limited";
+    let only: Vec<_> = plan.only.iter().map(|time| format!("eq(pts,{time})")).collect();
+    let chosen = if only.is_empty() { String::new() } else { format!("select='{}',", only.join("+")) };
     match plan.tones {
-        None => format!("{scale}{colours}{turn}"),
-        Some(tones) => format!("{scale},{},scale=w=iw:h=ih{colours}{turn}", tones.filters()),
+        None => format!("{chosen}{scale}{colours}{turn}"),
+        Some(tones) => format!("{chosen}{scale},{},scale=w=iw:h=ih{colours}{turn}", tones.filters()),
     }
 }
 
@@ -77,7 +79,7 @@ mod tests {
 
     fn plan(rotation: Rotation) -> Decode {
         let size = Size::new(180, 320).expect("even");
-        Decode { decoder: Decoder::H264, size, rotation, tones: None, skip_loop_filter: true }
+        Decode { decoder: Decoder::H264, size, rotation, tones: None, skip_loop_filter: true, only: Vec::new() }
     }
 
     #[test]
@@ -100,6 +102,13 @@ mod tests {
         assert_eq!(filter(Rotation::Quarter), scale(320, 180) + ",transpose=clock");
         assert_eq!(filter(Rotation::ThreeQuarters), scale(320, 180) + ",transpose=cclock");
         assert_eq!(filter(Rotation::Half), scale(180, 320) + ",hflip,vflip");
+    }
+
+    #[test]
+    fn of_all_pictures_those_at_given_times_are_kept() {
+        let plan = plan(Rotation::None).only(vec![0, 512]);
+        assert!(filters(&plan).starts_with("select='eq(pts,0)+eq(pts,512)',scale=180:320"), "{}", filters(&plan));
+        assert!(!decode(&plan).contains(&"-skip_loop_filter".to_owned()));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use crate::picture::Picture;
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _};
 use std::pin::pin;
+use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// Why keyframes did not become pictures.
@@ -40,6 +41,8 @@ pub struct Pictures<'a> {
     pub plan: Decode,
     /// As many as there are keyframes.
     pub count: usize,
+    /// Within so long.
+    pub time: Duration,
 }
 
 impl Pictures<'_> {
@@ -50,9 +53,9 @@ impl Pictures<'_> {
         feed: impl Stream<Item = Result<Bytes, E>>,
         pictures: mpsc::Sender<Picture>,
     ) -> Result<(), DecodeError<E>> {
-        let time = self.program.limits().time;
         let work = self.run(feed, pictures);
-        tokio::time::timeout(time, work).await.unwrap_or(Err(DecodeError::Child(ChildError::TooSlow(time))))
+        let too_slow = Err(DecodeError::Child(ChildError::TooSlow(self.time)));
+        tokio::time::timeout(self.time, work).await.unwrap_or(too_slow)
     }
 
     async fn run<E>(
@@ -61,7 +64,7 @@ impl Pictures<'_> {
         pictures: mpsc::Sender<Picture>,
     ) -> Result<(), DecodeError<E>> {
         let Child { feed: stdin, output, mut process } =
-            self.program.start(args::decode(&self.plan), self.plan.size.bytes());
+            self.program.lasting(self.time).start(args::decode(&self.plan), self.plan.size.bytes());
         let written = async { write(stdin, feed).await.map_err(DecodeError::Read) };
         let ((), found) = futures::try_join!(written, async { Ok(self.read(output, pictures).await) })?;
         let said = process.wait().await.map_err(DecodeError::Child)?;

@@ -9,8 +9,8 @@ use vidstream_media::track::{Rotation, VideoFormat};
 /// From this reduction on the loop filter can't be seen in the result, and is a tenth of the work.
 const UNSEEN: u32 = 3;
 
-/// Fed keyframes to raw pictures, one each.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// Fed pictures to raw ones, one each.
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Decode {
     /// What decodes.
     pub decoder: Decoder,
@@ -22,6 +22,8 @@ pub struct Decode {
     pub tones: Option<Tones>,
     /// Whether the smoothing of block edges can be left out.
     pub skip_loop_filter: bool,
+    /// Where not all that is fed is to come out: the times of those that are, ticks of the feed.
+    pub only: Vec<i64>,
 }
 
 /// The decoders that may run.
@@ -71,7 +73,15 @@ impl Decode {
             rotation: format.rotation,
             tones: Tones::of(format),
             skip_loop_filter: reduced(width, small_width) && reduced(height, small_height),
+            only: Vec::new(),
         }
+    }
+
+    /// The same of a feed of all pictures, of which those at these times come out.
+    #[must_use]
+    pub fn only(self, only: Vec<i64>) -> Self {
+        // Pictures are made of what is decoded before them, so what is left out there is seen in the end.
+        Self { skip_loop_filter: false, only, ..self }
     }
 }
 

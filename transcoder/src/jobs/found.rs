@@ -14,7 +14,7 @@ use vidstream_media::playable::{Offer, Playability, Support, Warning, Way, is_pa
 use vidstream_media::presentation::{Presentation, Rendition, TrackName};
 use vidstream_media::remedy::{Remedy, remedies};
 use vidstream_media::stored;
-use vidstream_media::storyboard::{NoStoryboard, Storyboard, poster_candidates};
+use vidstream_media::storyboard::{NoStoryboard, Storyboard, keyframes_are_rare, poster_candidates};
 use vidstream_media::track::{Rotation, Track, TrackKind};
 use vidstream_proto::pb;
 use vidstream_proto::time::proto_duration;
@@ -22,6 +22,7 @@ use vidstream_proto::time::proto_duration;
 /// All but where the index and the plans are stored, and its generation.
 pub(super) fn result(presentation: &Presentation, wishes: Vec<Wish>) -> pb::IndexResult {
     let playability = Playability::of(presentation);
+    let encoded = wishes.iter().any(|wish| wish.track.track == TrackName::Video.to_string());
     let index = presentation.index();
     pb::IndexResult {
         object: String::new(),
@@ -30,11 +31,21 @@ pub(super) fn result(presentation: &Presentation, wishes: Vec<Wish>) -> pb::Inde
         segmented: playability.offer == Offer::Packaged,
         generation: String::new(),
         format: stored::VERSION.into(),
-        no_storyboard_reason: Storyboard::plan(index).err().map(|why| why.to_string()).unwrap_or_default(),
+        no_storyboard_reason: no_storyboard(index, encoded).map(|why| why.to_string()).unwrap_or_default(),
         no_poster_reason: no_poster(presentation),
         file: None,
         encode: wishes.into_iter().map(|wish| wish.track).collect(),
         work: None,
+    }
+}
+
+/// Why there can be no storyboard of the source's own pictures; nothing where there can be one. Where the pictures are encoded,
+/// their keyframes come regularly and cost a hundredth of what a decode of everything does, which is done there already.
+fn no_storyboard(index: &MediaIndex, encoded: bool) -> Option<NoStoryboard> {
+    match Storyboard::plan(index) {
+        Ok(_) => (encoded && keyframes_are_rare(index)).then_some(NoStoryboard::Rare),
+        Err(NoStoryboard::OpenGop) if !encoded => None,
+        Err(why) => Some(why),
     }
 }
 

@@ -30,6 +30,8 @@ const READ_AHEAD: usize = 3;
 const SEGMENT_HEAD: u64 = 64 << 10;
 /// A keyframe up to this size is read ahead whole; a larger one passes through in pieces.
 const READ_WHOLE: u64 = 4 << 20;
+/// How much longer than its media it may take to decode all of it.
+const SLOWEST: u32 = 10;
 /// Pictures that wait to be looked at.
 const PICTURES_AHEAD: usize = 2;
 
@@ -147,16 +149,45 @@ impl Task<'_> {
             Some(located) => (&located.index, &located.reader, located.keyframes.as_slice()),
             None => (&opened.index, &opened.reader, keyframes),
         };
+        let plan = Self::picture_plan(index, size)?;
+        let feed = Feed::new(index, keyframes.iter().copied())?;
+        let program = &self.tools.program;
+        let made = Pictures { program, plan, count: keyframes.len(), time: program.limits().time };
+        Ok(made.decode(fed(reader.clone(), &feed), pictures).await?)
+    }
+
+    /// Decodes all of the video and sends those of `chosen` as pictures of `size`, each as it comes.
+    pub(super) async fn decode_all(
+        &self,
+        presentation: &Presentation,
+        reader: SourceReader,
+        chosen: &[Keyframe],
+        size: Size,
+        pictures: mpsc::Sender<Picture>,
+    ) -> Result<(), Failure> {
+        let plan = Self::picture_plan(presentation.index(), size)?;
+        let rendition = presentation.tracks().find(|rendition| rendition.name == TrackName::Video);
+        let rendition = rendition.ok_or(NoStoryboard::NoVideo)?;
+        let only = chosen.iter().filter_map(|picture| rendition.decoded_at(picture.sample)).collect();
+        let (program, media) = (&self.tools.program, rendition.track.duration());
+        let made = Pictures {
+            program,
+            plan: plan.only(only),
+            count: chosen.len(),
+            time: program.limits().time + media * SLOWEST,
+        };
+        Ok(made.decode(fed_segments(&rendition, reader, 1..), pictures).await?)
+    }
+
+    /// How pictures of `size` are made of the video of `index`.
+    fn picture_plan(index: &MediaIndex, size: Size) -> Result<Decode, Failure> {
         let (track, format) = video(index)?;
         if u32::from(format.width) * u32::from(format.height) > MAX_PIXELS {
             let (width, height) = (format.width, format.height);
             return Err(Failure::not_offered(format!("pictures of {width}×{height} are larger than what is decoded")));
         }
         let decoder = Decoder::of(&track.codec).ok_or(NoStoryboard::NoVideo)?;
-        let feed = Feed::new(index, keyframes.iter().copied())?;
-        let program = &self.tools.program;
-        let made = Pictures { program, plan: Decode::new(decoder, format, size), count: keyframes.len() };
-        Ok(made.decode(fed(reader.clone(), &feed), pictures).await?)
+        Ok(Decode::new(decoder, format, size))
     }
 
     /// One keyframe as a picture of `size`.

@@ -1,27 +1,37 @@
-//! Preview tiles: the keyframes nearest to the wanted times, decoded at the size of a tile, laid into sheets.
+//! Preview tiles: the keyframes nearest to the wanted times, or other pictures where those don't do, decoded at the size of a
+//! tile, laid into sheets.
 
-use super::source::{pictures, video};
+use super::source::{Opened, pictures, video};
 use super::{Failure, Task, generation};
 use crate::jpeg::{JpegError, Sheet};
 use crate::picture::{Picture, Size};
 use crate::progress::Meter;
 use bytes::Bytes;
 use tokio::sync::mpsc;
-use vidstream_media::storyboard::{Keyframe, Storyboard};
+use vidstream_media::index::MediaIndex;
+use vidstream_media::presentation::Presentation;
+use vidstream_media::storyboard::{Keyframe, NoStoryboard, Storyboard, keyframes_are_rare};
 use vidstream_proto::pb;
 use vidstream_source::names;
 
 pub(super) async fn run(task: Task<'_>) -> Result<pb::StoryboardResult, Failure> {
     let opened = task.pictures(|index| &index.no_storyboard_reason).await?;
-    let index = &opened.index;
-    let plan = Storyboard::plan(index)?;
+    let (plan, way) = planned(&opened.index)?;
     let keyframes: Vec<Keyframe> = plan.tiles.iter().map(|tile| tile.keyframe).collect();
-    let meter = task.gauge.measure(to_float(keyframes.len() + plan.sheets())).covering(index.duration);
+    let meter = task.gauge.measure(to_float(keyframes.len() + plan.sheets())).covering(plan.duration);
     let tile = even(plan.tile_width, plan.tile_height)?;
+    let timescale = video(&opened.index)?.0.timescale.get();
     let (sender, receiver) = pictures();
-    let decoded = task.decode(&opened, &keyframes, tile, sender);
     tracing::trace!(name: "storyboard.begun", target: "point", "pictures are about to be decoded");
-    let ((), (sheets, mut meter)) = futures::try_join!(decoded, lay(&plan, receiver, meter))?;
+    let laid = lay(&plan, receiver, meter);
+    let (sheets, mut meter) = match way {
+        Way::Keyframes => futures::try_join!(task.decode(&opened, &keyframes, tile, sender), laid)?.1,
+        Way::All => {
+            let Opened { index, reader, .. } = opened;
+            let presentation = tokio::task::spawn_blocking(move || Presentation::new(index)).await?;
+            futures::try_join!(task.decode_all(&presentation, reader, &keyframes, tile, sender), laid)?.1
+        }
+    };
     tracing::trace!(name: "storyboard.made", target: "point", "sheets are made and not stored");
 
     let mut result = pb::StoryboardResult {
@@ -30,7 +40,7 @@ pub(super) async fn run(task: Task<'_>) -> Result<pb::StoryboardResult, Failure>
         tile_height: plan.tile_height,
         columns: plan.columns,
         rows: plan.rows,
-        timescale: video(index)?.0.timescale.get(),
+        timescale,
         times: keyframes.iter().map(|keyframe| keyframe.ticks).collect(),
         generation: String::new(),
     };
@@ -43,6 +53,24 @@ pub(super) async fn run(task: Task<'_>) -> Result<pb::StoryboardResult, Failure>
         meter.done(to_float(keyframes.len() + number + 1));
     }
     Ok(result)
+}
+
+/// What is decoded for tiles.
+enum Way {
+    /// Keyframes, each alone.
+    Keyframes,
+    /// All pictures.
+    All,
+}
+
+/// Which pictures become tiles. Those of all only where keyframes do not decode alone or leave long stretches without one: it
+/// costs as much as an encode does of decoding.
+fn planned(index: &MediaIndex) -> Result<(Storyboard, Way), NoStoryboard> {
+    match Storyboard::plan(index) {
+        Ok(plan) if !keyframes_are_rare(index) => Ok((plan, Way::Keyframes)),
+        Ok(_) | Err(NoStoryboard::OpenGop) => Storyboard::of_all_pictures(index).map(|plan| (plan, Way::All)),
+        Err(why) => Err(why),
+    }
 }
 
 /// Lays pictures into sheets as they come. Each sheet is encoded once, when its last tile lies.

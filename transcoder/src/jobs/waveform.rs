@@ -16,7 +16,7 @@ const MOST_BYTES: u64 = 32 << 20;
 
 /// The picture of the first sound that can be decoded.
 pub(super) async fn waveform(task: &Task<'_>, opened: Opened) -> Result<Picture, Failure> {
-    let Opened { index, reader } = opened;
+    let Opened { index, reader, .. } = opened;
     let presentation = tokio::task::spawn_blocking(move || Presentation::new(index)).await?;
     let (listen, rendition) = heard(&presentation)
         .ok_or_else(|| Failure::not_offered("there is neither video nor sound that can be decoded"))?;
