@@ -1,27 +1,21 @@
 //! Fragments on their way from ffmpeg into a made file, indexed without reading them again.
 //!
-//! Of what passes, all boxes but the media are kept: a few bytes a sample. When the file is whole, the indexer is shown
-//! these, and nothing where the media is, which it does not look at.
+//! Of what passes the indexer is shown what it asks for, which is never the media; when the file is whole it has seen all of
+//! that.
 
 use crate::ffmpeg::filter::Sink;
-use bytes::{Bytes, BytesMut};
-use std::collections::BTreeMap;
+use bytes::{Buf as _, Bytes, BytesMut};
 use std::ops::Range;
 use vidstream_backends::objects::ObjectError;
 use vidstream_media::index::MediaIndex;
 use vidstream_media::mp4::{IndexError, Indexer, Limits, Step};
 use vidstream_source::made::{MadeFile, MadeWriter};
 
-/// Size and type of a box, and its large size.
-const LONGEST_HEADER: usize = 16;
-/// Bytes of boxes that are kept, at the most.
-const MOST_KEPT: u64 = 512 << 20;
-
 /// Writes a made file and remembers what its index is in.
 #[derive(Debug)]
 pub(crate) struct Recording {
     writer: MadeWriter,
-    boxes: Boxes,
+    watch: Watch,
 }
 
 /// Why what ffmpeg wrote did not become a file.
@@ -36,14 +30,12 @@ pub(crate) enum RecordError {
     /// Reading its tables broke off.
     #[error("reading the tables of what ffmpeg wrote broke off")]
     Broke(#[from] tokio::task::JoinError),
-    /// There are too many samples.
-    #[error("what ffmpeg wrote has more than {} MiB of tables", MOST_KEPT >> 20)]
-    TooMuch,
 }
 
 impl Recording {
-    pub fn new(writer: MadeWriter) -> Self {
-        Self { writer, boxes: Boxes::default() }
+    /// Of a file of which no more is indexed than `limits` allow.
+    pub fn new(writer: MadeWriter, limits: Limits) -> Result<Self, RecordError> {
+        Ok(Self { writer, watch: Watch::new(limits)? })
     }
 
     /// Bytes so far.
@@ -53,19 +45,15 @@ impl Recording {
 
     /// Takes the next bytes.
     pub async fn push(&mut self, bytes: Bytes) -> Result<(), RecordError> {
-        self.boxes.pass(&bytes);
-        if self.boxes.held > MOST_KEPT {
-            return Err(RecordError::TooMuch);
-        }
+        self.watch.pass(&bytes)?;
         Ok(self.writer.push(bytes).await?)
     }
 
     /// The file, durable, and its index.
-    pub async fn finish(self, limits: Limits) -> Result<(MadeFile, MediaIndex), RecordError> {
-        let Self { writer, boxes } = self;
+    pub async fn finish(self) -> Result<(MadeFile, MediaIndex), RecordError> {
+        let Self { writer, watch } = self;
         let file = writer.finish().await?;
-        let size = file.size();
-        let index = tokio::task::spawn_blocking(move || boxes.index(size, limits)).await??;
+        let index = tokio::task::spawn_blocking(move || watch.index()).await??;
         Ok((file, index))
     }
 }
@@ -78,134 +66,121 @@ impl Sink for Recording {
     }
 }
 
-/// The boxes at the top level of a file that passes, without the payload of `mdat`.
-#[derive(Debug, Default)]
-struct Boxes {
-    /// Where the next byte is.
+/// Shows an indexer, of bytes that pass, those it asks for: boxes, a window of a megabyte at most. What it makes of them is a
+/// few bytes a sample, so neither the tables of a long film nor its media are ever in memory.
+#[derive(Debug)]
+struct Watch {
+    indexer: Indexer,
+    wanted: Range<u64>,
+    /// Where the next byte is that passes.
     at: u64,
-    /// The bytes of a header that did not come whole yet.
-    header: BytesMut,
-    /// What is left of the present box, and whether it is kept.
-    left: u64,
-    keeps: bool,
-    kept: BTreeMap<u64, BytesMut>,
-    held: u64,
+    /// The bytes before it, from where the indexer still looks.
+    window: BytesMut,
 }
 
-impl Boxes {
-    fn pass(&mut self, mut bytes: &[u8]) {
-        while !bytes.is_empty() {
-            if self.left == 0 {
-                bytes = self.begin(bytes);
-                continue;
-            }
-            let len = usize::try_from(self.left).unwrap_or(usize::MAX).min(bytes.len());
-            let (part, rest) = bytes.split_at(len);
-            if self.keeps {
-                self.keep(part);
-            }
-            self.at += len as u64;
-            self.left -= len as u64;
-            bytes = rest;
-        }
-    }
-
-    /// Takes of `bytes` what is missing of a header; gives the rest.
-    fn begin<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
-        let wanted = match self.header.first_chunk::<4>() {
-            Some([0, 0, 0, 1]) => LONGEST_HEADER,
-            _ => 8,
+impl Watch {
+    fn new(limits: Limits) -> Result<Self, IndexError> {
+        let mut indexer = Indexer::growing(limits);
+        let wanted = match indexer.step(&[])? {
+            Step::Need(range) | Step::Await(range) => range,
+            Step::Done(_) => 0..0,
         };
-        let (part, rest) = bytes.split_at((wanted - self.header.len()).min(bytes.len()));
-        self.header.extend_from_slice(part);
-        let Some((size, header)) = parsed(&self.header) else { return rest };
-        let start = self.at;
-        let whole = std::mem::take(&mut self.header);
-        self.keeps = whole[4..8] != *b"mdat";
-        self.kept.insert(start, BytesMut::new());
-        self.keep(&whole);
-        self.at += header;
-        self.left = size.saturating_sub(header);
-        rest
+        Ok(Self { indexer, wanted, at: 0, window: BytesMut::new() })
     }
 
-    /// Appends to the last box.
-    fn keep(&mut self, bytes: &[u8]) {
-        if let Some(mut last) = self.kept.last_entry() {
-            last.get_mut().extend_from_slice(bytes);
-            self.held += bytes.len() as u64;
+    fn pass(&mut self, bytes: &[u8]) -> Result<(), IndexError> {
+        let end = self.at + bytes.len() as u64;
+        let unseen = usize::try_from(self.wanted.start.saturating_sub(self.at)).unwrap_or(usize::MAX);
+        self.window.extend_from_slice(bytes.get(unseen..).unwrap_or_default());
+        self.at = end;
+        while self.wanted.end <= self.at {
+            // Of a file without an end there is no index yet.
+            let Err(range) = self.show()? else { break };
+            self.look_at(range);
+        }
+        Ok(())
+    }
+
+    /// The index, or what is wanted next.
+    fn show(&mut self) -> Result<Result<Box<MediaIndex>, Range<u64>>, IndexError> {
+        let length = usize::try_from(self.wanted.end - self.wanted.start).unwrap_or(usize::MAX);
+        match self.indexer.step(self.window.get(..length).unwrap_or(&self.window))? {
+            Step::Need(range) | Step::Await(range) => Ok(Err(range)),
+            Step::Done(index) => Ok(Ok(index)),
         }
     }
 
-    /// The bytes of `range`: what was kept, and zeros.
-    fn read(&self, range: Range<u64>) -> Bytes {
-        let len = usize::try_from(range.end.saturating_sub(range.start)).unwrap_or(0);
-        let mut out = BytesMut::zeroed(len);
-        let before = self.kept.range(..=range.start).next_back().map_or(range.start, |(start, _)| *start);
-        for (start, bytes) in self.kept.range(before..range.end) {
-            let end = start + bytes.len() as u64;
-            let (from, to) = (range.start.max(*start), range.end.min(end));
-            if from < to {
-                let within = |at: u64, of: u64| usize::try_from(at - of).expect("inside of what is in memory");
-                out[within(from, range.start)..within(to, range.start)]
-                    .copy_from_slice(&bytes[within(from, *start)..within(to, *start)]);
-            }
-        }
-        out.freeze()
+    /// Leaves out what lies before `range`, which begins where the last one did or behind it.
+    fn look_at(&mut self, range: Range<u64>) {
+        let passed = usize::try_from(range.start - self.wanted.start).unwrap_or(usize::MAX);
+        self.window.advance(passed.min(self.window.len()));
+        self.wanted = range;
     }
 
-    fn index(&self, size: u64, limits: Limits) -> Result<MediaIndex, IndexError> {
-        let mut indexer = Indexer::new(size, limits);
-        let mut bytes = Bytes::new();
+    /// The index, now that all has passed.
+    fn index(mut self) -> Result<MediaIndex, IndexError> {
+        self.indexer.ends_at(self.at)?;
+        self.wanted.end = self.wanted.end.min(self.at);
         loop {
-            match indexer.step(&bytes)? {
-                Step::Need(range) | Step::Await(range) => bytes = self.read(range.start..range.end.min(size)),
-                Step::Done(index) => return Ok(*index),
+            match self.show()? {
+                // Whoever wrote it ended well: nothing of it may be missing.
+                Ok(index) if index.cut_off.is_some() => {
+                    return Err(IndexError::Truncated { have: self.at, need: self.at + 1 });
+                }
+                Ok(index) => return Ok(*index),
+                Err(range) => self.look_at(range),
             }
         }
-    }
-}
-
-/// Size of a box and of its header, if the header is whole. One that says that it goes on to the end does.
-fn parsed(header: &[u8]) -> Option<(u64, u64)> {
-    let size = u32::from_be_bytes(*header.first_chunk()?);
-    if header.len() < 8 {
-        return None;
-    }
-    match size {
-        0 => Some((u64::MAX, 8)),
-        1 => Some((u64::from_be_bytes(*header.get(8..16)?.first_chunk()?), 16)),
-        size => Some((u64::from(size).max(8), 8)),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use vidstream_media::mp4::index_bytes;
 
-    fn a_box(kind: [u8; 4], payload: &[u8]) -> Vec<u8> {
-        let size = u32::try_from(8 + payload.len()).expect("small");
-        [&size.to_be_bytes()[..], &kind, payload].concat()
+    /// A film of fragments, as ffmpeg writes them.
+    fn film(name: &str, flags: &str) -> Vec<u8> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join(name);
+        let input =
+            "-f lavfi -i testsrc2=size=128x72:rate=25:duration=9 -f lavfi -i sine=duration=9 -c:v libx264 -bf 2 -g 25";
+        let done = std::process::Command::new("ffmpeg")
+            .args(["-v", "error", "-nostdin"])
+            .args(input.split(' '))
+            .args(["-pix_fmt", "yuv420p", "-c:a", "aac", "-movflags", flags, "-frag_duration", "500000"])
+            .arg(&path)
+            .status()
+            .expect("ffmpeg runs");
+        assert!(done.success());
+        std::fs::read(path).expect("it was just made")
     }
 
     #[test]
-    fn media_is_left_out_however_the_bytes_come() {
-        let mut large = 1_u32.to_be_bytes().to_vec();
-        large.extend_from_slice(b"mdat");
-        large.extend_from_slice(&(16_u64 + 100).to_be_bytes());
-        large.extend_from_slice(&[9; 100]);
-        let file = [a_box(*b"ftyp", b"isom"), a_box(*b"moof", &[7; 50]), large, a_box(*b"mdat", &[9; 30])].concat();
-        let mut expected = file.clone();
-        let media = 12 + 58 + 16..12 + 58 + 116;
-        expected[media].fill(0);
-        let end = file.len();
-        expected[end - 30..].fill(0);
-        for step in [1, 3, 7, 16, file.len()] {
-            let mut boxes = Boxes::default();
-            file.chunks(step).for_each(|chunk| boxes.pass(chunk));
-            assert_eq!(boxes.read(0..file.len() as u64), expected, "in steps of {step}");
-            assert_eq!(boxes.read(10..75), expected[10..75]);
-            assert_eq!(boxes.held, 12 + 58 + 16 + 8);
+    fn the_index_is_that_of_the_whole_however_the_bytes_come() {
+        for flags in ["+frag_keyframe+delay_moov+default_base_moof", "+frag_every_frame+empty_moov+default_base_moof"] {
+            let film = film("film.mp4", flags);
+            let whole = index_bytes(&film).expect("an index");
+            assert!(whole.tracks.len() == 2 && film.len() > 100_000);
+            for step in [1, 7, 4096, 100_000, film.len()] {
+                let mut watch = Watch::new(Limits::default()).expect("it begins");
+                for chunk in film.chunks(step) {
+                    watch.pass(chunk).expect("it is sound");
+                    // No more than a window, and what came at once.
+                    assert!(watch.window.len() <= (1 << 20) + step, "{} bytes", watch.window.len());
+                }
+                assert_eq!(watch.index().expect("an index"), whole, "in steps of {step}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_film_that_ends_in_the_midst_of_its_media_is_none() {
+        let film = film("film.mp4", "+frag_keyframe+delay_moov+default_base_moof");
+        for end in [film.len() * 9 / 10, film.len() / 2, 3000, 20, 0] {
+            let mut watch = Watch::new(Limits::default()).expect("it begins");
+            watch.pass(&film[..end]).expect("so far it is sound");
+            watch.index().expect_err("something is missing");
         }
     }
 }

@@ -42,6 +42,8 @@ pub(super) struct Stream {
     all_sync: bool,
     /// A sample reached beyond the file's end, which ends the track.
     cut_off: bool,
+    /// One past the last byte of its samples.
+    end: u64,
 }
 
 impl Fragments {
@@ -65,7 +67,7 @@ impl Fragments {
     /// Adds the track `id`, with `samples` that the movie's own tables describe. The first of one id counts.
     pub fn add_track(&mut self, id: u32, all_sync: bool, samples: Gathering, descriptions: Option<Descriptions>) {
         let first = (!samples.is_empty()).then_some(0);
-        let stream = Stream { samples, first, descriptions, all_sync, cut_off: false };
+        let stream = Stream { samples, first, descriptions, all_sync, cut_off: false, end: 0 };
         self.streams.entry(id).or_insert(stream);
     }
 
@@ -82,6 +84,11 @@ impl Fragments {
     /// Whether a sample reached beyond the file's end.
     pub fn is_cut_off(&self) -> bool {
         self.streams.values().any(|stream| stream.cut_off)
+    }
+
+    /// One past the last byte of the samples of all tracks.
+    pub fn end(&self) -> u64 {
+        self.streams.values().map(|stream| stream.end).max().unwrap_or(0)
     }
 
     /// The samples of track `id`.
@@ -177,7 +184,11 @@ impl Stream {
     fn push(&mut self, sample: Described, file_size: u64) -> Result<(), String> {
         let end = sample.offset.checked_add(sample.size.into());
         self.cut_off |= sample.size > 0 && end.is_none_or(|end| end > file_size);
-        if self.cut_off { Ok(()) } else { self.samples.push(sample) }
+        if self.cut_off {
+            return Ok(());
+        }
+        self.end = self.end.max(end.unwrap_or(0));
+        self.samples.push(sample)
     }
 }
 

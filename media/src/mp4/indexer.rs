@@ -26,6 +26,9 @@ const NEAR: u64 = 64 << 10;
 /// Bytes that are then read at once.
 const WINDOW_BYTES: u64 = 1 << 20;
 
+/// What is taken for the size of a file that is still being written: more than any has, and sums with it do not overflow.
+const GROWING: u64 = 1 << 62;
+
 /// Kinds of boxes that an error names at most.
 const NAMED_BOXES: usize = 8;
 
@@ -130,6 +133,34 @@ impl Indexer {
             fragmented: None,
             state: State::Start,
         }
+    }
+
+    /// An indexer for a file that is still being written, from its beginning on. It asks for bytes further and further into it;
+    /// when it is whole, [`Indexer::ends_at`] says where that is.
+    pub fn growing(limits: Limits) -> Self {
+        Self::new(GROWING, limits)
+    }
+
+    /// Says where a file ends that was still being written. What was asked for last is to be given as far as it is there.
+    ///
+    /// # Errors
+    /// [`IndexError::Truncated`] where what was read speaks of more.
+    pub fn ends_at(&mut self, size: u64) -> Result<(), IndexError> {
+        let described = self.fragmented.as_ref().map_or(0, |fragmented| fragmented.fragments.end());
+        let asked = match &mut self.state {
+            State::Start => 0,
+            State::Headers(range) => {
+                range.end = range.end.min(size);
+                range.start
+            }
+            State::Movie(movie, _) => movie.end,
+        };
+        let need = described.max(asked);
+        if need > size {
+            return Err(IndexError::Truncated { have: size, need });
+        }
+        self.file_size = size;
+        Ok(())
     }
 
     /// Whether the first bytes of the file are what was asked for.

@@ -41,7 +41,7 @@ pub(super) async fn run(task: Task<'_>) -> Result<pb::EncodeResult, Failure> {
 
     let (id, fence, part) = (task.lease.source.id, task.lease.job.fence, name.to_string());
     let prefix = names::made(id, JobKind::Encode, fence, &part);
-    let mut recording = Recording::new(MadeWriter::new(task.tools.objects.clone(), &prefix));
+    let mut recording = Recording::new(MadeWriter::new(task.tools.objects.clone(), &prefix), task.tools.config.media)?;
     let media = rendition.track.duration();
     let total: u64 = rendition.plan.segments().iter().map(|segment| segment.len).sum();
     let begun = Instant::now();
@@ -50,7 +50,7 @@ pub(super) async fn run(task: Task<'_>) -> Result<pb::EncodeResult, Failure> {
     let time = LEAST_TIME + media * SLOWEST;
     filter::pass(&task.tools.program, args.clone(), time, feed, &mut recording).await.map_err(Failure::of_filter)?;
     let written = recording.size();
-    let (file, mut index) = recording.finish(task.tools.config.media).await?;
+    let (file, mut index) = recording.finish().await?;
     let track = settle(&mut index, rendition.track).ok_or_else(|| Failure::input("nothing of it can be decoded"))?;
     check_length(&rendition, track, media)?;
     let described = found::track(track);

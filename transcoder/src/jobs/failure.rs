@@ -96,7 +96,6 @@ impl From<RecordError> for Failure {
             // A file of which nothing could be decoded has no track.
             RecordError::Index(error) => Self::input(format!("nothing of it can be decoded: {error}")),
             RecordError::Broke(error) => error.into(),
-            RecordError::TooMuch => Self::ours(&error),
         }
     }
 }

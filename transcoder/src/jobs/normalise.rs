@@ -36,14 +36,14 @@ pub(super) async fn run(mut task: Task<'_>) -> Result<pb::IndexResult, Failure> 
     let args = plan.args();
     let (id, fence) = (task.lease.source.id, task.lease.job.fence);
     let prefix = names::made(id, JobKind::Normalise, fence, "file");
-    let mut recording = Recording::new(MadeWriter::new(task.tools.objects.clone(), &prefix));
+    let mut recording = Recording::new(MadeWriter::new(task.tools.objects.clone(), &prefix), task.tools.config.media)?;
     let (begun, size) = (Instant::now(), task.lease.source.size);
     let time = LEAST_TIME + Duration::from_secs(size / SLOWEST);
     let program = task.tools.program.clone();
     let passed = filter::pass(&program, args.clone(), time, fed(&mut task), &mut recording).await;
     passed.map_err(|error| told(&reading, error))?;
     let written = recording.size();
-    let (file, index) = recording.finish(task.tools.config.media).await?;
+    let (file, index) = recording.finish().await?;
     let encoding = task.tools.config.encode;
     let described = move || describe(&Presentation::new(index), encoding);
     let indexed = tokio::task::spawn_blocking(described).await?;
