@@ -18,14 +18,14 @@ use vidstream_tests::vidctl::{Person, id};
 const SONG: &str = "yellow-feathers-3f9c27aa51";
 
 /// What is near the server and must not be touched.
-struct Surroundings {
+pub(crate) struct Surroundings {
     folder: TempDir,
     listener: TcpListener,
     datagrams: UdpSocket,
 }
 
 impl Surroundings {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         std::fs::write(folder.path().join("canary.txt"), SONG.repeat(100)).expect("written");
         let film =
@@ -42,14 +42,14 @@ impl Surroundings {
         self.folder.path().join(name).to_str().expect("text").to_owned()
     }
 
-    fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
+    pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
         let path = self.folder.path().join(name);
         std::fs::write(&path, bytes).expect("written");
         path
     }
 
     /// Texts that name the canaries and the listener, each with the name of what it is.
-    fn scripts(&self) -> Vec<(&'static str, String)> {
+    pub(crate) fn scripts(&self) -> Vec<(&'static str, String)> {
         let port = self.listener.local_addr().expect("bound").port();
         let (text, film, web) = (self.path("canary.txt"), self.path("canary.ts"), format!("http://127.0.0.1:{port}/x"));
         let hls =
@@ -148,7 +148,7 @@ const MAGIC: &[(&str, &[u8])] = &[
 ];
 
 /// Uploads `files`, four at once, and gives what became of each.
-fn verdicts(server: &Server, files: &[PathBuf]) -> Vec<Value> {
+pub(crate) fn verdicts(server: &Server, files: &[PathBuf]) -> Vec<Value> {
     let share = files.len().div_ceil(4);
     thread::scope(|scope| {
         let uploads = files.chunks(share).map(|files| {
@@ -182,7 +182,7 @@ fn assert_failed(server: &Server, videos: &[Value]) {
 }
 
 /// Whether nothing of `surroundings` was touched, and no process of `server` is left.
-fn assert_untouched(surroundings: &Surroundings, server: &Server) {
+pub(crate) fn assert_untouched(surroundings: &Surroundings, server: &Server) {
     assert_eq!(surroundings.visitors(), Vec::<String>::new());
     let song = SONG.as_bytes();
     walk(&server.data(), &mut |path| {

@@ -25,6 +25,7 @@ mod interrupted;
 mod kill;
 mod meshes;
 mod metrics;
+mod mutated;
 mod outdated;
 mod playback;
 mod players;
