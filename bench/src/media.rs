@@ -22,6 +22,36 @@ pub fn film(minutes: u32) -> PathBuf {
     })
 }
 
+/// The film of `minutes` in another container, by its ending.
+pub fn film_in(minutes: u32, ending: &str) -> PathBuf {
+    let film = film(minutes);
+    kept(&format!("film-{minutes}.{ending}"), |path| ffmpeg(&["-i", &film.to_string_lossy(), "-c", "copy", path]))
+}
+
+/// A 1080p30 HEVC/AAC file of so many times ten seconds; kept between runs.
+pub fn hevc(tens: u32) -> PathBuf {
+    let begin = kept("hevc-begin.mp4", |path| {
+        eprintln!("bench: encoding ten seconds of HEVC …");
+        let picture = "testsrc2=size=1920x1080:rate=30:duration=10,noise=alls=6:allf=t";
+        let sound = "sine=frequency=440:beep_factor=4:sample_rate=48000:duration=10";
+        let picture = ["-f", "lavfi", "-i", picture, "-f", "lavfi", "-i", sound, "-c:v", "libx265", "-tag:v", "hvc1"];
+        let coding = ["-preset", "ultrafast", "-x265-params", "log-level=none:keyint=60:open-gop=0", "-b:v", "3M"];
+        ffmpeg(&[&picture[..], &coding, &["-pix_fmt", "yuv420p", "-c:a", "aac", "-b:a", "128k", path]].concat());
+    });
+    kept(&format!("hevc-{tens}.mp4"), |path| {
+        let loops = (tens - 1).to_string();
+        ffmpeg(&["-stream_loop", &loops, "-i", &begin.to_string_lossy(), "-c", "copy", path]);
+    })
+}
+
+/// Sound alone of so many hours, not compressed; kept between runs.
+pub fn sound(hours: u32) -> PathBuf {
+    kept(&format!("sound-{hours}.wav"), |path| {
+        let sound = format!("sine=frequency=440:beep_factor=4:sample_rate=8000:duration={}", hours * 3600);
+        ffmpeg(&["-f", "lavfi", "-i", &sound, "-c:a", "pcm_s16le", path]);
+    })
+}
+
 /// A minute at 50 Mbit/s with sound at 128 kbit/s between the pictures, as cameras write it.
 pub fn heavy() -> PathBuf {
     let begin = kept("heavy-begin.mp4", |path| {
