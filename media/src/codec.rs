@@ -4,6 +4,9 @@ pub mod aac;
 pub mod foreign;
 mod sets;
 mod strings;
+mod vui;
+
+use crate::track::Colour;
 
 /// A codec and its decoder configuration, in the form that an ISO BMFF sample entry carries.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -111,6 +114,15 @@ impl Codec {
             Self::H264 { avcc } => sets::h264(avcc),
             Self::Hevc { hvcc } => sets::hevc(hvcc),
             _ => true,
+        }
+    }
+
+    /// The colour that the configuration says pictures have, which decoders go by: of HEVC, whose files are the ones that say
+    /// something else beside it, or nothing.
+    pub fn colour(&self) -> Option<Colour> {
+        match self {
+            Self::Hevc { hvcc } => vui::colour(hvcc),
+            _ => None,
         }
     }
 

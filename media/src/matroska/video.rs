@@ -28,7 +28,11 @@ type Refusal = (IgnoredCause, String);
 /// What `entry` says of its pictures; why they are not played, otherwise.
 pub(super) fn describe(entry: &Entry) -> Result<Description, Refusal> {
     let codec = codec(entry)?;
-    Ok(Description { codec, format: format(&entry.picture)? })
+    let mut format = format(&entry.picture)?;
+    if let Configured::Known(codec) = &codec {
+        format.colour = codec.colour().or(format.colour);
+    }
+    Ok(Description { codec, format })
 }
 
 fn codec(entry: &Entry) -> Result<Configured, Refusal> {

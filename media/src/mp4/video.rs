@@ -39,6 +39,7 @@ pub(super) fn read(entry: &RawEntry<'_>) -> Result<Entry, EntryError> {
         return Err(entry.ignored(IgnoredCause::Configuration, "its decoder configuration is missing"));
     };
     let codec = codec(entry, &configuration)?;
+    picture.colour = codec.colour().or(picture.colour);
     Ok(Entry::Video(codec, picture))
 }
 

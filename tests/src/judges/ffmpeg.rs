@@ -87,6 +87,15 @@ pub fn compared(one: &str, other: &str, graph: &str) -> f64 {
     value.split_whitespace().next().and_then(|value| value.parse().ok()).expect("a number")
 }
 
+/// The largest of what `graph`, which prints one value for each picture by `metadata`, says of two inputs.
+pub fn closest(one: &str, other: &str, graph: &str) -> f64 {
+    let inputs = ["-v", "error", "-nostdin", "-i", one, "-i", other];
+    let said =
+        run(Command::new("ffmpeg").args(inputs).args(["-lavfi", graph, "-fps_mode", "passthrough", "-f", "null", "-"]));
+    let values = said.lines().filter_map(|line| line.split_once('=')).filter_map(|(_, value)| value.parse().ok());
+    values.fold(f64::NEG_INFINITY, f64::max)
+}
+
 /// What ffprobe says of the first pictures behind `input`: the values of `entries`, with commas between them.
 pub fn said(input: &str, entries: &str) -> String {
     let section = if entries == "side_data" { "stream_side_data".to_owned() } else { format!("stream={entries}") };

@@ -112,13 +112,16 @@ fn assert_mapped(server: &Server, file: &Path, range: &str) {
         [("poster", &poster, "null".to_owned()), ("tile", &sheet, format!("crop={width}:{height}:0:0"))]
     {
         // Both in RGB, so that levels and matrix of a JPEG and of a video are told apart; small, so that scaling is not.
-        let first = |tones: &str| {
-            let small = "scale=160:90:flags=area,format=gbrp";
-            format!("[0:v:0]{crop},{small}[a];[1:v:0]{tones},select=eq(n\\,0),{small}[b];[a][b]psnr=shortest=1")
+        let keyframes = |tones: &str| {
+            let small = "scale=160:160:flags=area,format=gbrp";
+            format!(
+                "[0:v:0]{crop},{small},loop=loop=-1:size=1[a];[1:v:0]select=eq(pict_type\\,I),{tones},{small}[b];\
+                 [b][a]psnr=shortest=1,metadata=print:key=lavfi.psnr.psnr_avg:file=-"
+            )
         };
-        let alike = ffmpeg::compared(picture, source, &first(REFERENCE));
+        let alike = ffmpeg::closest(picture, source, &keyframes(REFERENCE));
         assert!(alike > 25.0, "{file:?}: the {what} has PSNR {alike}");
-        let unmapped = ffmpeg::compared(picture, source, &first("null"));
+        let unmapped = ffmpeg::closest(picture, source, &keyframes("null"));
         assert!(unmapped < alike - 5.0, "{file:?}: the judge sees no tones in the {what}: PSNR {unmapped}");
     }
 }
@@ -128,4 +131,33 @@ fn wide_light_becomes_what_every_screen_shows() {
     let server = Server::start();
     assert_mapped(&server, &wide("pq.mp4", "smpte2084"), "PQ");
     assert_mapped(&server, &wide("hlg.mp4", "arib-std-b67"), "HLG");
+    // A file that says nothing of its light, whose pictures do.
+    let silent = wide("pq.mp4", "smpte2084");
+    let silent = clips::made("silent.mp4", &format!("-i {} -c copy -movflags -write_colr", silent.display()));
+    assert_mapped(&server, &silent, "PQ");
+}
+
+/// Files of phones, cameras and test suites.
+#[test]
+fn wide_light_of_the_corpus_becomes_what_every_screen_shows() {
+    let server = Server::start();
+    for name in ["hdr10-video-with-sdr-container.mp4", "hdr10-av1.mp4"] {
+        // A line at the start says whether the corpus is there.
+        if let Some(file) = clips::of_corpus(&format!("quirk/{name}")) {
+            assert_mapped(&server, &file, "PQ");
+        }
+    }
+}
+
+/// The layer beneath Dolby Vision that others can show is what is signalled, upright here so that it is listed.
+#[test]
+fn the_base_layer_of_dolby_vision_is_signalled() {
+    let Some(file) = clips::of_corpus("quirk/dolbyVision-hdr.MOV") else { return };
+    let upright = clips::made("dolby.mov", &format!("-i {} -map 0:v:0 -c copy -metadata:s:v rotate=0", file.display()));
+    let server = Server::start();
+    let variants = variants(&server, &uploaded(&server, &upright));
+    let [(encoded, _), (own, played)] = &variants[..] else { panic!("{variants:?}") };
+    assert!(encoded.contains("avc1.") && encoded.contains("VIDEO-RANGE=SDR"), "{encoded}");
+    assert!(own.contains("CODECS=\"hvc1.2.4.L93.") && own.contains("VIDEO-RANGE=HLG"), "{own}");
+    assert_eq!(ffmpeg::said(played, "color_transfer"), "arib-std-b67");
 }
