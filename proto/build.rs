@@ -4,7 +4,7 @@ use prost::Message;
 use std::error::Error;
 use std::path::PathBuf;
 
-const FILES: [&str; 11] = [
+const FILES: [&str; 12] = [
     "vidstream/v1/video.proto",
     "vidstream/v1/upload.proto",
     "vidstream/v1/playback.proto",
@@ -12,6 +12,7 @@ const FILES: [&str; 11] = [
     "vidstream/v1/job.proto",
     "vidstream/v1/garbage.proto",
     "vidstream/v1/diagnosis.proto",
+    "vidstream/v1/explanation.proto",
     "vidstream/v1/lease.proto",
     "vidstream/v1/catalog.proto",
     "vidstream/v1/transcoder.proto",

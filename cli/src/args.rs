@@ -56,6 +56,8 @@ pub enum Command {
     List(List),
     /// Show one video
     Get(One),
+    /// Say what became of a video's file and why: track by track, step by step, with what each step took
+    Explain(One),
     /// Change a video's title, description or tags
     Update(Update),
     /// Remove videos: hidden at once, restorable until their purge time

@@ -4,6 +4,7 @@ mod args;
 mod commands;
 mod connect;
 mod errors;
+mod explanation;
 mod feed;
 mod http;
 mod part;

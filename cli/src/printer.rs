@@ -2,8 +2,8 @@
 //! `NO_COLOR` is heeded.
 
 use crate::errors::Failure;
-use crate::render;
 use crate::settings::Output;
+use crate::{explanation, render};
 use anstyle::{AnsiColor, Style};
 use std::io::{self, Write};
 use vidstream_proto::{json, pb};
@@ -46,6 +46,14 @@ impl Printer {
         match self.output {
             Output::Table => out(&render::sheet(video)),
             Output::Json => self.video(video),
+        }
+    }
+
+    /// What became of a video's file and why.
+    pub fn explanation(self, explanation: &pb::Explanation) -> Result<(), Failure> {
+        match self.output {
+            Output::Table => out(&explanation::text(explanation)),
+            Output::Json => line(&json::to_string("Explanation", explanation)),
         }
     }
 

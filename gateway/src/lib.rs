@@ -5,6 +5,7 @@
 
 pub mod blocks;
 mod diagnose;
+mod explain;
 pub mod http;
 pub mod live;
 pub mod permissions;

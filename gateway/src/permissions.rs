@@ -14,6 +14,7 @@ pub const RPCS: &[(&str, Permission)] = &[
     ("/vidstream.v1.GatewayService/WatchVideos", Permission::Read),
     ("/vidstream.v1.GatewayService/WatchProgress", Permission::Read),
     ("/vidstream.v1.GatewayService/GetPlayback", Permission::Read),
+    ("/vidstream.v1.GatewayService/ExplainVideo", Permission::Read),
     ("/vidstream.v1.GatewayService/ReportWatched", Permission::Read),
     ("/vidstream.v1.GatewayService/CollectGarbage", Permission::Admin),
     ("/vidstream.v1.GatewayService/Diagnose", Permission::Admin),

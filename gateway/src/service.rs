@@ -2,7 +2,7 @@
 
 use crate::live::{self, Live};
 use crate::playback::{Playback, addresses};
-use crate::{Deps, diagnose};
+use crate::{Deps, diagnose, explain};
 use futures::stream::{BoxStream, StreamExt};
 use tonic::{Request, Response, Status};
 use vidstream_proto::error::{Problem, Reason};
@@ -133,6 +133,15 @@ impl GatewayService for Videos {
         let id = field::id("video_id", &request.into_inner().video_id)?;
         let playback = Some(addresses::of(&entry(&self.deps, id).await?, &self.deps.config.public_url)?);
         Ok(Response::new(pb::GetPlaybackResponse { playback }))
+    }
+
+    async fn explain_video(
+        &self,
+        request: Request<pb::ExplainVideoRequest>,
+    ) -> Result<Response<pb::ExplainVideoResponse>, Status> {
+        let id = field::id("video_id", &request.into_inner().video_id)?;
+        let explanation = Some(explain::video(&self.deps, id).await?);
+        Ok(Response::new(pb::ExplainVideoResponse { explanation }))
     }
 
     async fn report_watched(

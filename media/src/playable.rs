@@ -190,6 +190,17 @@ pub(crate) fn obstacles(rendition: &Rendition) -> Vec<Warning> {
     .collect()
 }
 
+/// Why HLS and DASH can't have a track as it is; none where they can.
+pub fn not_packaged(rendition: &Rendition) -> Option<Warning> {
+    let codec = &rendition.track.codec;
+    let lacking = || match (is_packaged(codec), rendition.video_format()) {
+        (true, _) => None,
+        (false, Some(_)) => Some(Warning::NotPlayed(codec.name())),
+        (false, None) => Some(Warning::SoundNotPackaged(codec.name())),
+    };
+    edit_obstacle(rendition.track).or_else(lacking).or_else(|| obstacles(rendition).into_iter().next())
+}
+
 /// One warning a place where `codec` does not play.
 pub(crate) fn codec_warnings(codec: &Codec) -> Vec<Warning> {
     let mut warnings: Vec<Warning> = Vec::new();

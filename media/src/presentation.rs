@@ -67,8 +67,13 @@ impl Presentation {
 
     /// Every track that has something to play, whether players take it or not: what an encoder reads.
     pub fn tracks(&self) -> impl Iterator<Item = Rendition<'_>> {
+        self.all_tracks().filter(|r| !r.plan.segments().is_empty())
+    }
+
+    /// Every track of the index, in its order, even one whose edit leaves nothing.
+    pub fn all_tracks(&self) -> impl Iterator<Item = Rendition<'_>> {
         let mut sounds = 0;
-        let named = self.index.tracks.iter().zip(self.plan.tracks()).map(move |(track, plan)| {
+        self.index.tracks.iter().zip(self.plan.tracks()).map(move |(track, plan)| {
             let name = match track.kind {
                 TrackKind::Video(_) => TrackName::Video,
                 TrackKind::Audio(_) => {
@@ -77,8 +82,7 @@ impl Presentation {
                 }
             };
             Rendition { name, track, plan }
-        });
-        named.filter(|r| !r.plan.segments().is_empty())
+        })
     }
 
     /// The rendition called `name`.

@@ -16,8 +16,10 @@ pub mod normalise;
 pub mod plan;
 pub mod program;
 pub mod tones;
+pub mod run;
 
 pub use child::ChildError;
 pub use decode::{DecodeError, Pictures};
 pub use plan::Decode;
 pub use program::Program;
+pub use run::{Run, Runs};

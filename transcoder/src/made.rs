@@ -38,11 +38,6 @@ impl Recording {
         Ok(Self { writer, watch: Watch::new(limits)? })
     }
 
-    /// Bytes so far.
-    pub fn size(&self) -> u64 {
-        self.writer.size()
-    }
-
     /// Takes the next bytes.
     pub async fn push(&mut self, bytes: Bytes) -> Result<(), RecordError> {
         self.watch.pass(&bytes)?;

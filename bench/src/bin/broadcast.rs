@@ -92,6 +92,7 @@ service! {
     restore_video: RestoreVideoRequest -> RestoreVideoResponse;
     retry_video: RetryVideoRequest -> RetryVideoResponse;
     get_playback: GetPlaybackRequest -> GetPlaybackResponse;
+    explain_video: ExplainVideoRequest -> ExplainVideoResponse;
     report_watched: ReportWatchedRequest -> ReportWatchedResponse;
 }
 

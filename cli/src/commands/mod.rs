@@ -40,6 +40,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Upload(args) => Box::pin(upload::run(context, args)).await,
         Command::List(args) => list::run(context, args).await,
         Command::Get(args) => videos::get(context, &args.id).await,
+        Command::Explain(args) => videos::explain(context, &args.id).await,
         Command::Update(args) => update::run(context, args).await,
         Command::Rm(args) => videos::remove(context, args).await,
         Command::Restore(args) => videos::restore(context, args).await,

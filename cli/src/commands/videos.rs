@@ -1,8 +1,8 @@
-//! `get`, `rm`, `restore` and `retry`: one call a video.
+//! `get`, `explain`, `rm`, `restore` and `retry`: one call a video.
 
 use super::{Context, each, video_id};
 use crate::args::{Remove, Several};
-use crate::connect::{request_id, unary, video};
+use crate::connect::{answer, request_id, unary, video};
 use crate::errors::{CallError, Failure};
 use crate::state::State;
 use vidstream_proto::error::Exit;
@@ -13,6 +13,14 @@ pub async fn get(context: &Context, id: &str) -> Result<Exit, Failure> {
     let id = video_id(id)?;
     let video = context.gateway.video(id).await.map_err(|error| context.gateway.told(error))?;
     context.printer.sheet(&video)?;
+    Ok(Exit::Done)
+}
+
+pub async fn explain(context: &Context, id: &str) -> Result<Exit, Failure> {
+    let request = unary(pb::ExplainVideoRequest { video_id: video_id(id)?.to_string() });
+    let answered = answer(context.gateway.videos.clone().explain_video(request).await);
+    let explanation = answered.map_err(|error| context.gateway.told(error))?.explanation;
+    context.printer.explanation(&explanation.unwrap_or_default())?;
     Ok(Exit::Done)
 }
 

@@ -27,6 +27,19 @@ async fn get_prints_the_video_itself() {
 }
 
 #[tokio::test]
+async fn a_video_is_explained() {
+    let (fake, machine) = place().await;
+    let id = fake.add("sea", b"waves");
+    let ran = machine.run(&["explain", &id.to_uppercase()]).await;
+    assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));
+    assert_eq!(ran.stdout, "sea.mp4: it is an MP4 file\n\nindex       ready\n");
+    let told = &json_lines(&machine.run(&["--output", "json", "explain", &id]).await.stdout)[0];
+    assert_eq!((&told["videoId"], &told["steps"][0]["stage"]), (&id.into(), &"STAGE_INDEX".into()));
+    let ran = machine.run(&["explain", &VideoId::generate().to_string()]).await;
+    assert_eq!(ran.code, 3, "{}", ran.stderr);
+}
+
+#[tokio::test]
 async fn list_goes_through_all_pages() {
     let (fake, machine) = place().await;
     for number in 0..450 {

@@ -255,6 +255,7 @@ async fn storyboard_and_poster_are_served_as_their_jobs_made_them() {
             timescale: 1000,
             times: vec![40, 1000, 1800],
             generation: GENERATION.into(),
+            work: None,
         });
         source.poster = Some(part(pb::PartState::Ready, ""));
         let generation = GENERATION.into();

@@ -17,6 +17,7 @@ mod edge;
 mod encoded;
 mod everything;
 mod expiry;
+mod explain;
 mod exports;
 mod far;
 mod garbage;

@@ -9,6 +9,7 @@ mod pipes;
 
 use super::grip::Grip;
 use super::program::{Limits, Program};
+use super::run::{Run, cpu_of};
 use bytes::Bytes;
 use ffmpeg_sidecar::child::FfmpegChild;
 use ffmpeg_sidecar::command::FfmpegCommand;
@@ -19,7 +20,7 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
 /// Chunks that wait to be written to stdin.
@@ -52,7 +53,7 @@ pub struct Output(mpsc::Receiver<Bytes>);
 #[derive(Debug)]
 pub struct Process {
     grip: Arc<Grip>,
-    ended: oneshot::Receiver<Result<String, ChildError>>,
+    ended: oneshot::Receiver<Result<Run, ChildError>>,
 }
 
 /// Why a child did not end well. The exit status is the truth; what it said only explains it.
@@ -138,9 +139,9 @@ impl Output {
 }
 
 impl Process {
-    /// Waits until the child is reaped, and says how it ended. What it said although it ended well is worth nothing but as
-    /// an explanation.
-    pub async fn wait(&mut self) -> Result<String, ChildError> {
+    /// Waits until the child is reaped, and says how it ended and what it took. How much of its output was taken knows
+    /// whoever took it: `bytes_out` is 0.
+    pub async fn wait(&mut self) -> Result<Run, ChildError> {
         let lost = |_| Err(ChildError::Lost(io::Error::other("its thread is gone")));
         (&mut self.ended).await.unwrap_or_else(lost)
     }
@@ -167,7 +168,8 @@ struct Owner {
 }
 
 impl Owner {
-    fn run(self, input: mpsc::Receiver<Bytes>, written: mpsc::Sender<Bytes>) -> Result<String, ChildError> {
+    fn run(self, input: mpsc::Receiver<Bytes>, written: mpsc::Sender<Bytes>) -> Result<Run, ChildError> {
+        let begun = Instant::now();
         let limits = self.program.limits();
         // On Linux this is the thread's own; those that it starts inherit it.
         let _ = rustix::process::nice(limits.nice);
@@ -182,6 +184,7 @@ impl Owner {
         let said = child.take_stderr().map(last_words).unwrap_or_default();
         // It has ended when this returns, but its number is still its own: nobody can kill a stranger.
         let ended = rustix::process::waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT);
+        let cpu = cpu_of(pid);
         self.grip.release();
         let status = child.wait().map_err(ChildError::Lost)?;
         ended.map_err(|errno| ChildError::Lost(errno.into()))?;
@@ -189,7 +192,10 @@ impl Owner {
         match self.flow.fault() {
             Some(Fault::Stalled) => Err(ChildError::Stalled(limits.stall)),
             Some(Fault::TooMuch) => Err(ChildError::TooMuch(limits.output)),
-            None => judge(status, said),
+            None => judge(status, said).map(|said| {
+                let (wall, bytes_in) = (begun.elapsed(), self.flow.taken());
+                Run { arguments: self.args, wall, cpu, bytes_in, bytes_out: 0, said }
+            }),
         }
     }
 

@@ -4,6 +4,7 @@ use super::args;
 use super::child::{Child, ChildError, Feed, Output, explained};
 use super::plan::Decode;
 use super::program::Program;
+use super::run::Run;
 use crate::picture::Picture;
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _};
@@ -47,12 +48,12 @@ pub struct Pictures<'a> {
 
 impl Pictures<'_> {
     /// Feeds what `feed` gives (fragmented MP4 with one keyframe a fragment) and sends each picture as it comes, in the
-    /// order of the keyframes. Only when this ends well there was one for each.
+    /// order of the keyframes. Only when this ends well there was one for each; then it says what that took.
     pub async fn decode<E>(
         &self,
         feed: impl Stream<Item = Result<Bytes, E>>,
         pictures: mpsc::Sender<Picture>,
-    ) -> Result<(), DecodeError<E>> {
+    ) -> Result<Run, DecodeError<E>> {
         let work = self.run(feed, pictures);
         let too_slow = Err(DecodeError::Child(ChildError::TooSlow(self.time)));
         tokio::time::timeout(self.time, work).await.unwrap_or(too_slow)
@@ -62,13 +63,16 @@ impl Pictures<'_> {
         &self,
         feed: impl Stream<Item = Result<Bytes, E>>,
         pictures: mpsc::Sender<Picture>,
-    ) -> Result<(), DecodeError<E>> {
+    ) -> Result<Run, DecodeError<E>> {
         let Child { feed: stdin, output, mut process } =
             self.program.lasting(self.time).start(args::decode(&self.plan), self.plan.size.bytes());
         let written = async { write(stdin, feed).await.map_err(DecodeError::Read) };
         let ((), found) = futures::try_join!(written, async { Ok(self.read(output, pictures).await) })?;
-        let said = process.wait().await.map_err(DecodeError::Child)?;
-        if found == self.count { Ok(()) } else { Err(DecodeError::Count { found, wanted: self.count, said }) }
+        let run = process.wait().await.map_err(DecodeError::Child)?;
+        if found != self.count {
+            return Err(DecodeError::Count { found, wanted: self.count, said: run.said });
+        }
+        Ok(Run { bytes_out: (found * self.plan.size.bytes()) as u64, ..run })
     }
 
     async fn read(&self, mut output: Output, pictures: mpsc::Sender<Picture>) -> usize {

@@ -2,6 +2,7 @@
 
 use super::child::{Child, ChildError, Feed, Output};
 use super::program::Program;
+use super::run::Run;
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _};
 use std::pin::pin;
@@ -29,21 +30,22 @@ pub trait Sink {
     fn take(&mut self, bytes: Bytes) -> impl Future<Output = Result<(), Self::Error>> + Send;
 }
 
-/// Feeds ffmpeg what `feed` gives and hands `sink` what it writes; what ffmpeg said although it ended well. All of it has to
-/// be done within `time`. Dropped, ffmpeg is killed.
+/// Feeds ffmpeg what `feed` gives and hands `sink` what it writes; says what it took. All of it has to be done within `time`.
+/// Dropped, ffmpeg is killed.
 pub async fn pass<R, S: Sink>(
     program: &Program,
     args: Vec<String>,
     time: Duration,
     feed: impl Stream<Item = Result<Bytes, R>>,
     sink: &mut S,
-) -> Result<String, FilterError<R, S::Error>> {
+) -> Result<Run, FilterError<R, S::Error>> {
     let Child { feed: stdin, output, mut process } = program.lasting(time).start(args, CHUNK);
     let work = async {
         let written = async { write(stdin, feed).await.map_err(FilterError::Read) };
         let taken = async { take(output, sink).await.map_err(FilterError::Kept) };
-        futures::try_join!(written, taken)?;
-        process.wait().await.map_err(FilterError::Child)
+        let ((), bytes_out) = futures::try_join!(written, taken)?;
+        let run = process.wait().await.map_err(FilterError::Child)?;
+        Ok(Run { bytes_out, ..run })
     };
     tokio::time::timeout(time, work).await.unwrap_or(Err(FilterError::Child(ChildError::TooSlow(time))))
 }
@@ -59,9 +61,12 @@ async fn write<R>(stdin: Feed, feed: impl Stream<Item = Result<Bytes, R>>) -> Re
     Ok(())
 }
 
-async fn take<S: Sink>(mut output: Output, sink: &mut S) -> Result<(), S::Error> {
+/// Hands on all that is written, and counts it.
+async fn take<S: Sink>(mut output: Output, sink: &mut S) -> Result<u64, S::Error> {
+    let mut taken = 0;
     while let Some(bytes) = output.next().await {
+        taken += bytes.len() as u64;
         sink.take(bytes).await?;
     }
-    Ok(())
+    Ok(taken)
 }

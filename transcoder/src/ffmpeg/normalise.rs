@@ -4,6 +4,7 @@
 use super::args::MAX_PIXELS;
 use super::encode::{add_h264, add_output};
 use vidstream_media::remedy::LARGEST_PICTURE;
+use vidstream_proto::pb;
 
 /// A keyframe every four seconds, so that segments can be cut there.
 const KEYFRAMES: &str = "expr:gte(t,n_forced*4)";
@@ -149,6 +150,15 @@ impl Normalise {
         add(&["-max_muxing_queue_size", "4096", "-max_interleave_delta", "10000000"]);
         add_output(&mut add);
         args
+    }
+
+    /// What comes out, in the order of its tracks, for whoever wonders what it was.
+    pub fn tracks(&self) -> Vec<pb::NormalisedTrack> {
+        let track = |(stream, way): &(Stream, Way)| pb::NormalisedTrack {
+            codec: stream.codec.clone(),
+            copied: *way == Way::Copied,
+        };
+        self.streams.iter().map(track).collect()
     }
 
     /// The place of a stream among those of its kind in the file. The probe maps pictures first, then sound.

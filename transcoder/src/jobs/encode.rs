@@ -5,13 +5,12 @@ use super::{Failure, Task, found, generation, span};
 use crate::ffmpeg::encode::EncodeSound;
 use crate::ffmpeg::filter;
 use crate::made::Recording;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use vidstream_media::index::MediaIndex;
 use vidstream_media::presentation::{Presentation, Rendition, TrackName};
 use vidstream_media::track::{Rotation, Track, TrackKind};
 use vidstream_proto::job::JobKind;
 use vidstream_proto::pb;
-use vidstream_proto::time::proto_duration;
 use vidstream_source::made::MadeWriter;
 use vidstream_source::names;
 
@@ -43,13 +42,10 @@ pub(super) async fn run(task: Task<'_>) -> Result<pb::EncodeResult, Failure> {
     let prefix = names::made(id, JobKind::Encode, fence, &part);
     let mut recording = Recording::new(MadeWriter::new(task.tools.objects.clone(), &prefix), task.tools.config.media)?;
     let media = rendition.track.duration();
-    let total: u64 = rendition.plan.segments().iter().map(|segment| segment.len).sum();
-    let begun = Instant::now();
     let feed = task.fed_rendition(&rendition, opened.reader);
     tracing::trace!(name: "encode.begun", target: "point", "a track is about to be encoded");
     let time = LEAST_TIME + media * SLOWEST;
-    filter::pass(&task.tools.program, args.clone(), time, feed, &mut recording).await.map_err(Failure::of_filter)?;
-    let written = recording.size();
+    let ran = filter::pass(&task.tools.program, args, time, feed, &mut recording).await.map_err(Failure::of_filter)?;
     let (file, mut index) = recording.finish().await?;
     let track = settle(&mut index, rendition.track).ok_or_else(|| Failure::input("nothing of it can be decoded"))?;
     check_length(&rendition, track, media)?;
@@ -67,12 +63,7 @@ pub(super) async fn run(task: Task<'_>) -> Result<pb::EncodeResult, Failure> {
         generation,
         format: vidstream_media::stored::VERSION.into(),
         track: Some(described),
-        work: Some(pb::Work {
-            arguments: args,
-            wall: Some(proto_duration(begun.elapsed())),
-            bytes_in: total,
-            bytes_out: written,
-        }),
+        work: Some(ran.into()),
     })
 }
 

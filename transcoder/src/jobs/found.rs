@@ -10,7 +10,7 @@ use vidstream_media::codec::Codec;
 use vidstream_media::encoded::{Planned, SpanPlan};
 use vidstream_media::index::{Container, MediaIndex};
 use vidstream_media::picture::display_size;
-use vidstream_media::playable::{Offer, Playability, Support, Warning, Way, is_packaged, support};
+use vidstream_media::playable::{Offer, Playability, Support, Warning, Way, is_packaged, not_packaged, support};
 use vidstream_media::presentation::{Presentation, Rendition, TrackName};
 use vidstream_media::remedy::{Remedy, remedies};
 use vidstream_media::stored;
@@ -26,7 +26,7 @@ pub(super) fn result(presentation: &Presentation, wishes: Vec<Wish>) -> pb::Inde
     let index = presentation.index();
     pb::IndexResult {
         object: String::new(),
-        media: Some(media(index, playability.offer)),
+        media: Some(media(presentation, playability.offer)),
         warnings: playability.warnings.iter().map(warning).collect(),
         segmented: playability.offer == Offer::Packaged,
         generation: String::new(),
@@ -36,6 +36,7 @@ pub(super) fn result(presentation: &Presentation, wishes: Vec<Wish>) -> pb::Inde
         file: None,
         encode: wishes.into_iter().map(|wish| wish.track).collect(),
         work: None,
+        normalised: Vec::new(),
     }
 }
 
@@ -58,7 +59,8 @@ fn no_poster(presentation: &Presentation) -> String {
     }
 }
 
-fn media(index: &MediaIndex, offer: Offer) -> pb::Media {
+fn media(presentation: &Presentation, offer: Offer) -> pb::Media {
+    let index = presentation.index();
     let ignored = index.ignored.iter().map(|track| pb::IgnoredTrack {
         id: track.id,
         what: track.what.clone(),
@@ -73,7 +75,7 @@ fn media(index: &MediaIndex, offer: Offer) -> pb::Media {
         }
         .to_owned(),
         duration: Some(proto_duration(index.duration)),
-        tracks: index.tracks.iter().map(track).collect(),
+        tracks: tracks(presentation),
         ignored: ignored.collect(),
         plays_in: players(index, offer).into_iter().map(Into::into).collect(),
     }
@@ -154,6 +156,16 @@ fn encode(remedy: &Remedy) -> pb::EncodedTrack {
         result: None,
         segments: None,
     }
+}
+
+/// The tracks, each with why it is not packaged as it is.
+fn tracks(presentation: &Presentation) -> Vec<pb::MediaTrack> {
+    let tracks = presentation.all_tracks();
+    let described = tracks.map(|rendition| pb::MediaTrack {
+        not_packaged_reason: not_packaged(&rendition).map(|why| why.to_string()).unwrap_or_default(),
+        ..track(rendition.track)
+    });
+    described.collect()
 }
 
 pub(super) fn track(track: &Track) -> pb::MediaTrack {

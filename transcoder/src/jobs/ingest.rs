@@ -4,7 +4,7 @@ use super::{Failure, Task, found, generation};
 use crate::config::Encoding;
 use bytes::Bytes;
 use std::ops::Range;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use vidstream_media::index::{IgnoredCause, IgnoredTrack, MediaIndex};
 use vidstream_media::indexer::{IndexError, Indexer, Step};
 use vidstream_media::mp4::sniff::{self, SNIFF_BYTES};
@@ -12,6 +12,7 @@ use vidstream_media::presentation::Presentation;
 use vidstream_media::track::TrackKind;
 use vidstream_proto::pb::finish_job_request::Result as Outcome;
 use vidstream_proto::pb::{self, FailureKind};
+use vidstream_proto::time::proto_duration;
 use vidstream_source::names;
 use vidstream_source::reader::SourceReader;
 
@@ -25,6 +26,7 @@ const MATROSKA: &str = "matroska";
 const PROMPT: Duration = Duration::from_millis(500);
 
 pub(super) async fn run(mut task: Task<'_>) -> Result<Outcome, Failure> {
+    let begun = Instant::now();
     let head = 0..task.lease.source.size.min(SNIFF_BYTES as u64);
     let reader = task.reader();
     let head = read(&mut task, &reader, head).await?;
@@ -42,16 +44,25 @@ pub(super) async fn run(mut task: Task<'_>) -> Result<Outcome, Failure> {
     };
     let name = names::media_index(task.lease.source.id, task.lease.job.fence);
     let indexed = indexed.with_plans(&task).await?;
+    // No ffmpeg, and on a thread that others share: what it took of processors nobody counts.
+    let work = pb::Work {
+        wall: Some(proto_duration(begun.elapsed())),
+        bytes_in: indexed.read,
+        bytes_out: indexed.stored.len() as u64,
+        ..pb::Work::default()
+    };
     tracing::trace!(name: "index.made", target: "point", "an index is made and not stored");
     task.tools.objects.put(&name, vec![indexed.stored]).await?;
     tracing::trace!(name: "index.stored", target: "point", "an index is stored, which nobody knows");
-    Ok(Outcome::Index(pb::IndexResult { object: name.to_string(), ..indexed.result }))
+    Ok(Outcome::Index(pb::IndexResult { object: name.to_string(), work: Some(work), ..indexed.result }))
 }
 
 /// What is stored, and what is said of it.
 pub(super) struct Indexed {
     /// Whether pictures or all sound of the file are left out that ffmpeg may read.
     pub lacks: bool,
+    /// Bytes of the file that were read for it.
+    pub read: u64,
     pub stored: Bytes,
     /// Plans of encoded pictures, each with the name of its track.
     plans: Vec<(String, Bytes)>,
@@ -79,7 +90,9 @@ async fn index(task: &mut Task<'_>) -> Result<Indexed, Failure> {
     let mut meter = task.gauge.measure(to_float(size.max(1)));
     let mut indexer = Indexer::new(size, task.tools.config.media);
     let mut bytes = Bytes::new();
+    let mut taken = 0;
     loop {
+        taken += bytes.len() as u64;
         let step = if bytes.len() < LONG {
             indexer.step(&bytes)
         } else {
@@ -103,7 +116,7 @@ async fn index(task: &mut Task<'_>) -> Result<Indexed, Failure> {
             Step::Done(index) => {
                 let encoding = task.tools.config.encode;
                 let described = move || describe(&Presentation::new(*index), encoding);
-                return Ok(tokio::task::spawn_blocking(described).await?);
+                return Ok(Indexed { read: taken, ..tokio::task::spawn_blocking(described).await? });
             }
         }
     }
@@ -128,6 +141,7 @@ pub(super) fn describe(presentation: &Presentation, encoding: Encoding) -> Index
     let plans = wishes.iter_mut().filter_map(|wish| Some((wish.track.track.clone(), wish.plan.take()?)));
     Indexed {
         lacks: lacks(presentation.index()),
+        read: 0,
         stored: stored.into(),
         plans: plans.collect(),
         result: pb::IndexResult { generation, ..found::result(presentation, wishes) },

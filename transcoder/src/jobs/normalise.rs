@@ -8,11 +8,10 @@ use crate::made::{RecordError, Recording};
 use bytes::{Bytes, BytesMut};
 use futures::{Stream, stream};
 use std::convert::Infallible;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use vidstream_media::presentation::Presentation;
 use vidstream_proto::job::JobKind;
 use vidstream_proto::pb::{self, FailureKind};
-use vidstream_proto::time::proto_duration;
 use vidstream_source::made::MadeWriter;
 use vidstream_source::names;
 
@@ -33,16 +32,13 @@ pub(super) async fn run(mut task: Task<'_>) -> Result<pb::IndexResult, Failure> 
     let missing = || Failure::new(FailureKind::Attempt, "nobody said how the file is read");
     let reading = task.lease.source.normalisation.clone().ok_or_else(missing)?;
     let plan = plan(&mut task, &reading).await?;
-    let args = plan.args();
     let (id, fence) = (task.lease.source.id, task.lease.job.fence);
     let prefix = names::made(id, JobKind::Normalise, fence, "file");
     let mut recording = Recording::new(MadeWriter::new(task.tools.objects.clone(), &prefix), task.tools.config.media)?;
-    let (begun, size) = (Instant::now(), task.lease.source.size);
-    let time = LEAST_TIME + Duration::from_secs(size / SLOWEST);
+    let time = LEAST_TIME + Duration::from_secs(task.lease.source.size / SLOWEST);
     let program = task.tools.program.clone();
-    let passed = filter::pass(&program, args.clone(), time, fed(&mut task), &mut recording).await;
-    passed.map_err(|error| told(&reading, error))?;
-    let written = recording.size();
+    let passed = filter::pass(&program, plan.args(), time, fed(&mut task), &mut recording).await;
+    let ran = passed.map_err(|error| told(&reading, error))?;
     let (file, index) = recording.finish().await?;
     let encoding = task.tools.config.encode;
     let described = move || describe(&Presentation::new(index), encoding);
@@ -58,9 +54,14 @@ pub(super) async fn run(mut task: Task<'_>) -> Result<pb::IndexResult, Failure> 
         media.plays_in.retain(|player| *player != i32::from(pb::Player::Progressive));
         media
     });
-    let work =
-        pb::Work { arguments: args, wall: Some(proto_duration(begun.elapsed())), bytes_in: size, bytes_out: written };
-    Ok(pb::IndexResult { object: name.to_string(), media, file: Some((&file).into()), work: Some(work), ..result })
+    Ok(pb::IndexResult {
+        object: name.to_string(),
+        media,
+        file: Some((&file).into()),
+        work: Some(ran.into()),
+        normalised: plan.tracks(),
+        ..result
+    })
 }
 
 /// What is in the file, by its first bytes, and what becomes of it.

@@ -3,10 +3,11 @@
 use super::source::{Opened, video};
 use super::waveform::waveform;
 use super::{Failure, Task, generation};
+use crate::ffmpeg::Runs;
 use crate::jpeg;
 use crate::picture::{Picture, Size};
 use bytes::Bytes;
-use futures::{Stream, StreamExt as _, stream};
+use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use std::pin::pin;
 use vidstream_media::picture::{display_size, fitted};
 use vidstream_media::storyboard::poster_candidates;
@@ -24,8 +25,12 @@ const FLAT: f64 = 12.0;
 
 pub(super) async fn run(task: Task<'_>) -> Result<pb::PosterResult, Failure> {
     let opened = task.pictures(|index| &index.no_poster_reason).await?;
-    let picture =
-        if video(&opened.index).is_ok() { still(&task, &opened).await? } else { waveform(&task, opened).await? };
+    let mut runs = Runs::default();
+    let picture = if video(&opened.index).is_ok() {
+        still(&task, &opened, &mut runs).await?
+    } else {
+        waveform(&task, opened, &mut runs).await?
+    };
     let size = picture.size();
     let encoded = tokio::task::spawn_blocking(move || jpeg::encode(&picture)).await?;
     let bytes = Bytes::from(encoded?);
@@ -34,17 +39,21 @@ pub(super) async fn run(task: Task<'_>) -> Result<pb::PosterResult, Failure> {
     task.tools.objects.put(&name, vec![bytes]).await?;
     let pixels = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
     let (width, height) = (pixels(size.width()), pixels(size.height()));
-    Ok(pb::PosterResult { object: name.to_string(), width, height, generation })
+    Ok(pb::PosterResult { object: name.to_string(), width, height, generation, work: runs.work() })
 }
 
 /// One of the video's pictures.
-async fn still(task: &Task<'_>, opened: &Opened) -> Result<Picture, Failure> {
+async fn still(task: &Task<'_>, opened: &Opened, runs: &mut Runs) -> Result<Picture, Failure> {
     let candidates = poster_candidates(&opened.index)?;
     let (width, height) = fitted(display_size(video(&opened.index)?.1), SIDE);
     let size = Size::new(width, height)
         .ok_or_else(|| Failure::not_offered(format!("a poster of {width}×{height} can't be made")))?;
     // One by one: nearly always the first will do, and then nothing else of the file is read or decoded.
     let pictures = stream::iter(&candidates).then(|candidate| task.picture(opened, *candidate, size));
+    let pictures = pictures.map_ok(|(picture, run)| {
+        runs.add(run);
+        picture
+    });
     choose(pictures).await
 }
 

@@ -3,7 +3,7 @@
 use super::{Failure, Task};
 use crate::ffmpeg::args::MAX_PIXELS;
 use crate::ffmpeg::plan::Decoder;
-use crate::ffmpeg::{Decode, Pictures};
+use crate::ffmpeg::{Decode, Pictures, Run};
 use crate::picture::{Picture, Size};
 use crate::records;
 use bytes::{Bytes, BytesMut};
@@ -136,14 +136,14 @@ impl Task<'_> {
         })
     }
 
-    /// Decodes `keyframes` to pictures of `size` and sends each as it comes.
+    /// Decodes `keyframes` to pictures of `size` and sends each as it comes; says what that took.
     pub(super) async fn decode(
         &self,
         opened: &Opened,
         keyframes: &[Keyframe],
         size: Size,
         pictures: mpsc::Sender<Picture>,
-    ) -> Result<(), Failure> {
+    ) -> Result<Run, Failure> {
         let located = self.located(opened, keyframes).await?;
         let (index, reader, keyframes) = match &located {
             Some(located) => (&located.index, &located.reader, located.keyframes.as_slice()),
@@ -164,7 +164,7 @@ impl Task<'_> {
         chosen: &[Keyframe],
         size: Size,
         pictures: mpsc::Sender<Picture>,
-    ) -> Result<(), Failure> {
+    ) -> Result<Run, Failure> {
         let plan = Self::picture_plan(presentation.index(), size)?;
         let rendition = presentation.tracks().find(|rendition| rendition.name == TrackName::Video);
         let rendition = rendition.ok_or(NoStoryboard::NoVideo)?;
@@ -190,13 +190,19 @@ impl Task<'_> {
         Ok(Decode::new(decoder, format, size))
     }
 
-    /// One keyframe as a picture of `size`.
-    pub(super) async fn picture(&self, opened: &Opened, keyframe: Keyframe, size: Size) -> Result<Picture, Failure> {
+    /// One keyframe as a picture of `size`, and what that took.
+    pub(super) async fn picture(
+        &self,
+        opened: &Opened,
+        keyframe: Keyframe,
+        size: Size,
+    ) -> Result<(Picture, Run), Failure> {
         let (sender, mut receiver) = pictures();
         let alone = [keyframe];
         let (decoded, picture) = futures::join!(self.decode(opened, &alone, size, sender), receiver.recv());
-        decoded?;
-        picture.ok_or_else(|| Failure::not_offered("no picture came of a keyframe"))
+        let run = decoded?;
+        let picture = picture.ok_or_else(|| Failure::not_offered("no picture came of a keyframe"))?;
+        Ok((picture, run))
     }
 }
 

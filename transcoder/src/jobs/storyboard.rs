@@ -24,12 +24,12 @@ pub(super) async fn run(task: Task<'_>) -> Result<pb::StoryboardResult, Failure>
     let (sender, receiver) = pictures();
     tracing::trace!(name: "storyboard.begun", target: "point", "pictures are about to be decoded");
     let laid = lay(&plan, receiver, meter);
-    let (sheets, mut meter) = match way {
-        Way::Keyframes => futures::try_join!(task.decode(&opened, &keyframes, tile, sender), laid)?.1,
+    let (ran, (sheets, mut meter)) = match way {
+        Way::Keyframes => futures::try_join!(task.decode(&opened, &keyframes, tile, sender), laid)?,
         Way::All => {
             let Opened { index, reader, .. } = opened;
             let presentation = tokio::task::spawn_blocking(move || Presentation::new(index)).await?;
-            futures::try_join!(task.decode_all(&presentation, reader, &keyframes, tile, sender), laid)?.1
+            futures::try_join!(task.decode_all(&presentation, reader, &keyframes, tile, sender), laid)?
         }
     };
     tracing::trace!(name: "storyboard.made", target: "point", "sheets are made and not stored");
@@ -43,8 +43,11 @@ pub(super) async fn run(task: Task<'_>) -> Result<pb::StoryboardResult, Failure>
         timescale,
         times: keyframes.iter().map(|keyframe| keyframe.ticks).collect(),
         generation: String::new(),
+        work: None,
     };
     result.generation = generation_of(&result, &sheets);
+    // How long it took makes no other pictures.
+    result.work = Some(ran.into());
     for (number, sheet) in sheets.into_iter().enumerate() {
         let name = names::sheet(task.lease.source.id, task.lease.job.fence, number);
         task.tools.objects.put(&name, vec![sheet]).await?;

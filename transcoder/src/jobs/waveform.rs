@@ -3,7 +3,9 @@
 use super::source::{Opened, fed_segments};
 use super::{Failure, Task};
 use crate::ffmpeg::filter::{self, FilterError};
+use crate::ffmpeg::Runs;
 use crate::ffmpeg::listen::Listen;
+use crate::made::RecordError;
 use crate::picture::Picture;
 use crate::waveform::Loudness;
 use vidstream_media::presentation::{Presentation, Rendition};
@@ -15,7 +17,7 @@ const MOST: usize = 60;
 const MOST_BYTES: u64 = 32 << 20;
 
 /// The picture of the first sound that can be decoded.
-pub(super) async fn waveform(task: &Task<'_>, opened: Opened) -> Result<Picture, Failure> {
+pub(super) async fn waveform(task: &Task<'_>, opened: Opened, runs: &mut Runs) -> Result<Picture, Failure> {
     let Opened { index, reader, .. } = opened;
     let presentation = tokio::task::spawn_blocking(move || Presentation::new(index)).await?;
     let (listen, rendition) = heard(&presentation)
@@ -24,11 +26,11 @@ pub(super) async fn waveform(task: &Task<'_>, opened: Opened) -> Result<Picture,
     let feed = fed_segments(&rendition, reader, chosen(&sizes));
     let (program, mut loudness) = (&task.tools.program, Loudness::default());
     let passed = filter::pass(program, listen.args(), program.limits().time, feed, &mut loudness).await;
-    passed.map_err(|error| match error {
+    runs.add(passed.map_err(|error| match error {
         FilterError::Read(error) => error.into(),
         FilterError::Kept(never) => match never {},
-        FilterError::Child(error) => Failure::of_filter::<ReadError>(FilterError::Child(error)),
-    })?;
+        FilterError::Child(error) => Failure::of_filter::<ReadError, RecordError>(FilterError::Child(error)),
+    })?);
     loudness.drawn().ok_or_else(|| Failure::not_offered("nothing of the sound can be decoded"))
 }
 

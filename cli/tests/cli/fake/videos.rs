@@ -122,6 +122,27 @@ impl GatewayService for Fake {
         Ok(Response::new(pb::GetPlaybackResponse { playback: Some(pb::Playback { hls, ..Default::default() }) }))
     }
 
+    async fn explain_video(
+        &self,
+        request: Request<pb::ExplainVideoRequest>,
+    ) -> Result<Response<pb::ExplainVideoResponse>, Status> {
+        let id = request.into_inner().video_id;
+        let video = found(self.world().videos.get(&id).cloned(), &id)?.unwrap_or_default();
+        let step = pb::ExplainedStep {
+            stage: pb::Stage::Index.into(),
+            part: video.source_rendition,
+            ..pb::ExplainedStep::default()
+        };
+        let explanation = pb::Explanation {
+            video_id: id,
+            file_name: video.file_name,
+            file: "it is an MP4 file".into(),
+            tracks: Vec::new(),
+            steps: vec![step],
+        };
+        Ok(Response::new(pb::ExplainVideoResponse { explanation: Some(explanation) }))
+    }
+
     async fn report_watched(
         &self,
         _: Request<pb::ReportWatchedRequest>,

@@ -29,7 +29,8 @@ async fn run(layers: Layers, path: &str, args: Vec<String>) -> (String, Result<S
     while let Some(bytes) = output.next().await {
         written.extend_from_slice(&bytes);
     }
-    (String::from_utf8_lossy(&written).into_owned(), process.wait().await)
+    let ended = process.wait().await.map(|run| run.said);
+    (String::from_utf8_lossy(&written).into_owned(), ended)
 }
 
 /// What a shell in these layers writes when it is told `script`: the worst that can take a child over.
@@ -116,6 +117,23 @@ async fn pipes_work_in_it() {
         drop(feed);
         assert_eq!(output.next().await.expect("a picture"), [7_u8; 16].as_slice(), "{layers}");
         process.wait().await.expect("it ends well");
+    }
+}
+
+/// Through all that stands between us and ffmpeg: its own processor time is what is told.
+#[tokio::test]
+async fn what_it_took_is_counted_through_it() {
+    let work = words("-v error -nostdin -f lavfi -i testsrc2=size=1280x720:duration=3 -c:v mpeg4 -f m4v pipe:1");
+    for layers in ways() {
+        let program = Program::unasked(layers, Path::new("ffmpeg"), Limits::default());
+        let Child { feed, mut output, mut process } = program.start(work.clone(), 4096);
+        drop(feed);
+        while output.next().await.is_some() {}
+        let run = process.wait().await.expect("it ends well");
+        // 75 pictures to make and to encode are several ticks of the kernel's clock, wherever this runs.
+        let cpu = run.cpu.expect("the kernel says");
+        assert!(cpu >= std::time::Duration::from_millis(50) && run.bytes_in == 0, "{layers}: {run:?}");
+        assert_eq!(run.arguments, work, "{layers}");
     }
 }
 

@@ -35,6 +35,11 @@ impl Flow {
         self.fault.get().copied()
     }
 
+    /// Bytes that it took so far.
+    pub fn taken(&self) -> u64 {
+        self.taken.load(Ordering::Acquire)
+    }
+
     /// Writes what comes to `stdin`.
     pub fn feed(&self, mut stdin: ChildStdin, mut input: mpsc::Receiver<Bytes>) {
         while let Some(bytes) = input.blocking_recv() {
