@@ -4,6 +4,7 @@
 //! HLS and DASH manifests, WebVTT). It does no I/O: a reader says which byte range it needs next and is given it, which
 //! is also what becomes a *want* of an upload. It knows nothing of gRPC, storage, async or ffmpeg.
 
+pub mod captions;
 pub mod cmaf;
 pub mod codec;
 pub mod encoded;
