@@ -11,7 +11,7 @@ use crate::Catalog;
 use crate::answers::{self, Answering};
 use crate::jobs::can_finish;
 use crate::owner::Claim;
-use crate::store::JobRow;
+use crate::store::{JobRow, VideoRow};
 use futures::future::ready;
 use futures::stream::BoxStream;
 use futures::{Stream, TryStreamExt};
@@ -49,6 +49,8 @@ struct Rows {
     read: Instant,
     source: Option<Source>,
     jobs: Vec<JobRow>,
+    /// The videos that show it; asked for with the first of their captions.
+    videos: Option<Vec<VideoRow>>,
     /// The page of records that was asked for last, and the names of its extents.
     page: Option<(PageNumber, HashSet<ObjectName>)>,
 }
@@ -167,7 +169,7 @@ impl Rows {
         // Jobs first: one whose outcome was brought to the source meanwhile is then seen in the source.
         let jobs = catalog.store.jobs_of(id).await?;
         let source = catalog.store.source(id).await?;
-        Ok(Self { id, read, source, jobs, page: None })
+        Ok(Self { id, read, source, jobs, videos: None, page: None })
     }
 
     /// Why nothing refers to the object, if nothing does and nothing can.
@@ -194,16 +196,38 @@ impl Rows {
                 let used = refers(source, name) || self.jobs.iter().any(leased);
                 (!used).then_some(GarbageReason::Superseded)
             }
+            Place::Captions(id) => {
+                let id = id.to_string();
+                let mut shown = self.videos(catalog).await?.iter().flat_map(|row| &row.entry.video.captions);
+                (!shown.any(|captions| captions.id == id)).then_some(GarbageReason::Superseded)
+            }
             Place::Unknown => Some(GarbageReason::Unknown),
         })
     }
 
+    /// The videos that show the source.
+    async fn videos(&mut self, catalog: &Catalog) -> Result<&[VideoRow], Problem> {
+        let videos = match self.videos.take() {
+            Some(videos) => videos,
+            None => catalog.store.videos_of(self.id).await?,
+        };
+        Ok(self.videos.insert(videos))
+    }
+
     /// Whether what is superseded may have counted a moment ago, and somebody may be reading it still.
     fn moved_within(&self, patience: Duration, now: SystemTime, place: Place) -> bool {
-        let Place::Output(kind, _) = place else { return false };
-        let moved = |row: &&JobRow| row.job.kind == kind && row.job.state == JobState::Done;
-        let age = |row: &JobRow| now.duration_since(row.job.update_time).unwrap_or_default();
-        self.jobs.iter().filter(moved).any(|row| age(row) < patience)
+        let recent = |time: SystemTime| now.duration_since(time).unwrap_or_default() < patience;
+        match place {
+            Place::Output(kind, _) => {
+                let moved = |row: &&JobRow| row.job.kind == kind && row.job.state == JobState::Done;
+                self.jobs.iter().filter(moved).any(|row| recent(row.job.update_time))
+            }
+            Place::Captions(_) => {
+                let changed = |row: &VideoRow| row.entry.video.update_time.and_then(|time| time.try_into().ok());
+                self.videos.iter().flatten().filter_map(changed).any(recent)
+            }
+            Place::Bytes(_) | Place::Unknown => false,
+        }
     }
 
     /// Names of the extents of a page of records.

@@ -8,6 +8,7 @@ mod again;
 mod answers;
 mod apply;
 mod bells;
+mod captions;
 mod catalog;
 mod config;
 mod examine;

@@ -8,6 +8,7 @@ use crate::upload::{CompleteSource, RecordExtents, WantRanges};
 use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 use tonic::{Request, Response, Status};
 use vidstream_mesh::caller;
+use vidstream_proto::captions::{NoteCaptions, RemoveCaptions};
 use vidstream_proto::error::Problem;
 use vidstream_proto::job::{Fence, JobClass, JobId, JobKind};
 use vidstream_proto::pb::catalog_service_server::CatalogService;
@@ -109,6 +110,22 @@ impl CatalogService for Service {
     async fn retry_entry(&self, request: Request<pb::RetryEntryRequest>) -> Answer<pb::RetryEntryResponse> {
         let retry = RetryVideo::try_from(request.into_inner())?;
         Ok(Response::new(self.catalog.retry_video(retry).await?))
+    }
+
+    async fn add_entry_captions(
+        &self,
+        request: Request<pb::AddEntryCaptionsRequest>,
+    ) -> Answer<pb::AddEntryCaptionsResponse> {
+        let note = NoteCaptions::try_from(request.into_inner())?;
+        Ok(Response::new(self.catalog.add_captions(note).await?))
+    }
+
+    async fn remove_entry_captions(
+        &self,
+        request: Request<pb::RemoveEntryCaptionsRequest>,
+    ) -> Answer<pb::RemoveEntryCaptionsResponse> {
+        let remove = RemoveCaptions::try_from(request.into_inner())?;
+        Ok(Response::new(self.catalog.remove_captions(remove).await?))
     }
 
     async fn watch_entries(&self, request: Request<pb::WatchEntriesRequest>) -> Answer<Self::WatchEntriesStream> {

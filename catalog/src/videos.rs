@@ -54,12 +54,12 @@ impl Catalog {
 
     /// A change that a client asked for: under its expected revision, and once. What is being purged is as good as gone, but
     /// for a request whose answer was lost.
-    async fn asked_change(
+    pub(crate) async fn asked_change(
         &self,
         id: VideoId,
         request: RequestId,
         expected: Option<i64>,
-        mut change: impl FnMut(&mut VideoRow) -> Change + Send,
+        mut change: impl FnMut(&mut VideoRow) -> Result<Change, Problem> + Send,
     ) -> Result<Entry, Problem> {
         let row = self.change_video(id, |row| {
             // Its answer was lost in a crash, or it is asked twice at once.
@@ -70,7 +70,7 @@ impl Catalog {
                 return Err(is_purged(id));
             }
             check_revision(row, expected)?;
-            let changed = change(row);
+            let changed = change(row)?;
             if changed == Change::Write {
                 row.last_request = Some(request);
             }
@@ -89,7 +89,7 @@ impl Catalog {
                 video.title.clone_from(update.title.as_ref().unwrap_or(&before.title));
                 video.description.clone_from(update.description.as_ref().unwrap_or(&before.description));
                 video.tags.clone_from(update.tags.as_ref().unwrap_or(&before.tags));
-                if *video == before { Change::None } else { Change::Write }
+                Ok(if *video == before { Change::None } else { Change::Write })
             };
             let entry = self.asked_change(update.video_id, update.request_id, update.expected_revision, change).await?;
             Ok(pb::UpdateEntryResponse { entry: Some(entry.into()) })
@@ -103,7 +103,7 @@ impl Catalog {
         self.once(remove.request_id, "RemoveEntry", &request, async {
             let now = self.now();
             let purge = now + remove.purge_after.unwrap_or(self.config.purge_after);
-            let change = |row: &mut VideoRow| hide(row, now, purge);
+            let change = |row: &mut VideoRow| Ok(hide(row, now, purge));
             let entry = self.asked_change(remove.video_id, remove.request_id, remove.expected_revision, change).await?;
             self.due.notify_one();
             Ok(pb::RemoveEntryResponse { entry: Some(entry.into()) })
@@ -144,13 +144,13 @@ impl Catalog {
             let change = |now: &mut VideoRow| {
                 raced = now.revision() != row.revision();
                 if raced || now.entry.video.remove_time.is_none() {
-                    return Change::None;
+                    return Ok(Change::None);
                 }
                 let video = &mut now.entry.video;
                 (video.remove_time, video.purge_time) = (None, None);
                 now.shown_source = source.revision;
                 show(video, &source);
-                Change::Write
+                Ok(Change::Write)
             };
             let entry = self.asked_change(restore.video_id, restore.request_id, restore.expected_revision, change);
             let entry = entry.await?;

@@ -60,6 +60,8 @@ pub enum Command {
     Explain(One),
     /// Change a video's title, description or tags
     Update(Update),
+    /// Add captions to a video, take them away, list them
+    Captions(Captions),
     /// Remove videos: hidden at once, restorable until their purge time
     Rm(Remove),
     /// Show removed videos again
@@ -216,6 +218,61 @@ pub struct Changes {
     /// Take all tags away
     #[arg(long, conflicts_with = "tags")]
     pub clear_tags: bool,
+}
+
+/// `captions`
+#[derive(Args, Debug)]
+pub struct Captions {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: CaptionsCommand,
+}
+
+/// What `captions` does.
+#[derive(Subcommand, Debug)]
+pub enum CaptionsCommand {
+    /// Add a WebVTT or SubRip (SRT) file; captions of the same language and label are replaced
+    Add(AddCaptions),
+    /// Take captions away
+    Rm(RemoveCaptions),
+    /// List the captions that were added to a video
+    List(One),
+}
+
+/// `captions add`
+#[derive(Args, Debug)]
+pub struct AddCaptions {
+    /// ID of the video
+    #[arg(value_name = "ID")]
+    pub id: String,
+
+    /// WebVTT or SubRip (SRT), in UTF-8 or in UTF-16 with a byte order mark, at most 2 MiB
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+
+    /// Language tag, such as `en` or `pt-BR`; `und` where there is none
+    #[arg(long, value_name = "TAG")]
+    pub language: String,
+
+    /// What people choose them by in a player's menu [default: the language]
+    #[arg(long)]
+    pub label: Option<String>,
+
+    /// Players show them without being asked: what is said or written in another language than the viewer's
+    #[arg(long)]
+    pub forced: bool,
+}
+
+/// `captions rm`
+#[derive(Args, Debug)]
+pub struct RemoveCaptions {
+    /// ID of the video
+    #[arg(value_name = "ID")]
+    pub id: String,
+
+    /// ID of the captions, or their language where no others of the video have it
+    #[arg(value_name = "CAPTIONS")]
+    pub captions: String,
 }
 
 /// `rm`

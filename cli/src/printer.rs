@@ -57,6 +57,14 @@ impl Printer {
         }
     }
 
+    /// Captions of a video.
+    pub fn captions(self, captions: &[pb::Captions]) -> Result<(), Failure> {
+        match self.output {
+            Output::Table => out(&render::captions(captions)),
+            Output::Json => captions.iter().try_for_each(|one| line(&json::to_string("Captions", one))),
+        }
+    }
+
     /// Where a video plays; people need the one `address`.
     pub fn playback(self, playback: &pb::Playback, address: &str) -> Result<(), Failure> {
         match self.output {

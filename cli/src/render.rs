@@ -23,10 +23,32 @@ pub fn table(videos: &[pb::Video]) -> String {
             Cell::new(clean(&video.title)),
         ]);
     }
+    lines(table)
+}
+
+fn lines(mut table: Table) -> String {
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
     }
     table.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
+}
+
+/// A table of captions.
+pub fn captions(captions: &[pb::Captions]) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(["ID", "LANGUAGE", "CUES", "SIZE", "FORCED", "LABEL"]);
+    for one in captions {
+        let right = |text: String| Cell::new(text).set_alignment(CellAlignment::Right);
+        table.add_row([
+            Cell::new(clean(&one.id)),
+            Cell::new(clean(&one.language)),
+            right(one.cues.to_string()),
+            right(text::size(one.size)),
+            Cell::new(if one.forced { "yes" } else { "no" }),
+            Cell::new(clean(&one.label)),
+        ]);
+    }
+    lines(table)
 }
 
 fn length(video: &pb::Video) -> String {
@@ -117,6 +139,9 @@ pub fn sheet(video: &pb::Video) -> String {
     if let Some(media) = &video.media {
         media_facts(&mut sheet, media);
     }
+    for captions in &video.captions {
+        sheet.fact("captions", caption_words(captions));
+    }
     sheet.fact("playback", text::part(video.source_rendition.as_ref()));
     if let Some(encoded) = video.encoded.as_ref() {
         sheet.fact("encoded", text::part(Some(encoded)));
@@ -137,6 +162,15 @@ pub fn sheet(video: &pb::Video) -> String {
     }
     sheet.fact("revision", video.revision.to_string());
     sheet.0
+}
+
+fn caption_words(captions: &pb::Captions) -> String {
+    let mut words = vec![captions.language.clone(), captions.label.clone(), text::cues(captions.cues)];
+    words.dedup();
+    if captions.forced {
+        words.push("forced".to_owned());
+    }
+    words.join(", ")
 }
 
 fn media_facts(sheet: &mut Sheet, media: &pb::Media) {

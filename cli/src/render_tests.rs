@@ -31,6 +31,14 @@ fn ready() -> pb::Video {
         source_rendition: part(pb::PartState::Ready, ""),
         storyboard: part(pb::PartState::Failed, "keyframes do not decode alone"),
         poster: part(pb::PartState::NotOffered, "it has no pictures"),
+        captions: vec![pb::Captions {
+            language: "pt-BR".into(),
+            label: "Português".into(),
+            forced: true,
+            cues: 1,
+            size: 70,
+            ..Default::default()
+        }],
         views: 1_234,
         ..Default::default()
     }

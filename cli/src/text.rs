@@ -77,6 +77,11 @@ pub fn hex(bytes: &[u8]) -> String {
     })
 }
 
+/// `1 cue`, `2 cues`.
+pub fn cues(count: u32) -> String {
+    format!("{count} {}", if count == 1 { "cue" } else { "cues" })
+}
+
 /// `1 view`, `2 views`.
 pub fn views(count: u64) -> String {
     if count == 1 { "1 view".to_owned() } else { format!("{count} views") }

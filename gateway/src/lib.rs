@@ -4,6 +4,7 @@
 //! take over from any other in the middle of anything. It knows nothing of ffmpeg or databases.
 
 pub mod blocks;
+mod captions;
 mod diagnose;
 mod explain;
 pub mod http;

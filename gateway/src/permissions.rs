@@ -11,6 +11,8 @@ pub const RPCS: &[(&str, Permission)] = &[
     ("/vidstream.v1.GatewayService/RemoveVideo", Permission::Write),
     ("/vidstream.v1.GatewayService/RestoreVideo", Permission::Write),
     ("/vidstream.v1.GatewayService/RetryVideo", Permission::Write),
+    ("/vidstream.v1.GatewayService/AddCaptions", Permission::Write),
+    ("/vidstream.v1.GatewayService/RemoveCaptions", Permission::Write),
     ("/vidstream.v1.GatewayService/WatchVideos", Permission::Read),
     ("/vidstream.v1.GatewayService/WatchProgress", Permission::Read),
     ("/vidstream.v1.GatewayService/GetPlayback", Permission::Read),

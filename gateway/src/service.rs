@@ -2,9 +2,10 @@
 
 use crate::live::{self, Live};
 use crate::playback::{Playback, addresses};
-use crate::{Deps, diagnose, explain};
+use crate::{Deps, captions, diagnose, explain};
 use futures::stream::{BoxStream, StreamExt};
 use tonic::{Request, Response, Status};
+use vidstream_proto::captions::{AddCaptions, RemoveCaptions};
 use vidstream_proto::error::{Problem, Reason};
 use vidstream_proto::ids::VideoId;
 use vidstream_proto::pb::gateway_service_server::GatewayService;
@@ -107,6 +108,24 @@ impl GatewayService for Videos {
         let call = pb::RetryEntryRequest::from(RetryVideo::try_from(request.into_inner())?);
         let answer = self.deps.ask(self.deps.catalog.clone().retry_entry(call)).await?;
         Ok(Response::new(pb::RetryVideoResponse { video: self.changed(answer.entry)? }))
+    }
+
+    async fn add_captions(
+        &self,
+        request: Request<pb::AddCaptionsRequest>,
+    ) -> Result<Response<pb::AddCaptionsResponse>, Status> {
+        let call = captions::stored(&self.deps, AddCaptions::try_from(request.into_inner())?).await?;
+        let answer = self.deps.ask(self.deps.catalog.clone().add_entry_captions(call)).await?;
+        Ok(Response::new(pb::AddCaptionsResponse { video: self.changed(answer.entry)? }))
+    }
+
+    async fn remove_captions(
+        &self,
+        request: Request<pb::RemoveCaptionsRequest>,
+    ) -> Result<Response<pb::RemoveCaptionsResponse>, Status> {
+        let call = pb::RemoveEntryCaptionsRequest::from(RemoveCaptions::try_from(request.into_inner())?);
+        let answer = self.deps.ask(self.deps.catalog.clone().remove_entry_captions(call)).await?;
+        Ok(Response::new(pb::RemoveCaptionsResponse { video: self.changed(answer.entry)? }))
     }
 
     async fn watch_videos(

@@ -22,6 +22,11 @@ macro_rules! id {
                 Self(uuid)
             }
 
+            /// From bits of a hash (UUID version 8, RFC 9562 §5.8).
+            pub fn of_hash(bits: [u8; 16]) -> Self {
+                Self(uuid::Builder::from_custom_bytes(bits).into_uuid())
+            }
+
             /// Its 128 bits.
             pub fn as_uuid(&self) -> &Uuid {
                 &self.0
@@ -68,6 +73,11 @@ id!(
     /// Whoever watches, as far as anybody knows: a random number that a player keeps.
     ViewerId,
     "a viewer"
+);
+id!(
+    /// Captions of a video; what it stands for never changes.
+    CaptionsId,
+    "captions"
 );
 id!(
     /// A request made by a client; a repeat gets the first answer.

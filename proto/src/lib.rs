@@ -3,6 +3,7 @@
 //! [`pb`] is what the wire carries. Receivers turn it into the typed mirrors (`TryFrom`, which names the wrong field);
 //! senders turn mirrors into messages (`From`, which cannot fail). This crate knows nothing of any backend.
 
+pub mod captions;
 pub mod error;
 pub mod field;
 pub mod finding;

@@ -3,7 +3,7 @@
 
 use vidstream_backends::objects::{ObjectName, ObjectPrefix};
 use vidstream_proto::{
-    ids::SourceId,
+    ids::{CaptionsId, SourceId},
     job::{Fence, JobKind},
 };
 
@@ -42,6 +42,11 @@ pub fn sheet(source: SourceId, fence: Fence, number: usize) -> ObjectName {
 /// The poster, written by a poster job.
 pub fn poster(source: SourceId, fence: Fence) -> ObjectName {
     below(&output(source, JobKind::Poster, fence), "poster.jpg")
+}
+
+/// Captions that people added, as WebVTT: `sources/{source}/captions/{id}.vtt`.
+pub fn captions(source: SourceId, id: CaptionsId) -> ObjectName {
+    name(&format!("sources/{source}/captions/{id}.vtt"))
 }
 
 /// What the numbers of the objects of a made file are put behind, for the file that a lease of a job writes as `part`.
@@ -88,6 +93,8 @@ pub enum Place {
     Bytes(PageNumber),
     /// Written under a lease of a job of this kind.
     Output(JobKind, Fence),
+    /// Captions of a video of the source.
+    Captions(CaptionsId),
     /// Nothing that this version writes.
     Unknown,
 }
@@ -100,6 +107,10 @@ pub fn place(name: &ObjectName) -> Option<(SourceId, Place)> {
     }
     let source = segments.next()?.parse().ok()?;
     let (folder, number, rest) = (segments.next()?, segments.next(), segments.next());
+    if let ("captions", Some(file), None) = (folder, number, rest) {
+        let id = file.strip_suffix(".vtt").and_then(|id| id.parse().ok());
+        return Some((source, id.map_or(Place::Unknown, Place::Captions)));
+    }
     // Only the form that is written names the place: `007` is not `7`.
     let number = number.filter(|_| rest.is_some() && segments.next().is_none());
     let parsed = number.and_then(|text| text.parse::<u64>().ok().filter(|n| n.to_string() == text));
@@ -175,7 +186,20 @@ mod tests {
         assert_eq!(of(&media_index(id, Fence(3))), Some((id, Place::Output(JobKind::Ingest, Fence(3)))));
         assert_eq!(of(&sheet(id, Fence(12), 0)), Some((id, Place::Output(JobKind::Storyboard, Fence(12)))));
         assert_eq!(of(&poster(id, Fence(1))), Some((id, Place::Output(JobKind::Poster, Fence(1)))));
-        for strange in ["x", "bytes/x/y", "bytes/0", "bytes/00/y", "bytes/4294967296/y", "poster/1/a/b", "delete/1/x"] {
+        let captions_id = CaptionsId::generate();
+        assert_eq!(of(&captions(id, captions_id)), Some((id, Place::Captions(captions_id))));
+        for strange in [
+            "captions/x",
+            "captions/x.vtt",
+            "captions/1/x",
+            "x",
+            "bytes/x/y",
+            "bytes/0",
+            "bytes/00/y",
+            "bytes/4294967296/y",
+            "poster/1/a/b",
+            "delete/1/x",
+        ] {
             let name = source(id).name(strange).unwrap();
             assert_eq!(of(&name), Some((id, Place::Unknown)), "{strange}");
         }

@@ -91,6 +91,8 @@ service! {
     remove_video: RemoveVideoRequest -> RemoveVideoResponse;
     restore_video: RestoreVideoRequest -> RestoreVideoResponse;
     retry_video: RetryVideoRequest -> RetryVideoResponse;
+    add_captions: AddCaptionsRequest -> AddCaptionsResponse;
+    remove_captions: RemoveCaptionsRequest -> RemoveCaptionsResponse;
     get_playback: GetPlaybackRequest -> GetPlaybackResponse;
     explain_video: ExplainVideoRequest -> ExplainVideoResponse;
     report_watched: ReportWatchedRequest -> ReportWatchedResponse;

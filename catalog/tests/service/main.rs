@@ -3,6 +3,7 @@
 
 mod again;
 mod bus;
+mod captions;
 mod crashes;
 mod dying;
 mod encoded;

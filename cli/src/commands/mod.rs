@@ -1,6 +1,7 @@
 //! One module a command.
 
 mod admin;
+mod captions;
 mod completions;
 mod doctor;
 mod download;
@@ -42,6 +43,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Get(args) => videos::get(context, &args.id).await,
         Command::Explain(args) => videos::explain(context, &args.id).await,
         Command::Update(args) => update::run(context, args).await,
+        Command::Captions(args) => captions::run(context, args.command).await,
         Command::Rm(args) => videos::remove(context, args).await,
         Command::Restore(args) => videos::restore(context, args).await,
         Command::Retry(args) => videos::retry(context, args).await,

@@ -18,6 +18,10 @@ async fn help_is_written_with_care() {
         "list",
         "get",
         "update",
+        "captions",
+        "captions add",
+        "captions rm",
+        "captions list",
         "rm",
         "restore",
         "retry",
@@ -63,6 +67,7 @@ async fn mistakes_end_with_2_in_words() {
         &["download", ID],
         &["--server", "ftp://example.org", "list"],
         &["admin"],
+        &["captions", "add", ID, "a.srt"],
         &["completions", "tcsh-like"],
     ];
     let mut text = String::new();
@@ -97,6 +102,8 @@ async fn a_server_that_is_not_there_ends_with_4() {
         &["watch"],
         &["watch", ID],
         &["play", ID],
+        &["captions", "list", ID],
+        &["captions", "rm", ID, "en"],
         &["admin", "gc", "--dry-run"],
         &["upload", "a.mp4", "missing.mp4"],
     ];

@@ -8,6 +8,7 @@ use std::sync::{Mutex, MutexGuard};
 use tokio::sync::{broadcast, watch};
 use tokio_stream::wrappers::BroadcastStream;
 use tonic::{Request, Response, Status};
+use vidstream_proto::captions::{NoteCaptions, RemoveCaptions};
 use vidstream_proto::error::{Problem, Reason};
 use vidstream_proto::ids::{SourceId, UploadId, VideoId};
 use vidstream_proto::pb;
@@ -304,6 +305,30 @@ impl CatalogService for Catalog {
             Ok(held.entry())
         })??;
         Ok(Response::new(pb::UpdateEntryResponse { entry: Some(entry) }))
+    }
+
+    async fn add_entry_captions(
+        &self,
+        request: Request<pb::AddEntryCaptionsRequest>,
+    ) -> Answer<pb::AddEntryCaptionsResponse> {
+        let note = NoteCaptions::try_from(request.into_inner())?;
+        let entry = self.of_video(&note.video_id.to_string(), |held| {
+            held.video.captions.push(note.captions.clone());
+            held.entry()
+        })?;
+        Ok(Response::new(pb::AddEntryCaptionsResponse { entry: Some(entry) }))
+    }
+
+    async fn remove_entry_captions(
+        &self,
+        request: Request<pb::RemoveEntryCaptionsRequest>,
+    ) -> Answer<pb::RemoveEntryCaptionsResponse> {
+        let remove = RemoveCaptions::try_from(request.into_inner())?;
+        let entry = self.of_video(&remove.video_id.to_string(), |held| {
+            held.video.captions.retain(|captions| captions.id != remove.captions_id.to_string());
+            held.entry()
+        })?;
+        Ok(Response::new(pb::RemoveEntryCaptionsResponse { entry: Some(entry) }))
     }
 
     async fn remove_entry(&self, request: Request<pb::RemoveEntryRequest>) -> Answer<pb::RemoveEntryResponse> {

@@ -186,6 +186,8 @@ service! {
     remove_entry: RemoveEntryRequest -> pb::RemoveEntryResponse;
     restore_entry: RestoreEntryRequest -> pb::RestoreEntryResponse;
     retry_entry: RetryEntryRequest -> pb::RetryEntryResponse;
+    add_entry_captions: AddEntryCaptionsRequest -> pb::AddEntryCaptionsResponse;
+    remove_entry_captions: RemoveEntryCaptionsRequest -> pb::RemoveEntryCaptionsResponse;
     take_job: TakeJobRequest -> pb::TakeJobResponse;
     beat_job: BeatJobRequest -> pb::BeatJobResponse;
     finish_job: FinishJobRequest -> pb::FinishJobResponse;

@@ -227,6 +227,8 @@ service! {
     want_ranges: WantRangesRequest -> WantRangesResponse;
     list_entries: ListEntriesRequest -> ListEntriesResponse;
     update_entry: UpdateEntryRequest -> UpdateEntryResponse;
+    add_entry_captions: AddEntryCaptionsRequest -> AddEntryCaptionsResponse;
+    remove_entry_captions: RemoveEntryCaptionsRequest -> RemoveEntryCaptionsResponse;
     remove_entry: RemoveEntryRequest -> RemoveEntryResponse;
     restore_entry: RestoreEntryRequest -> RestoreEntryResponse;
     retry_entry: RetryEntryRequest -> RetryEntryResponse;

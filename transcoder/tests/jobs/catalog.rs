@@ -371,4 +371,6 @@ unused! {
     remove_entry(RemoveEntryRequest) -> RemoveEntryResponse,
     restore_entry(RestoreEntryRequest) -> RestoreEntryResponse,
     retry_entry(RetryEntryRequest) -> RetryEntryResponse,
+    add_entry_captions(AddEntryCaptionsRequest) -> AddEntryCaptionsResponse,
+    remove_entry_captions(RemoveEntryCaptionsRequest) -> RemoveEntryCaptionsResponse,
 }

@@ -77,6 +77,25 @@ impl GatewayService for Fake {
         Ok(Response::new(pb::RestoreVideoResponse { video: found(video, &id)? }))
     }
 
+    async fn add_captions(
+        &self,
+        request: Request<pb::AddCaptionsRequest>,
+    ) -> Result<Response<pb::AddCaptionsResponse>, Status> {
+        let pb::AddCaptionsRequest { video_id, language, label, forced, file, .. } = request.into_inner();
+        let captions = pb::Captions { language, label, forced, size: file.len() as u64, ..pb::Captions::default() };
+        let video = self.change(&video_id, |video| video.captions.push(captions));
+        Ok(Response::new(pb::AddCaptionsResponse { video: found(video, &video_id)? }))
+    }
+
+    async fn remove_captions(
+        &self,
+        request: Request<pb::RemoveCaptionsRequest>,
+    ) -> Result<Response<pb::RemoveCaptionsResponse>, Status> {
+        let pb::RemoveCaptionsRequest { video_id, captions_id, .. } = request.into_inner();
+        let video = self.change(&video_id, |video| video.captions.retain(|captions| captions.id != captions_id));
+        Ok(Response::new(pb::RemoveCaptionsResponse { video: found(video, &video_id)? }))
+    }
+
     async fn retry_video(
         &self,
         request: Request<pb::RetryVideoRequest>,
