@@ -121,6 +121,21 @@ pub struct Rates {
     pub average: u64,
 }
 
+/// Captions beside the pictures, and where they are.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Text {
+    /// A language tag.
+    pub language: String,
+    /// What people choose them by.
+    pub label: String,
+    /// Whether players show them without being asked.
+    pub forced: bool,
+    /// Bytes of the WebVTT file.
+    pub size: u64,
+    /// What is put before the names of its files in addresses; ends in a slash.
+    pub base: String,
+}
+
 /// All that players may choose from.
 #[derive(Clone, Debug, Default)]
 pub struct Offered<'a> {
@@ -128,6 +143,8 @@ pub struct Offered<'a> {
     pub pictures: Vec<Placed<'a>>,
     /// Sound.
     pub sounds: Vec<Placed<'a>>,
+    /// Captions.
+    pub texts: Vec<Text>,
     /// Presentation end.
     pub duration: Duration,
 }
@@ -139,6 +156,7 @@ impl<'a> Offered<'a> {
         Self {
             pictures: presentation.video().map(placed).into_iter().collect(),
             sounds: presentation.audio().map(placed).collect(),
+            texts: Vec::new(),
             duration: presentation.index().duration,
         }
     }

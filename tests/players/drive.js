@@ -9,7 +9,12 @@ const PLAYERS = {
     hls.on(Hls.Events.ERROR, (_, { details, error }) => details !== "aborted" && errors.push(`${details} ${error ?? ""}`));
     hls.loadSource(`${base}/master.m3u8`);
     hls.attachMedia(video);
-    return { sounds: () => Math.max(hls.audioTracks.length, 1), stop: () => hls.destroy() };
+    return {
+      sounds: () => Math.max(hls.audioTracks.length, 1),
+      texts: () => hls.subtitleTracks.map(({ lang }) => lang),
+      show: () => { hls.subtitleTrack = 0; },
+      stop: () => hls.destroy(),
+    };
   },
   "shaka-player HLS": (video, base, errors) => withShaka(video, `${base}/master.m3u8`, errors),
   "shaka-player DASH": (video, base, errors) => withShaka(video, `${base}/manifest.mpd`, errors),
@@ -22,7 +27,12 @@ const PLAYERS = {
     for (const kind of ["ERROR", "PLAYBACK_ERROR"])
       player.on(dashjs.MediaPlayer.events[kind], ({ error }) => errors.push(`${error?.code} ${error?.message}`));
     player.initialize(video, `${base}/manifest.mpd`, false);
-    return { sounds: () => player.getTracksFor("audio").length, stop: () => player.destroy() };
+    return {
+      sounds: () => player.getTracksFor("audio").length,
+      texts: () => player.getTracksFor("text").map(({ lang }) => lang),
+      show: () => player.setTextTrack(0),
+      stop: () => player.destroy(),
+    };
   },
 };
 
@@ -33,7 +43,12 @@ async function withShaka(video, address, errors) {
   player.configure({ streaming: { bufferingGoal: 60 } });
   player.addEventListener("error", ({ detail }) => errors.push(`${detail.code} ${detail.data}`));
   await player.load(address);
-  return { sounds: () => player.getAudioTracks().length, stop: () => player.destroy() };
+  return {
+    sounds: () => player.getAudioTracks().length,
+    texts: () => player.getTextTracks().map(({ language }) => language),
+    show: () => player.selectTextTrack(player.getTextTracks()[0]),
+    stop: () => player.destroy(),
+  };
 }
 
 const PATIENCE = 30_000;
@@ -173,4 +188,35 @@ window.barcodes = async ({ player, base, seeks, start }) => {
   }
   await own.stop();
   return { playing, sought, errors };
+};
+
+// Plays with its first captions on, and seeks to each of `at`; tells all cues, and which are shown there.
+window.captions = async ({ player, base, at }) => {
+  const { video, errors, screen, own } = await open(player, base);
+  // As soon as they are known: shaka-player does not fetch those of HLS that are chosen once all else is buffered.
+  const early = own.texts().length > 0;
+  if (early) await own.show();
+  await screen.advance(0.2);
+  if (!early) await own.show();
+  const plain = (cue) => cue.getCueAsHTML?.().textContent ?? cue.text;
+  const cues = (which) => [...video.textTracks].flatMap((track) => [...(track[which] ?? [])]);
+  const until = async (done) => {
+    const late = performance.now() + PATIENCE;
+    while (!done() && performance.now() < late) await new Promise((resolve) => setTimeout(resolve, 20));
+  };
+  const shown = [];
+  for (const target of at) {
+    await screen.seek(target);
+    await until(() => cues("cues").length > 0);
+    // What is shown follows a seek a moment later.
+    const due = () => cues("cues").filter(({ startTime, endTime }) => startTime <= target && target < endTime).length;
+    await until(() => cues("activeCues").length === due());
+    shown.push(cues("activeCues").map(plain));
+  }
+  await until(() => cues("cues").length > 2);
+  const rounded = (time) => Math.round(time * 1000) / 1000;
+  const all = cues("cues").map((cue) => ({ start: rounded(cue.startTime), end: rounded(cue.endTime), text: plain(cue) }));
+  const languages = own.texts();
+  await own.stop();
+  return { cues: all, shown, languages, errors };
 };

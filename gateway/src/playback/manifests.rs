@@ -3,7 +3,7 @@
 use super::cache::File;
 use super::made::Made;
 use super::representation::Caching;
-use super::{At, Playback, video};
+use super::{At, Playback, captions, video};
 use crate::http::problem::HttpProblem;
 use axum::extract::State;
 use axum::response::Response;
@@ -42,11 +42,13 @@ impl Playback {
         write: fn(&Offered) -> String,
     ) -> Result<Response, HttpProblem> {
         let choice = self.choice(id).await?;
+        let texts = captions::texts(&choice.view.entry.video);
+        let generation = captions::generation(choice.generation(), choice.view.source.id, &texts);
         let making = async {
             let open = choice.open(&self.presentations).await?;
-            Ok(Made::text(write(&choice.offered(&open))))
+            Ok(Made::text(write(&Offered { texts, ..choice.offered(&open) })))
         };
-        let made = self.cache.file(&choice.generation(), file, making).await?;
+        let made = self.cache.file(&generation, file, making).await?;
         self.send(&choice.view, &made, content_type, Caching::Checked, request).await
     }
 }

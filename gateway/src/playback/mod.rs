@@ -6,6 +6,7 @@
 pub mod addresses;
 mod body;
 mod cache;
+mod captions;
 pub(crate) mod conditions;
 mod encoded;
 mod feed;
@@ -104,6 +105,7 @@ impl Playback {
             .route("/videos/{id}/storyboard.vtt", get(storyboard::vtt))
             .route("/videos/{id}/storyboard.json", get(storyboard::json))
             .route("/videos/{id}/storyboard/{generation}/{sheet}", get(storyboard::sheet))
+            .route("/videos/{id}/captions/{captions}/{file}", get(captions::file))
             .route("/videos/{id}/poster.jpg", get(poster::file))
             // Before the layers, which are then around it too.
             .method_not_allowed_fallback(wrong_method)

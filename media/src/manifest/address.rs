@@ -6,6 +6,8 @@ use crate::presentation::TrackName;
 pub const INIT: &str = "init.mp4";
 /// File name of a media playlist.
 pub const PLAYLIST: &str = "playlist.m3u8";
+/// File name of captions, beside the media playlist that names them.
+pub const TEXT: &str = "text.vtt";
 
 /// File name of segment `number`, counted from 1.
 pub fn segment(number: u32) -> String {

@@ -9,9 +9,10 @@ use super::hls::{language_tag, name_of, target_duration};
 use super::rate::FrameRate;
 use crate::picture;
 use crate::plan::TrackPlan;
-use crate::presentation::{Offered, Placed, Rendition};
+use crate::presentation::{Offered, Placed, Rendition, Text};
 use crate::track::{AudioFormat, VideoFormat};
 use std::fmt::Write as _;
+use std::time::Duration;
 
 /// The manifest.
 pub fn manifest(offered: &Offered) -> String {
@@ -31,6 +32,9 @@ pub fn manifest(offered: &Offered) -> String {
     }
     for (position, placed) in offered.sounds.iter().enumerate() {
         write_adaptation_set(&mut out, *placed, &id(placed, &offered.sounds[..position]), target);
+    }
+    for (number, text) in (1..).zip(&offered.texts) {
+        write_text(&mut out, text, number, offered.duration);
     }
     out.push_str("  </Period>\n</MPD>\n");
     out
@@ -72,6 +76,27 @@ fn write_adaptation_set(out: &mut String, placed: Placed, id: &str, target: u64)
     }
     write_representation(out, &placed, id, target);
     out.push_str("    </AdaptationSet>\n");
+}
+
+/// Captions as one file beside the media (§5.3.9.1, a representation without segments).
+fn write_text(out: &mut String, text: &Text, number: usize, duration: Duration) {
+    out.push_str("    <AdaptationSet contentType=\"text\" mimeType=\"text/vtt\"");
+    if let Some(language) = language_tag(&text.language) {
+        let _ = write!(out, " lang=\"{language}\"");
+    }
+    let role = if text.forced { "forced-subtitle" } else { "subtitle" };
+    let bits = u128::from(text.size) * 8;
+    let _ = writeln!(
+        out,
+        ">\n      <Label>{}</Label>\n      <Role schemeIdUri=\"urn:mpeg:dash:role:2011\" value=\"{role}\"/>\n      \
+         <Representation id=\"t{number}\" bandwidth=\"{}\">\n        <BaseURL>{}{}</BaseURL>\n      \
+         </Representation>\n    </AdaptationSet>",
+        escaped(&text.label),
+        // To be there as soon as anything else is.
+        bits.div_ceil(duration.as_secs().max(1).into()).max(1),
+        escaped(&text.base),
+        address::TEXT,
+    );
 }
 
 fn write_representation(out: &mut String, placed: &Placed, id: &str, target: u64) {

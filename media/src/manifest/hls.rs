@@ -6,11 +6,12 @@ use super::rate::FrameRate;
 use crate::codec::Codec;
 use crate::picture;
 use crate::plan::TrackPlan;
-use crate::presentation::{Offered, Placed, Presentation, Rendition, TrackName};
+use crate::presentation::{Offered, Placed, Presentation, Rendition, Text, TrackName};
 use crate::time::Timescale;
 use crate::track::VideoFormat;
 use std::collections::{BTreeSet, HashSet};
 use std::fmt::Write as _;
+use std::time::Duration;
 
 /// The first version with fMP4 segments in ordinary playlists (`EXT-X-MAP`) on all players.
 const VERSION: u32 = 7;
@@ -27,6 +28,7 @@ pub fn multivariant(offered: &Offered) -> String {
         out.push('\n');
         group.write_members(&mut out, offered);
     }
+    write_texts(&mut out, &offered.texts);
     out.push('\n');
     let groups: Vec<_> = groups.iter().map(Some).chain(groups.is_empty().then_some(None)).collect();
     let pictures: Vec<_> =
@@ -60,6 +62,20 @@ pub fn media(presentation: &Presentation, name: TrackName, target: u64) -> Optio
     }
     out.push_str("#EXT-X-ENDLIST\n");
     Some(out)
+}
+
+/// The media playlist of captions over a presentation of `duration`: one segment, because it is small. Its target duration
+/// need not be that of the others (RFC 8216 §6.2.4).
+pub fn text(duration: Duration) -> String {
+    let micros = duration.as_micros().max(1);
+    let target = (micros.saturating_add(500_000) / 1_000_000).max(1);
+    format!(
+        "#EXTM3U\n#EXT-X-VERSION:{VERSION}\n#EXT-X-TARGETDURATION:{target}\n#EXT-X-MEDIA-SEQUENCE:1\n\
+         #EXT-X-PLAYLIST-TYPE:VOD\n#EXTINF:{}.{:06},\n{}\n#EXT-X-ENDLIST\n",
+        micros / 1_000_000,
+        micros % 1_000_000,
+        address::TEXT,
+    )
 }
 
 /// `EXT-X-TARGETDURATION`, seconds: the longest segment, rounded.
@@ -147,6 +163,34 @@ impl<'a> Group<'a> {
     }
 }
 
+/// The group of captions.
+const TEXTS: &str = "text";
+
+/// Captions are nobody's default: who wants them chooses them, or has a player that does by language.
+fn write_texts(out: &mut String, texts: &[Text]) {
+    let mut names = HashSet::new();
+    let mut chosen = HashSet::new();
+    if !texts.is_empty() {
+        out.push('\n');
+    }
+    for text in texts {
+        let language = language_tag(&text.language);
+        let name = unique(quotable(&text.label), &mut names);
+        let _ = write!(out, "#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID=\"{TEXTS}\",NAME=\"{name}\"");
+        if let Some(language) = &language {
+            let _ = write!(out, ",LANGUAGE=\"{language}\"");
+        }
+        // What is forced is always chosen by the player (RFC 8216 §4.3.4.1), so there is one of a language.
+        let first = chosen.insert((language, text.forced));
+        let auto = if first { "YES" } else { "NO" };
+        let _ = write!(out, ",DEFAULT=NO,AUTOSELECT={auto}");
+        if text.forced && first {
+            out.push_str(",FORCED=YES");
+        }
+        let _ = writeln!(out, ",URI=\"{}{}\"", text.base, address::PLAYLIST);
+    }
+}
+
 fn write_variant(out: &mut String, offered: &Offered, picture: Option<Placed>, group: Option<&Group>, target: u64) {
     let Some(main) = picture.or_else(|| group.and_then(|g| g.members.first()).map(|m| m.placed)) else { return };
     let video = picture.map(|placed| placed.rendition);
@@ -166,6 +210,9 @@ fn write_variant(out: &mut String, offered: &Offered, picture: Option<Placed>, g
     }
     if let Some(group) = group.filter(|g| g.listed(offered)) {
         let _ = write!(out, ",AUDIO=\"{}\"", group.id);
+    }
+    if !offered.texts.is_empty() {
+        let _ = write!(out, ",SUBTITLES=\"{TEXTS}\"");
     }
     if video.is_some() {
         out.push_str(",CLOSED-CAPTIONS=NONE");
@@ -207,15 +254,7 @@ pub(super) fn language_tag(language: &str) -> Option<String> {
 
 /// What people read in a player's menu.
 pub(super) fn name_of(rendition: &Rendition, language: Option<&str>) -> String {
-    let given = rendition.track.name.as_deref().map(|name| {
-        // RFC 8216 §4.2: no quotes and no line breaks; control characters help nobody.
-        let fit = |c: char| match c {
-            '"' => '\'',
-            c if c.is_control() => ' ',
-            c => c,
-        };
-        name.chars().map(fit).collect::<String>().trim().to_owned()
-    });
+    let given = rendition.track.name.as_deref().map(quotable);
     let number = match rendition.name {
         TrackName::Audio(number) => number,
         TrackName::Video => 1,
@@ -224,6 +263,16 @@ pub(super) fn name_of(rendition: &Rendition, language: Option<&str>) -> String {
         .filter(|name| !name.is_empty())
         .or_else(|| language.map(str::to_owned))
         .unwrap_or_else(|| format!("Audio {number}"))
+}
+
+/// `text` in a quoted string (RFC 8216 §4.2): no quotes and no line breaks; control characters help nobody.
+fn quotable(text: &str) -> String {
+    let fit = |c: char| match c {
+        '"' => '\'',
+        c if c.is_control() => ' ',
+        c => c,
+    };
+    text.chars().map(fit).collect::<String>().trim().to_owned()
 }
 
 /// `name`, or with a number behind it where it is taken.

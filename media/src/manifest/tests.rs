@@ -2,9 +2,10 @@ use super::{dash, hls, vtt};
 use crate::codec::Codec;
 use crate::made::{index, samples, sound, video};
 use crate::playable::Playability;
-use crate::presentation::{Offered, Presentation, TrackName};
+use crate::presentation::{Offered, Presentation, Text, TrackName};
 use crate::storyboard::Storyboard;
 use crate::track::{Colour, Edit, Rotation, Track, TrackKind};
+use std::time::Duration;
 
 fn named(mut track: Track, name: &str, language: &str) -> Track {
     track.name = Some(name.to_owned());
@@ -117,4 +118,26 @@ fn absurd_edits_do_no_harm() {
             }
         }
     }
+}
+
+#[test]
+fn captions_are_offered_beside_every_variant() {
+    let text = |language: &str, label: &str, forced, number: u8| Text {
+        language: language.into(),
+        label: label.into(),
+        forced,
+        size: 81_920,
+        base: format!("captions/{number}/"),
+    };
+    let texts = vec![
+        text("en", "English \"UK\"", false, 1),
+        text("en", "English \"UK\"", false, 2),
+        text("en", "Signs & songs", true, 3),
+        text("und", "Notes", false, 4),
+    ];
+    let film = film();
+    let offered = Offered { texts, ..Offered::all_of(&film, "g/0f3a/") };
+    insta::assert_snapshot!("captions.m3u8", hls::multivariant(&offered));
+    insta::assert_snapshot!("captions.mpd", dash::manifest(&offered));
+    insta::assert_snapshot!("text.m3u8", hls::text(Duration::from_millis(61_500)));
 }

@@ -8,6 +8,7 @@ mod bad_input;
 mod barcode;
 mod browser;
 mod caged;
+mod captions;
 mod commands;
 mod deletion;
 mod distributed;

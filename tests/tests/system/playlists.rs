@@ -80,6 +80,11 @@ const BREAKS: &[Break] = &[
     ("names are unique", |f| text(f, "master.m3u8", "NAME=\"de\"", "NAME=\"en\"")),
     ("one DEFAULT a group, and it is chosen by itself", |f| text(f, "master.m3u8", "DEFAULT=NO", "DEFAULT=YES")),
     ("one DEFAULT a group, and it is chosen by itself", |f| text(f, "master.m3u8", "DEFAULT=YES,AUTOSELECT=YES", "DEFAULT=YES,AUTOSELECT=NO")),
+    ("captions are text over the whole, and nobody's default", |f| text(f, "master.m3u8", "DEFAULT=NO,AUTOSELECT=YES,FORCED", "DEFAULT=YES,AUTOSELECT=YES,FORCED")),
+    ("captions are text over the whole, and nobody's default", |f| text(f, "text.vtt", "WEBVTT", "WEBVTX")),
+    ("captions are text over the whole, and nobody's default", |f| edit(f, "text.vtt", |b| b.push(0xff))),
+    ("captions are the same files as in the playlists", |f| text(f, "manifest.mpd", "text/vtt", "text/plain")),
+    ("captions are the same files as in the playlists", |f| text(f, "manifest.mpd", "/text.vtt", "/other.vtt")),
     ("AUTOSELECT once a language of a group", |f| text(f, "master.m3u8", "LANGUAGE=\"de\"", "LANGUAGE=\"en\"")),
     ("LANGUAGE is a tag and says something", |f| text(f, "master.m3u8", "LANGUAGE=\"de\"", "LANGUAGE=\"und\"")),
     ("CHANNELS are those of the bytes", |f| text(f, "master.m3u8", "CHANNELS=\"1\"", "CHANNELS=\"2\"")),
@@ -163,7 +168,13 @@ const BREAKS: &[Break] = &[
 #[test]
 fn every_rule_can_fail() {
     let server = Server::start();
-    let video = Person::of(&server).upload(&clips::clip("several.mp4"), "--wait");
+    let person = Person::of(&server);
+    let video = person.upload(&clips::clip("several.mp4"), "--wait");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("de.srt");
+    std::fs::write(&file, "1\n00:00:01,000 --> 00:00:02,000\nGuten Tag\n").expect("written");
+    let file = file.to_str().expect("text");
+    person.json(&["captions", "add", id(&video), file, "--language", "de", "--forced"]);
     let good = Files::fetch(&format!("{}/videos/{}", server.address, id(&video)));
     assert_eq!(playlists::violations(&good), Vec::<String>::new());
     let unbroken = BREAKS.iter().enumerate().filter(|(_, (name, change))| {

@@ -28,8 +28,10 @@ pub struct Show {
     pub files: Files,
     /// `master.m3u8`.
     pub master: Playlist,
-    /// Media playlists, each once, in the master's order.
+    /// Media playlists of pictures and sound, each once, in the master's order.
     pub renditions: Vec<Rendition>,
+    /// Media playlists of captions, by their addresses.
+    pub texts: Vec<(String, Playlist)>,
 }
 
 /// A media playlist and what it names.
@@ -116,14 +118,19 @@ impl Show {
     /// Reads `files`.
     pub fn read(files: Files) -> Self {
         let master = files.playlist("master.m3u8");
-        let renditions = playlists(&master).into_iter().map(|uri| Rendition::read(&files, uri)).collect();
-        Self { files, master, renditions }
+        let texts = master.media().into_iter().filter(|media| media.get("TYPE") == Some("SUBTITLES"));
+        let texts: Vec<_> = texts.filter_map(|media| media.quoted("URI")).collect();
+        let renditions = playlists(&master).into_iter().filter(|uri| !texts.contains(uri));
+        let renditions = renditions.map(|uri| Rendition::read(&files, uri)).collect();
+        let texts = texts.into_iter().map(|uri| (uri.clone(), files.playlist(&uri))).collect();
+        Self { files, master, renditions, texts }
     }
 
     /// All playlists by their addresses, the multivariant one first.
     pub fn playlists(&self) -> impl Iterator<Item = (&str, &Playlist)> {
         let media = self.renditions.iter().map(|rendition| (rendition.uri.as_str(), &rendition.playlist));
-        std::iter::once(("master.m3u8", &self.master)).chain(media)
+        let texts = self.texts.iter().map(|(uri, playlist)| (uri.as_str(), playlist));
+        std::iter::once(("master.m3u8", &self.master)).chain(media).chain(texts)
     }
 
     /// The rendition whose playlist is at `uri`.

@@ -3,7 +3,7 @@
 use super::media::{is_closed, span, stands_alone};
 use super::variants::{is_language, rate, shown_size};
 use crate::judges::playlists::codecs;
-use crate::judges::playlists::show::{Rendition, Show};
+use crate::judges::playlists::show::{Rendition, Show, beside};
 use crate::judges::playlists::track::{Fragment, Init};
 use roxmltree::{Document, Node};
 use std::collections::{BTreeSet, HashSet};
@@ -115,6 +115,25 @@ pub fn ids(show: &Show) -> Vec<String> {
     bad
 }
 
+/// Files of captions that the playlists name.
+fn captions(show: &Show) -> impl Iterator<Item = String> + '_ {
+    show.texts.iter().flat_map(|(uri, list)| list.entries().into_iter().map(|entry| beside(uri, &entry.uri)))
+}
+
+pub fn texts(show: &Show) -> Vec<String> {
+    let text = show.files.manifest();
+    let Ok(document) = Document::parse(&text) else { return Vec::new() };
+    let of_text = |node: &Node| {
+        let set = node.parent_element().and_then(|representation| representation.parent_element());
+        set.is_some_and(|set| {
+            set.attribute("mimeType") == Some("text/vtt") && set.attribute("contentType") == Some("text")
+        })
+    };
+    let named = elements(&document, "BaseURL").filter(of_text).filter_map(|node| node.text().map(ToOwned::to_owned));
+    let (named, listed): (BTreeSet<_>, BTreeSet<_>) = (named.collect(), captions(show).collect());
+    named.symmetric_difference(&listed).cloned().collect()
+}
+
 pub fn files(show: &Show) -> Vec<String> {
     let text = show.files.manifest();
     let Ok(document) = Document::parse(&text) else { return Vec::new() };
@@ -128,7 +147,7 @@ pub fn files(show: &Show) -> Vec<String> {
         }
     }
     let text_files = show.playlists().map(|(uri, _)| uri.to_owned()).chain(["manifest.mpd".to_owned()]);
-    let text_files: BTreeSet<_> = text_files.collect();
+    let text_files: BTreeSet<_> = text_files.chain(captions(show)).collect();
     let wanted: BTreeSet<_> = show.files.0.keys().filter(|uri| !text_files.contains(*uri)).collect();
     let found: BTreeSet<_> = named.iter().collect();
     let mut bad: Vec<_> = wanted.symmetric_difference(&found).map(|uri| (**uri).clone()).collect();

@@ -45,6 +45,7 @@ pub const RULES: &[Rule] = &[
     rule("one DEFAULT a group, and it is chosen by itself", "RFC 8216 §4.3.4.1, §4.3.4.1.1", variants::defaults),
     rule("AUTOSELECT once a language of a group", "RFC 8216 §4.3.4.1.1", variants::autoselect),
     rule("LANGUAGE is a tag and says something", "RFC 8216 §4.3.4.1; RFC 5646 §2.1, §4.1", variants::languages),
+    rule("captions are text over the whole, and nobody's default", "RFC 8216 §3.5, §4.3.4.1, §6.2.4; Apple, Subtitles", variants::texts),
     rule("CHANNELS are those of the bytes", "RFC 8216 §4.3.4.1; Apple, Multivariant Playlist", variants::channels),
     rule("EXT-X-INDEPENDENT-SEGMENTS where it is true", "RFC 8216 §4.3.5.1; Apple, Multivariant Playlist", media::independent),
     // Media playlists.
@@ -79,6 +80,7 @@ pub const RULES: &[Rule] = &[
     rule("an MPD of a finished presentation", "ISO/IEC 23009-1 §5.3.1.2", dash::mpd),
     rule("ids are unique", "ISO/IEC 23009-1 §5.3.2.2, §5.3.3.2, §5.3.5.2", dash::ids),
     rule("one representation a track, of the same files", "ISO/IEC 23009-1 §5.3.9.4.4; ARCHITECTURE.md, Addresses", dash::files),
+    rule("captions are the same files as in the playlists", "ISO/IEC 23009-1 §5.3.9.1, §5.3.3.2", dash::texts),
     rule("S@t and S@d are those of the segments", "ISO/IEC 23009-1 §5.3.9.6", dash::timeline),
     rule("codecs are those of the bytes", "ISO/IEC 23009-1 §5.3.7.2; RFC 6381", dash::codecs),
     rule("mimeType and contentType are the track's", "ISO/IEC 23009-1 §5.3.7.2, §5.3.3.2", dash::types),

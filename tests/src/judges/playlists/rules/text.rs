@@ -25,6 +25,7 @@ pub fn content_types(show: &Show) -> Vec<String> {
     let expected = |uri: &str| match uri.rsplit_once('.').map(|(_, ending)| ending) {
         Some("m3u8") => &["application/vnd.apple.mpegurl"][..],
         Some("mpd") => &["application/dash+xml"],
+        Some("vtt") => &["text/vtt"],
         _ => &["video/mp4", "audio/mp4"],
     };
     let bad = show.files.0.iter().filter(|(uri, file)| !expected(uri).contains(&file.kind.as_str()));
@@ -138,9 +139,9 @@ fn fits(tag: &str, name: &str, value: &str) -> bool {
         }
         ("#EXT-X-STREAM-INF", "VIDEO-RANGE") => matches!(value, "SDR" | "HLG" | "PQ"),
         ("#EXT-X-STREAM-INF", "CLOSED-CAPTIONS") => value == "NONE" || quoted,
-        ("#EXT-X-MEDIA", "TYPE") => value == "AUDIO",
-        ("#EXT-X-MEDIA", "DEFAULT" | "AUTOSELECT") => matches!(value, "YES" | "NO"),
-        ("#EXT-X-STREAM-INF", "CODECS" | "AUDIO")
+        ("#EXT-X-MEDIA", "TYPE") => matches!(value, "AUDIO" | "SUBTITLES"),
+        ("#EXT-X-MEDIA", "DEFAULT" | "AUTOSELECT" | "FORCED") => matches!(value, "YES" | "NO"),
+        ("#EXT-X-STREAM-INF", "CODECS" | "AUDIO" | "SUBTITLES")
         | ("#EXT-X-MEDIA", "GROUP-ID" | "NAME" | "LANGUAGE" | "CHANNELS" | "URI")
         | ("#EXT-X-MAP", "URI") => quoted,
         _ => false,

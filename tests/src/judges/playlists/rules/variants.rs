@@ -2,7 +2,7 @@
 
 use crate::judges::playlists::codecs;
 use crate::judges::playlists::m3u8::Attributes;
-use crate::judges::playlists::show::{Rendition, Show};
+use crate::judges::playlists::show::{Rendition, Show, beside};
 use crate::judges::playlists::track::{Fragment, Init, Sample};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -161,7 +161,9 @@ pub fn captions(show: &Show) -> Vec<String> {
 
 pub fn groups(show: &Show) -> Vec<String> {
     let there: BTreeSet<_> = show.master.media().iter().filter_map(|media| media.quoted("GROUP-ID")).collect();
-    let used: BTreeSet<_> = show.master.variants().iter().filter_map(|(list, _)| list.quoted("AUDIO")).collect();
+    let variants = show.master.variants();
+    let used = variants.iter().flat_map(|(list, _)| [list.quoted("AUDIO"), list.quoted("SUBTITLES")]);
+    let used: BTreeSet<_> = used.flatten().collect();
     there.symmetric_difference(&used).map(|group| format!("{group}: there {there:?}, used {used:?}")).collect()
 }
 
@@ -185,7 +187,9 @@ pub fn media(show: &Show) -> Vec<String> {
         bad.extend(missing.map(|name| format!("EXT-X-MEDIA {i}: no {name}")));
         // Without an address it is in the variant's own playlist, which then has to be sound.
         let own = all(show).iter().any(|v| v.list.get("AUDIO") == media.get("GROUP-ID") && v.video().is_none());
-        match media.quoted("URI").map(|uri| show.rendition(&uri).is_some()) {
+        let is_there =
+            |uri: String| show.playlists().skip(1).any(|(name, playlist)| name == uri && playlist.has("#EXTINF"));
+        match media.quoted("URI").map(is_there) {
             Some(true) => {}
             Some(false) => bad.push(format!("EXT-X-MEDIA {i}: nothing at its address")),
             None if own => {}
@@ -197,14 +201,15 @@ pub fn media(show: &Show) -> Vec<String> {
 
 pub fn names(show: &Show) -> Vec<String> {
     let media = show.master.media();
-    let names: Vec<_> = media.iter().map(|media| media.quoted("NAME").unwrap_or_default()).collect();
+    let names: Vec<_> = media.iter().map(|media| (media.get("TYPE"), media.quoted("NAME"))).collect();
     let twice = names.iter().enumerate().filter(|(i, name)| names[..*i].contains(name));
-    twice.map(|(_, name)| name.clone()).collect()
+    twice.map(|(_, name)| format!("{name:?}")).collect()
 }
 
 pub fn defaults(show: &Show) -> Vec<String> {
     let media = show.master.media();
-    let groups: BTreeSet<_> = media.iter().filter_map(|media| media.quoted("GROUP-ID")).collect();
+    let sounds = media.iter().filter(|media| media.get("TYPE") == Some("AUDIO"));
+    let groups: BTreeSet<_> = sounds.filter_map(|media| media.quoted("GROUP-ID")).collect();
     let mut bad = Vec::new();
     for group in groups {
         let of_group = media.iter().filter(|media| media.quoted("GROUP-ID").as_deref() == Some(group.as_str()));
@@ -221,7 +226,8 @@ pub fn defaults(show: &Show) -> Vec<String> {
 pub fn autoselect(show: &Show) -> Vec<String> {
     let media = show.master.media();
     let chosen = media.iter().filter(|media| media.get("AUTOSELECT") == Some("YES"));
-    let keys: Vec<_> = chosen.map(|media| (media.get("GROUP-ID"), media.get("LANGUAGE"))).collect();
+    let keys: Vec<_> =
+        chosen.map(|media| (media.get("GROUP-ID"), media.get("LANGUAGE"), media.get("FORCED"))).collect();
     let twice = keys.iter().enumerate().filter(|(i, key)| keys[..*i].contains(key));
     twice.map(|(_, key)| format!("{key:?}")).collect()
 }
@@ -241,9 +247,41 @@ pub fn is_language(tag: &str) -> bool {
     primary && parts.all(|part| matches!(part.len(), 1..=8) && part.bytes().all(|b| b.is_ascii_alphanumeric()))
 }
 
+/// Captions are text over the whole presentation, which nobody gets who did not choose it.
+pub fn texts(show: &Show) -> Vec<String> {
+    let mut bad = Vec::new();
+    let end = |uri: &str| show.rendition(uri).and_then(|one| one.starts().last().copied());
+    let whole = show.renditions.iter().filter_map(|one| end(&one.uri)).max().unwrap_or_default();
+    for (uri, playlist) in &show.texts {
+        let entries = playlist.entries();
+        let lasting: Duration = entries.iter().filter_map(|entry| entry.duration).sum();
+        let finished = playlist.has("#EXT-X-ENDLIST") && playlist.tags("#EXT-X-PLAYLIST-TYPE").next() == Some("VOD");
+        let target = playlist.number("#EXT-X-TARGETDURATION").map(Duration::from_secs);
+        let held = target.is_some_and(|target| entries.iter().filter_map(|e| e.duration).all(|d| d < target + HALF));
+        if lasting.abs_diff(whole) > Duration::from_millis(250) || !finished || !held {
+            bad.push(format!("{uri}: {lasting:?} of {whole:?}, finished {finished}, target {target:?}"));
+        }
+        for entry in entries {
+            let text = String::from_utf8(show.files.bytes(&beside(uri, &entry.uri)).to_vec());
+            if !text.is_ok_and(|text| text.starts_with("WEBVTT\n") && text.contains(" --> ")) {
+                bad.push(format!("{uri}: {} is no WebVTT", entry.uri));
+            }
+        }
+    }
+    let media = show.master.media();
+    let of_text = media.iter().filter(|media| media.get("TYPE") == Some("SUBTITLES"));
+    let unasked = of_text.filter(|media| media.get("DEFAULT") != Some("NO"));
+    bad.extend(unasked.map(|media| format!("{:?} is DEFAULT", media.get("NAME"))));
+    bad
+}
+
+/// `EXTINF` is rounded before it is compared.
+const HALF: Duration = Duration::from_millis(500);
+
 pub fn channels(show: &Show) -> Vec<String> {
     let mut bad = Vec::new();
     for media in show.master.media() {
+        // Captions have none.
         let Some(Ok(init)) = media.quoted("URI").and_then(|uri| show.rendition(&uri)).map(|r| r.init.as_ref()) else {
             continue;
         };
