@@ -15,9 +15,9 @@ const SUBRIP: &str = "1\r\n00:00:01,000 --> 00:00:02,500\r\n<i>Hello</i> there\r
 /// What players are to show of it: start, end, text.
 fn expected() -> Value {
     json!([
-        { "start": 1.0, "end": 2.5, "text": "Hello there" },
-        { "start": 5.04, "end": 7.0, "text": "Two lines,\none & two" },
-        { "start": 10.0, "end": 11.0, "text": "The end" },
+        { "start": 1, "end": 2.5, "text": "Hello there" },
+        { "start": 5.04, "end": 7, "text": "Two lines,\none & two" },
+        { "start": 10, "end": 11, "text": "The end" },
     ])
 }
 
