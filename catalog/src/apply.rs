@@ -3,7 +3,7 @@
 
 use crate::Catalog;
 use crate::store::JobRow;
-use crate::wanted::{derive, encoded_mut, part_of, track_of};
+use crate::wanted::{derive, encoded_mut, part_of};
 use vidstream_proto::error::{Problem, Reason};
 use vidstream_proto::job::{Job, JobKind, JobState};
 use vidstream_proto::pb::finish_job_request::Result as Outcome;
@@ -55,7 +55,7 @@ fn apply_to(source: &mut Source, row: &JobRow) {
         && encoded.file.is_none()
     {
         // Its segments were recorded one by one, so nothing of it may be wanted any more.
-        return span_made(source, track_of(&job.id), encoded);
+        return span_made(source, job.id.track(), encoded);
     }
     if !derive(source).iter().any(|wanted| wanted.id == job.id) {
         return;
@@ -64,7 +64,7 @@ fn apply_to(source: &mut Source, row: &JobRow) {
         (Some(Outcome::Index(index)), _) => indexed(source, index),
         // The index waits on, for another kind of job.
         (Some(Outcome::Normalisation(reading)), _) => source.normalisation = Some(reading.clone()),
-        (Some(Outcome::Encode(encoded)), _) => encoded_track(source, track_of(&job.id), encoded),
+        (Some(Outcome::Encode(encoded)), _) => encoded_track(source, job.id.track(), encoded),
         (Some(Outcome::Storyboard(storyboard)), _) => {
             source.storyboard = Part::ready(storyboard.generation.clone());
             source.storyboard_result = Some(storyboard.clone());
@@ -135,6 +135,7 @@ fn span_made(source: &mut Source, name: &str, span: &pb::EncodeResult) {
     let before = track.result.take().and_then(|before| before.work).unwrap_or_default();
     let work = span.work.clone().map(|work| pb::Work {
         wall: added(before.wall, work.wall),
+        cpu: added(before.cpu, work.cpu),
         bytes_in: before.bytes_in.saturating_add(work.bytes_in),
         bytes_out: before.bytes_out.saturating_add(work.bytes_out),
         ..work
@@ -144,7 +145,7 @@ fn span_made(source: &mut Source, name: &str, span: &pb::EncodeResult) {
 
 fn added(one: Option<prost_types::Duration>, other: Option<prost_types::Duration>) -> Option<prost_types::Duration> {
     let times = [one, other].into_iter().flatten().filter_map(|time| std::time::Duration::try_from(time).ok());
-    Some(proto_duration(times.sum()))
+    one.or(other).map(|_| proto_duration(times.sum()))
 }
 
 /// Pictures that the source's own keyframes do not give are made of the encoded ones.

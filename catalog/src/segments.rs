@@ -5,7 +5,7 @@ use crate::apply::pictures_again;
 use crate::catalog::Catalog;
 use crate::jobs::check_fence;
 use crate::sources::is_going;
-use crate::wanted::{derive, encoded_mut, span_job, track_of};
+use crate::wanted::{derive, encoded_mut, span_job};
 use vidstream_proto::error::{Problem, Reason};
 use vidstream_proto::ids::SourceId;
 use vidstream_proto::job::{JobId, JobState};
@@ -26,7 +26,7 @@ impl Catalog {
                 return Err(Problem::new(Reason::SourceDying, "the source is being removed"));
             }
             let unknown = || Problem::not_found("plan of job", id);
-            let track = encoded_mut(source, track_of(id)).ok_or_else(unknown)?;
+            let track = encoded_mut(source, id.track()).ok_or_else(unknown)?;
             let mut segments = track.segments.take().ok_or_else(unknown)?;
             // A plan that was replaced has other segments of the same numbers.
             let span = segments.span_of(segment.number);

@@ -126,5 +126,5 @@ fn warnings(source: &Source) -> Vec<pb::Warning> {
 /// Whether what a warning says is no longer true, because every track that it is about is there in another coding.
 fn is_cured(code: &str, encoded: &[EncodedTrack]) -> bool {
     let mut about = encoded.iter().filter(|track| track.cures.iter().any(|cured| cured == code)).peekable();
-    about.peek().is_some() && about.all(|track| track.is_offered())
+    about.peek().is_some() && about.all(EncodedTrack::is_offered)
 }

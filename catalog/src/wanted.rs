@@ -104,18 +104,13 @@ pub(crate) fn span_job(source: SourceId, track: &EncodedTrack, segments: &Encode
     Wanted::new(source, JobKind::Encode, &format!("{}-{span}", track.track), &segments.plan)
 }
 
-/// The track that an encode job is of: its part is the track, or the track and a span.
-pub(crate) fn track_of(id: &JobId) -> &str {
-    id.part().split_once('-').map_or(id.part(), |(track, _)| track)
-}
-
 /// The part that a job makes; a deletion makes none.
 pub(crate) fn part_of<'a>(source: &'a mut Source, id: &JobId, kind: JobKind) -> Option<&'a mut Part> {
     match kind {
         JobKind::Ingest | JobKind::Normalise => Some(&mut source.index),
         JobKind::Storyboard => Some(&mut source.storyboard),
         JobKind::Poster => Some(&mut source.poster),
-        JobKind::Encode => encoded_mut(source, track_of(id)).map(|track| &mut track.part),
+        JobKind::Encode => encoded_mut(source, id.track()).map(|track| &mut track.part),
         JobKind::Delete | JobKind::Unspecified => None,
     }
 }

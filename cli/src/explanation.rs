@@ -1,6 +1,7 @@
 //! What became of a video's file, as text for people: its tracks, then the steps with what each took.
 
 use crate::text::{self, clean};
+use std::fmt::Write as _;
 use std::time::Duration;
 use vidstream_proto::pb::{self, PartState, Treatment};
 
@@ -8,9 +9,9 @@ use vidstream_proto::pb::{self, PartState, Treatment};
 pub fn text(explanation: &pb::Explanation) -> String {
     let mut out = format!("{}: {}\n", clean(&explanation.file_name), clean(&explanation.file));
     for track in &explanation.tracks {
-        out += &format!("\n{}\n", heading(track));
+        let _ = writeln!(out, "\n{}", heading(track));
         for rendition in &track.renditions {
-            out += &format!("    {}\n", way(rendition));
+            let _ = writeln!(out, "    {}", way(rendition));
         }
     }
     out.push('\n');
@@ -43,12 +44,13 @@ fn way(rendition: &pb::ExplainedRendition) -> String {
     .to_owned();
     if rendition.treatment() == Treatment::Encoded {
         if !rendition.codec.is_empty() {
-            words += &format!(" to {}", rendition.codec);
+            let _ = write!(words, " to {}", rendition.codec);
         }
-        words += &match &rendition.part {
-            Some(part) if part.reason.is_empty() => format!(" ({})", text::part_state(part.state())),
-            part => format!(" ({})", text::part(part.as_ref())),
+        let state = match &rendition.part {
+            Some(part) if part.reason.is_empty() => text::part_state(part.state()).to_owned(),
+            part => text::part(part.as_ref()),
         };
+        let _ = write!(words, " ({state})");
     }
     clean(&format!("{words}: {}", rendition.reason))
 }
@@ -62,10 +64,10 @@ fn of_step(step: &pb::ExplainedStep) -> String {
         _ => text::part(part),
     };
     if state == PartState::Waiting && step.queue_position > 0 {
-        words += &format!(", {} before it", step.queue_position);
+        let _ = write!(words, ", {} before it", step.queue_position);
     }
     if let Some(work) = &step.work {
-        words += &format!(": {}", took(work));
+        let _ = write!(words, ": {}", took(work));
     }
     let mut out = format!("{:<12}{}\n", clean(name.trim_end()), clean(&words));
     if step.attempts > 0 {
@@ -116,14 +118,14 @@ fn quoted(word: &str) -> String {
 mod tests {
     use super::*;
 
-    fn part(state: PartState, reason: &str) -> Option<pb::Part> {
-        Some(pb::Part { state: state.into(), reason: reason.into(), generation: String::new() })
+    fn part(state: PartState, reason: &str) -> pb::Part {
+        pb::Part { state: state.into(), reason: reason.into(), generation: String::new() }
     }
 
     fn rendition(way: Treatment, state: PartState, codec: &str, reason: &str) -> pb::ExplainedRendition {
         pb::ExplainedRendition {
             treatment: way.into(),
-            part: part(state, ""),
+            part: Some(part(state, "")),
             codec: codec.into(),
             reason: reason.into(),
         }
@@ -154,7 +156,8 @@ mod tests {
             renditions: vec![rendition(Treatment::Ignored, PartState::NotOffered, "", "time codes are not played")],
             ..pb::ExplainedTrack::default()
         };
-        let step = |stage: pb::Stage, part| pb::ExplainedStep { stage: stage.into(), part, ..Default::default() };
+        let step =
+            |stage: pb::Stage, part| pb::ExplainedStep { stage: stage.into(), part: Some(part), ..Default::default() };
         pb::Explanation {
             video_id: "01930000-0000-7000-8000-000000000001".into(),
             file_name: "sea.ts".into(),

@@ -8,7 +8,7 @@ use vidstream_proto::pb::{self, Player, TrackKind, Treatment, UploadState};
 use vidstream_proto::source::{EncodedTrack, Part, PartState, Source};
 use vidstream_proto::{field, time};
 
-/// Unfinished jobs of a source that are looked at; there is one a part, and a part more a track.
+/// Unfinished jobs of a source that are looked at; there is one a part, and of encoded pictures one a span.
 const MOST_JOBS: u32 = 500;
 
 /// What became of video `id`.
@@ -111,7 +111,7 @@ fn renditions(
         ways.push(rendition(Treatment::Repackaged, Part::ready(""), &track.codec, why));
     }
     if let Some(encoded) = encoded {
-        let made = encoded.made().and_then(|made| made.track.as_ref());
+        let made = encoded.result.as_ref().and_then(|made| made.track.as_ref());
         let codec = made.map(|made| made.codec.as_str()).unwrap_or_default();
         let part = seen(&encoded.part, job(jobs, JobKind::Encode, name));
         ways.push(rendition(Treatment::Encoded, part, codec, encoded.reason.clone()));
@@ -153,7 +153,9 @@ fn is_packaged(source: &Source, track: &pb::MediaTrack, encoded: Option<&Encoded
 }
 
 fn job<'a>(jobs: &'a [Job], kind: JobKind, part: &str) -> Option<&'a Job> {
-    jobs.iter().find(|job| job.kind == kind && (kind != JobKind::Encode || job.id.part() == part))
+    let of = |job: &&Job| job.kind == kind && (kind != JobKind::Encode || job.id.track() == part);
+    // Of the spans of a track one that is at work, else the one that comes first.
+    jobs.iter().filter(of).min_by_key(|job| (job.state != JobState::Leased, job.queue_position))
 }
 
 /// A part that is not done as its job shows it, which knows first.
@@ -178,7 +180,7 @@ fn steps(source: &Source, jobs: &[Job]) -> Vec<pb::ExplainedStep> {
         }
     }
     for track in &source.encoded {
-        let work = track.made().and_then(|made| made.work.clone());
+        let work = track.result.as_ref().and_then(|made| made.work.clone());
         steps.push(step(source, &track.part, jobs, JobKind::Encode, &track.track, work));
     }
     let poster = source.poster_result.as_ref().and_then(|poster| poster.work.clone());
@@ -199,7 +201,7 @@ fn step(
     let job = job(jobs, kind, track).filter(|_| part.is_pending());
     let mut part = seen(part, job);
     if part.state == PartState::Waiting && part.reason.is_empty() {
-        part.reason = waits_for(source, kind, job).to_owned();
+        waits_for(source, kind, job).clone_into(&mut part.reason);
     }
     let told = pb::ExplainedStep {
         stage: kind.stage().into(),

@@ -225,9 +225,9 @@ impl Shown {
             let duration = u32::try_from(next - dts).unwrap_or(u32::MAX);
             let bits = u64::from(duration) * u64::from(FASTEST) / u64::from(self.timescale.get());
             let size = u32::try_from(bits / 8).unwrap_or(u32::MAX);
-            let cts = i32::try_from(shown + before - dts).unwrap_or(i32::MAX);
+            let composition = i32::try_from(shown + before - dts).unwrap_or(i32::MAX);
             let sync = keyframes.next_if(|cut| **cut <= place).is_some();
-            let sample = Sample { offset, size, dts, cts, duration, sync };
+            let sample = Sample { offset, size, dts, cts: composition, duration, sync };
             offset += u64::from(size);
             sample
         });

@@ -90,6 +90,12 @@ impl JobId {
         self.0.split(':').nth(2).unwrap_or_default()
     }
 
+    /// The track that an encode job is of: its part is the track, or the track and a span.
+    pub fn track(&self) -> &str {
+        let part = self.part();
+        part.split_once('-').map_or(part, |(track, _)| track)
+    }
+
     /// Its text.
     pub fn as_str(&self) -> &str {
         &self.0

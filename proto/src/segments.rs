@@ -155,7 +155,7 @@ impl TryFrom<pb::EncodedSegments> for EncodedSegments {
                 .filter(|_| run.first >= next)
                 .ok_or_else(|| Problem::field("encoded.segments.runs", "are not apart, in order and in the plan"))?;
         }
-        Ok(Self { object, plan, format, count, span, configuration, runs, bytes, peak })
+        Ok(Self { object, plan, format, count, span, configuration, bytes, peak, runs })
     }
 }
 

@@ -15,8 +15,8 @@ mod needs;
 pub mod normalise;
 pub mod plan;
 pub mod program;
-pub mod tones;
 pub mod run;
+pub mod tones;
 
 pub use child::ChildError;
 pub use decode::{DecodeError, Pictures};

@@ -51,6 +51,15 @@ pub(crate) fn sequence(stage: Stage, fence: Fence) -> u64 {
     place << 32 | fence.0.min(u64::from(u32::MAX))
 }
 
+/// The same for the run of a job under `fence`. Spans of pictures are one run, whoever is at them: their percent is of all
+/// segments. It counts as later than that of sound, which is encoded before and in a moment.
+pub(crate) fn sequence_of(job: &Job, fence: Fence) -> u64 {
+    match job.kind.stage() {
+        Stage::Encode => sequence(Stage::Encode, Fence(u64::from(job.id.part() != job.id.track()))),
+        stage => sequence(stage, fence),
+    }
+}
+
 /// Where a job says how far it is.
 #[derive(Debug)]
 pub(crate) struct Gauge(watch::Sender<JobProgress>);
@@ -173,7 +182,7 @@ pub(crate) fn message(job: &Job, progress: JobProgress, state: PartState) -> pb:
         left_at_least: progress.left.map(|(least, _)| proto_duration(least)),
         left_at_most: progress.left.map(|(_, most)| proto_duration(most)),
         state: state.into(),
-        sequence: sequence(kind, job.fence),
+        sequence: sequence_of(job, job.fence),
     }
 }
 
@@ -206,6 +215,10 @@ impl Teller {
 
     /// Tells one thing. A notice that is lost costs a step of a progress bar.
     pub async fn tell(&self, progress: JobProgress, state: PartState) {
+        // An encode is at its end when all that is encoded is there: the source's row says that.
+        if self.lease.job.kind.stage() == Stage::Encode && state == PartState::Ready {
+            return;
+        }
         let told = pb::WatchAllProgressResponse {
             source_id: self.lease.source.id.to_string(),
             video_ids: self.lease.source.video_ids.iter().map(ToString::to_string).collect(),

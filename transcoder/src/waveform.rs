@@ -132,11 +132,7 @@ mod tests {
             sound.chunks(step).for_each(|chunk| loudness.hear(chunk));
             let columns = columns(&loudness.drawn().expect("it was heard"));
             let at = |tenths: usize| columns[WIDTH as usize * tenths / 10 / STEP * STEP];
-            assert_eq!(
-                [at(1), at(4), at(6), at(9)],
-                [SHORTEST, LONGEST / 2, LONGEST, SHORTEST],
-                "in steps of {step}"
-            );
+            assert_eq!([at(1), at(4), at(6), at(9)], [SHORTEST, LONGEST / 2, LONGEST, SHORTEST], "in steps of {step}");
             assert_eq!(columns[BAR], 0, "between bars");
         }
     }

@@ -372,6 +372,14 @@ impl CatalogService for Catalog {
         Err(no_jobs())
     }
 
+    async fn record_segment(&self, _: Request<pb::RecordSegmentRequest>) -> Answer<pb::RecordSegmentResponse> {
+        Err(no_jobs())
+    }
+
+    async fn want_segment(&self, _: Request<pb::WantSegmentRequest>) -> Answer<pb::WantSegmentResponse> {
+        Err(no_jobs())
+    }
+
     async fn finish_job(&self, _: Request<pb::FinishJobRequest>) -> Answer<pb::FinishJobResponse> {
         Err(no_jobs())
     }

@@ -78,12 +78,15 @@ impl Cut {
     }
 
     fn next_box(&self) -> Result<Option<(usize, [u8; 4])>, Misfit> {
-        let Some(&[a, b, c, d, k, i, n, e]) = self.held[self.whole..].first_chunk() else { return Ok(None) };
-        let size = u32::from_be_bytes([a, b, c, d]);
+        let rest = &self.held[self.whole..];
+        let (Some(size), Some(kind)) = (rest.first_chunk(), rest.get(4..).and_then(|rest| rest.first_chunk())) else {
+            return Ok(None);
+        };
+        let size = u32::from_be_bytes(*size);
         if size < 8 || u64::from(size) > LARGEST {
             return Err(Misfit::Other(format!("a box of {size} bytes")));
         }
-        Ok(Some((size as usize, [k, i, n, e])))
+        Ok(Some((size as usize, *kind)))
     }
 }
 

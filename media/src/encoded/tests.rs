@@ -89,7 +89,12 @@ fn a_plan_is_stored_and_read() {
 }
 
 /// What an encoder writes for some segments: `lag` pictures are decoded ahead of being shown, in the order that `order` makes.
-fn encoder(planned: &Planned, numbers: RangeInclusive<u32>, order: fn(&mut Vec<i64>)) -> Vec<u8> {
+fn encoder(planned: &Planned, numbers: RangeInclusive<u32>, order: fn(&mut [i64])) -> Vec<u8> {
+    encoder_of(planned, numbers, order, usize::MAX)
+}
+
+/// The same, which can decode so many pictures of each segment at the most.
+fn encoder_of(planned: &Planned, numbers: RangeInclusive<u32>, order: fn(&mut [i64]), most: usize) -> Vec<u8> {
     let track = planned.rendition().track;
     let mut init = presented(Track { codec: Codec::H264 { avcc: CONFIGURATION.to_vec() }, ..track.clone() });
     init = Presentation::new(init.index().clone());
@@ -98,6 +103,7 @@ fn encoder(planned: &Planned, numbers: RangeInclusive<u32>, order: fn(&mut Vec<i
     for number in numbers {
         let places = planned.first(number)..planned.first(number + 1);
         let mut shown: Vec<i64> = places.clone().map(|place| planned.shown(place).unwrap()).collect();
+        shown.truncate(most);
         let first = shown[0];
         order(&mut shown);
         // Times of decoding of its own: they are not looked at but for the sum.
@@ -109,13 +115,13 @@ fn encoder(planned: &Planned, numbers: RangeInclusive<u32>, order: fn(&mut Vec<i
         });
         let entries: Vec<_> = entries.collect();
         out.extend(SegmentLayout::new(number, &entries).header);
-        shown.iter().for_each(|shown| out.extend(format!("{:05}", shown % 100_000).bytes()));
+        out.extend(shown.iter().flat_map(|shown| format!("{:05}", shown % 100_000).into_bytes()));
     }
     out
 }
 
 /// Of three pictures the first is decoded first, then the third, then the one between.
-fn between(shown: &mut Vec<i64>) {
+fn between(shown: &mut [i64]) {
     for three in shown[1..].chunks_exact_mut(2) {
         three.swap(0, 1);
     }
@@ -222,10 +228,10 @@ fn what_is_missing_is_said() {
     writer.segment(&fragments[1]).unwrap();
     assert_eq!(writer.finish().unwrap_err().to_string(), "no picture can be decoded from 8.0 to 16.0 seconds");
     // Some pictures of a segment are missing at its end: the one before stays longer.
-    let lacking = encoder(&planned, 1..=2, |shown| shown.truncate(90));
+    let lacking = encoder_of(&planned, 1..=2, between, 90);
     let made = segments(&planned, 1..=2, &lacking, 1000);
     let mut stream = presented(planned.rendition().track.clone()).video().unwrap().init();
-    made.iter().for_each(|segment| stream.extend(&segment.bytes));
+    stream.extend(made.iter().flat_map(|segment| &segment.bytes));
     let index = index_bytes(&stream).unwrap();
     assert_eq!(index.tracks[0].samples.len(), 180);
     assert_eq!(index.tracks[0].samples.end_dts(), 8 * 600);

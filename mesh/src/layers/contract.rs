@@ -65,7 +65,7 @@ mod tests {
             let path = format!("/vidstream.v1.{service}/");
             RPCS.iter().filter(move |(rpc, _)| rpc.starts_with(&path)).collect::<Vec<_>>()
         };
-        assert_eq!((of("CatalogService").len(), of("TranscoderService").len()), (22, 3));
+        assert_eq!((of("CatalogService").len(), of("TranscoderService").len()), (26, 3));
         let calls = of("CatalogService").into_iter().filter(|(_, rpc)| !rpc.streams);
         let once: Vec<_> = calls.filter(|(_, rpc)| !rpc.repeatable).map(|(path, _)| path.as_str()).collect();
         assert_eq!(once, ["/vidstream.v1.CatalogService/TakeJob"]);

@@ -41,6 +41,7 @@ mod requests;
 mod rolling;
 mod settings;
 mod space;
+mod spans;
 mod stopping;
 mod storyboard;
 mod strangers;

@@ -1,6 +1,6 @@
 //! Sound as ffmpeg makes it for who only wants to know how loud it is.
 
-use super::encode::{Encode, EncodeSound};
+use super::encode::EncodeSound;
 use vidstream_media::presentation::Rendition;
 
 /// Values a second: what is heard of up to 4 kHz says how loud it is.
@@ -15,10 +15,8 @@ pub struct Listen {
 impl Listen {
     /// What makes `rendition` heard; none where it is no sound, or its coding can't be decoded.
     pub fn of(rendition: &Rendition) -> Option<Self> {
-        match Encode::of(rendition)? {
-            Encode::Sound(EncodeSound { decoders, .. }) => Some(Self { decoders }),
-            Encode::Pictures(_) => None,
-        }
+        let EncodeSound { decoders, .. } = EncodeSound::of(rendition)?;
+        Some(Self { decoders })
     }
 
     /// Arguments: fragments on stdin, values on stdout, of whichever byte order is little.

@@ -65,7 +65,7 @@ pub(super) fn cpu_of(ended: Pid) -> Option<Duration> {
     spent(&stat, rustix::param::clock_ticks_per_second())
 }
 
-/// `utime`, `stime`, `cutime` and `cstime` of a line of `/proc/PID/stat` (proc_pid_stat(5)), with so many ticks a second.
+/// `utime`, `stime`, `cutime` and `cstime` of a line of `/proc/PID/stat` (`proc_pid_stat(5)`), with so many ticks a second.
 fn spent(stat: &str, ticks_a_second: u64) -> Option<Duration> {
     // The second field is a name in parentheses, which may have any character in it.
     let (_, rest) = stat.rsplit_once(") ")?;

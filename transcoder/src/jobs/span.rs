@@ -11,14 +11,13 @@ use crate::ffmpeg::filter::{self, Sink};
 use crate::progress::Meter;
 use bytes::Bytes;
 use std::ops::RangeInclusive;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use vidstream_media::encoded::{Cut, Misfit, Planned, SpanWriter};
 use vidstream_media::index::MediaIndex;
 use vidstream_media::presentation::{Presentation, TrackName};
 use vidstream_media::stored;
 use vidstream_proto::pb::{self, FailureKind};
 use vidstream_proto::segments::{EncodedSegments, StoredSegment};
-use vidstream_proto::time::proto_duration;
 use vidstream_source::names;
 
 /// The largest plan that is read.
@@ -39,15 +38,11 @@ pub(super) async fn run(task: &Task<'_>, track: &str, span: u32) -> Result<pb::E
         Failure::input(format!("{codec} can't be decoded here"))
     })?;
     let spanned = planned.span(&rendition, numbers.clone());
-    let args = plan.args(&spanned);
     let mut described = found::track(&planned.presentation().index().tracks[0]);
 
     let media = lasts(&planned, numbers.clone());
     let mut meter = task.gauge.measure(f64::from(segments.count)).covering(planned.presentation().index().duration);
     meter.begin(f64::from(segments.there()));
-    let begun = Instant::now();
-    let bytes_in =
-        spanned.feed.clone().filter_map(|number| rendition.segment(number)).map(|layout| layout.total_len).sum();
     let feed = fed_segments(&rendition, opened.reader, spanned.feed.clone());
     tracing::trace!(name: "encode.begun", target: "point", "a span is about to be encoded");
     let mut sink = Segments {
@@ -60,7 +55,8 @@ pub(super) async fn run(task: &Task<'_>, track: &str, span: u32) -> Result<pb::E
         meter,
     };
     let time = LEAST_TIME + media * SLOWEST;
-    filter::pass(&task.tools.program, args.clone(), time, feed, &mut sink).await.map_err(Failure::of_filter)?;
+    let ran = filter::pass(&task.tools.program, plan.args(&spanned), time, feed, &mut sink).await;
+    let ran = ran.map_err(Failure::of_filter)?;
     sink.writer.finish()?;
     described.bit_rate = per_second(sink.bytes_out, media);
     tracing::trace!(name: "encode.stored", target: "point", "a span is encoded, and its job does not know");
@@ -70,12 +66,7 @@ pub(super) async fn run(task: &Task<'_>, track: &str, span: u32) -> Result<pb::E
         generation: segments.plan.clone(),
         format: stored::VERSION.into(),
         track: Some(described),
-        work: Some(pb::Work {
-            arguments: args,
-            wall: Some(proto_duration(begun.elapsed())),
-            bytes_in,
-            bytes_out: sink.bytes_out,
-        }),
+        work: Some(ran.into()),
     })
 }
 

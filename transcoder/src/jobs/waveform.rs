@@ -2,8 +2,8 @@
 
 use super::source::{Opened, fed_segments};
 use super::{Failure, Task};
-use crate::ffmpeg::filter::{self, FilterError};
 use crate::ffmpeg::Runs;
+use crate::ffmpeg::filter::{self, FilterError};
 use crate::ffmpeg::listen::Listen;
 use crate::made::RecordError;
 use crate::picture::Picture;

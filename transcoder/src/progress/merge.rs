@@ -1,6 +1,6 @@
 //! Progress of one source out of several mouths (the bus, the rows, the parts): what of it is news.
 
-use super::{message, sequence};
+use super::{message, sequence, sequence_of};
 use std::collections::BTreeMap;
 use vidstream_proto::job::{Fence, Job, JobProgress, JobState};
 use vidstream_proto::pb::{PartState, Progress, Stage};
@@ -30,7 +30,7 @@ impl Merge {
                 // Its next lease.
                 let fence = Fence(job.fence.0 + 1);
                 let waits = message(job, JobProgress::default(), PartState::Waiting);
-                let sequence = sequence(job.kind.stage(), fence);
+                let sequence = sequence_of(job, fence);
                 self.heard(Progress { queue_position: job.queue_position, sequence, ..waits })
             }
             _ => None,

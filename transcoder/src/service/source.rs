@@ -128,7 +128,7 @@ impl SourceProgress {
         for (stage, part) in parts(&source) {
             // An end that the bus has told needs no second word; one it did not tell is seen here.
             if !jobs.iter().any(|job| job.kind.stage() == stage) {
-                self.news.extend(self.merge.part(stage, part));
+                self.news.extend(self.merge.part(stage, &part));
             }
         }
         self.ended = !is_more_to_come(&source, &jobs);
@@ -153,8 +153,16 @@ impl SourceProgress {
 }
 
 /// The parts whose making people see.
-fn parts(source: &Source) -> [(Stage, &Part); 3] {
-    [(Stage::Index, &source.index), (Stage::Storyboard, &source.storyboard), (Stage::Poster, &source.poster)]
+fn parts(source: &Source) -> Vec<(Stage, Part)> {
+    let each =
+        [(Stage::Index, &source.index), (Stage::Storyboard, &source.storyboard), (Stage::Poster, &source.poster)];
+    // What is encoded is at its end with the last track; one that failed is what people have to know.
+    let encoded = source.encoded.iter().map(|track| &track.part);
+    let encoded = encoded.max_by_key(|part| (part.is_pending(), part.state == PartState::Failed));
+    each.into_iter()
+        .chain(encoded.map(|part| (Stage::Encode, part)))
+        .map(|(stage, part)| (stage, part.clone()))
+        .collect()
 }
 
 /// Whether something of the source waits or runs, or will.
