@@ -2,6 +2,7 @@
 //! sweep.
 
 use crate::Catalog;
+use crate::sources::Follows;
 use crate::store::JobRow;
 use crate::wanted::{derive, encoded_mut, part_of};
 use vidstream_proto::error::{Problem, Reason};
@@ -21,10 +22,7 @@ impl Catalog {
             return Ok(());
         }
         let source = row.job.source_id;
-        let applied = self.update_source(source, |source| {
-            apply_to(source, &row);
-            Ok(())
-        });
+        let applied = self.note_in_source(source, |source| Ok(apply_to(source, &row)));
         match applied.await {
             Ok(source) if source.life == SourceLife::Gone => self.bury_source(source.id).await?,
             Ok(_) => {}
@@ -49,16 +47,17 @@ impl Catalog {
 }
 
 /// Moves the part that the job was to make. A source that does not want the job any more stays as it is.
-fn apply_to(source: &mut Source, row: &JobRow) {
+fn apply_to(source: &mut Source, row: &JobRow) -> Follows {
     let job = &row.job;
     if let Some(Outcome::Encode(encoded)) = &row.result
         && encoded.file.is_none()
     {
         // Its segments were recorded one by one, so nothing of it may be wanted any more.
-        return span_made(source, job.id.track(), encoded);
+        span_made(source, job.id.track(), encoded);
+        return Follows::Nothing;
     }
     if !derive(source).iter().any(|wanted| wanted.id == job.id) {
-        return;
+        return Follows::Something;
     }
     match (&row.result, job.state) {
         (Some(Outcome::Index(index)), _) => indexed(source, index),
@@ -80,6 +79,7 @@ fn apply_to(source: &mut Source, row: &JobRow) {
             without(source, job, Part::failed(job.reason.clone()));
         }
     }
+    Follows::Something
 }
 
 fn indexed(source: &mut Source, index: &IndexResult) {

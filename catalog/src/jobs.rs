@@ -37,7 +37,7 @@ pub(crate) fn check_fence(job: &Job, fence: Fence) -> Result<(), Problem> {
     Err(lost(job, fence))
 }
 
-fn lost(job: &Job, fence: Fence) -> Problem {
+pub(crate) fn lost(job: &Job, fence: Fence) -> Problem {
     let text = format!("lease {fence} of job {} was lost; the last one is {}", job.id, job.fence);
     Problem::new(Reason::StaleFence, text)
 }

@@ -3,8 +3,8 @@
 
 use crate::apply::pictures_again;
 use crate::catalog::Catalog;
-use crate::jobs::check_fence;
-use crate::sources::is_going;
+use crate::jobs::{check_fence, lost};
+use crate::sources::{Follows, is_going};
 use crate::wanted::{derive, encoded_mut, span_job};
 use vidstream_proto::error::{Problem, Reason};
 use vidstream_proto::ids::SourceId;
@@ -17,11 +17,15 @@ impl Catalog {
     pub(crate) async fn record_segment(&self, id: &JobId, segment: &StoredSegment) -> Result<(), Problem> {
         let row = self.job(id).await?;
         check_fence(&row.job, segment.fence)?;
-        if row.job.state == JobState::Cancelled {
-            return Err(Problem::new(Reason::SourceDying, format!("job {id} is not wanted any more")));
+        match row.job.state {
+            JobState::Leased => {}
+            JobState::Cancelled => {
+                return Err(Problem::new(Reason::SourceDying, format!("job {id} is not wanted any more")));
+            }
+            _ => return Err(lost(&row.job, segment.fence)),
         }
         let source_id = row.job.source_id;
-        let recorded = self.update_source(source_id, |source| {
+        let recorded = self.note_in_source(source_id, |source| {
             if is_going(source) {
                 return Err(Problem::new(Reason::SourceDying, "the source is being removed"));
             }
@@ -42,10 +46,7 @@ impl Catalog {
             pictures_again(source);
             // Between the first segment, with which players may begin, and the last one nothing else follows: no job, and
             // nothing that a video shows. Its row would be written, and told of, every few seconds.
-            if is_new && !whole && segment.number > 1 && source.shown_revision == source.revision {
-                source.shown_revision += 1;
-            }
-            Ok(())
+            Ok(if whole || segment.number == 1 { Follows::Something } else { Follows::Nothing })
         });
         recorded.await?;
         tracing::trace!(name: "segment.recorded", target: "point", "a segment counts, and its worker was not told");
@@ -56,7 +57,8 @@ impl Catalog {
     pub(crate) async fn want_segment(&self, source: SourceId, track: &str, number: u32) -> Result<(), Problem> {
         let source = self.source(source).await?;
         let track = source.encoded.iter().find(|encoded| encoded.track == track);
-        let Some((track, segments)) = track.and_then(|track| Some((track, track.segments.as_ref()?))) else {
+        let planned = track.and_then(|track| Some((track, track.segments.as_ref()?)));
+        let Some((track, segments)) = planned.filter(|(_, segments)| (1..=segments.count).contains(&number)) else {
             return Ok(());
         };
         let job = span_job(source.id, track, segments, segments.span_of(number));

@@ -48,6 +48,15 @@ impl TryFrom<pb::GetSourceRequest> for SourceKey {
     }
 }
 
+/// Whether anything follows from a change of a source.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Follows {
+    /// Perhaps.
+    Something,
+    /// No job, and nothing that a video shows: its row, and with it its revision, stays as it is.
+    Nothing,
+}
+
 impl Catalog {
     /// Makes a source and its video, if all that unfinished uploads bring fits into `room` bytes.
     pub(crate) async fn create_source(
@@ -172,10 +181,19 @@ impl Catalog {
         id: SourceId,
         mut change: impl FnMut(&mut Source) -> Result<(), Problem> + Send,
     ) -> Result<Source, Problem> {
+        self.note_in_source(id, |source| change(source).map(|()| Follows::Something)).await
+    }
+
+    /// The same for a change that knows whether anything follows from it: jobs, or what the videos show.
+    pub(crate) async fn note_in_source(
+        &self,
+        id: SourceId,
+        mut change: impl FnMut(&mut Source) -> Result<Follows, Problem> + Send,
+    ) -> Result<Source, Problem> {
         for _ in 0..TRIES {
             let before = self.source(id).await?;
             let mut after = before.clone();
-            change(&mut after)?;
+            let follows = change(&mut after)?;
             if after != before {
                 after.revision += 1;
                 if !self.store.replace_source(after.clone(), before.revision).await? {
@@ -183,8 +201,12 @@ impl Catalog {
                 }
                 tracing::trace!(name: "source.written", target: "point", "a source is changed, and nothing yet follows from it");
             }
-            if after.revision != after.shown_revision {
-                self.settle(&after).await?;
+            match follows {
+                Follows::Nothing if before.revision == before.shown_revision => {
+                    self.store.mark_shown(id, after.revision).await?;
+                }
+                _ if after.revision != after.shown_revision => self.settle(&after).await?,
+                _ => {}
             }
             return Ok(after);
         }

@@ -10,7 +10,7 @@ use vidstream_proto::pb::{self, FailureKind, GarbageReason, JobKind, collect_obj
 use vidstream_source::extents::Extent;
 use vidstream_source::names;
 
-const MINUTE: Duration = Duration::from_mins(1);
+pub const MINUTE: Duration = Duration::from_mins(1);
 
 impl World {
     /// An object that was written `age` ago.
@@ -25,7 +25,7 @@ impl World {
     }
 
     /// What a collection finds, by name, and the total.
-    async fn collect(&mut self, dry_run: bool) -> (BTreeMap<String, GarbageReason>, pb::GarbageTotal) {
+    pub async fn collect(&mut self, dry_run: bool) -> (BTreeMap<String, GarbageReason>, pb::GarbageTotal) {
         let request = pb::CollectObjectsRequest { dry_run, adopt: false };
         let mut events = self.client.collect_objects(request).await.unwrap().into_inner();
         let (mut found, mut total) = (BTreeMap::new(), None);

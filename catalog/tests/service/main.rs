@@ -17,6 +17,7 @@ mod removal;
 mod requests;
 mod room;
 mod scale;
+mod segments;
 mod uploads;
 mod views;
 mod wants;
