@@ -32,6 +32,8 @@ const SHORT: Duration = Duration::from_secs(2);
 const SPAN: u32 = 4;
 /// Spans of a track at the most: each has a job.
 const MOST_SPANS: u32 = 256;
+/// Segments of a span at the most: each is a time in one argument of an encoder, and those have 128 KiB on Linux.
+const LONGEST_SPAN: u32 = 4096;
 /// Where keyframes of the source are farther apart than this all of it is one span: each would decode what the one before did.
 const APART: Duration = Duration::from_secs(30);
 
@@ -104,7 +106,8 @@ impl Planned {
 
     /// Segments of a span, for pictures of `source`.
     pub fn span_len(&self, source: &Rendition<'_>) -> u32 {
-        if source.plan.longest() > APART { self.count() } else { SPAN.max(self.count().div_ceil(MOST_SPANS)) }
+        let usual = SPAN.max(self.count().div_ceil(MOST_SPANS));
+        if source.plan.longest() > APART { self.count().min(LONGEST_SPAN).max(usual) } else { usual }
     }
 
     /// The place of the first picture of segment `number`, from 1; behind the last segment the number of pictures.

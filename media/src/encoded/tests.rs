@@ -49,6 +49,9 @@ fn pictures_without_keyframes_are_cut_anew_and_decoded_once() {
     assert!(begins.windows(2).all(|two| (3.9..4.1).contains(&(two[1] - two[0]))), "{begins:?}");
     let video = source.video().unwrap();
     assert_eq!(planned.span_len(&video), planned.count(), "a second span would decode the first one again");
+    let day = presented(made::video(25 * 86_400, 25 * 100_000));
+    let (long, _) = self::planned(&day);
+    assert_eq!((long.count(), long.span_len(&day.video().unwrap())), (21_600, 4096), "times are one argument");
     // From the only keyframe on, whatever is left out.
     assert_eq!(planned.span(&video, 4..=10).feed, 1..=1);
 }
