@@ -37,6 +37,10 @@ const LONGEST_SPAN: u32 = 4096;
 /// Where keyframes of the source are farther apart than this all of it is one span: each would decode what the one before did.
 const APART: Duration = Duration::from_secs(30);
 
+/// A picture that stays for longer than this is a slide, and its track is encoded without pictures that refer to later ones: an
+/// encoder's delay would be as long, and times of decoding far from those of showing.
+const LEAP: Duration = Duration::from_secs(10);
+
 /// How encoded pictures look.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Look {
@@ -63,6 +67,8 @@ pub struct SpanPlan {
     pub until: Option<i64>,
     /// When each segment begins.
     pub keyframes: Vec<i64>,
+    /// Pictures by which decoding may be ahead of showing: none where each is to be decoded when it is shown.
+    pub lag: usize,
     /// Ticks a second of all of these.
     pub timescale: Timescale,
 }
@@ -135,13 +141,30 @@ impl Planned {
         track.samples.get(place).map(|sample| sample.dts + i64::from(sample.cts) - track.edit.start)
     }
 
+    /// Pictures that are decoded before anything is shown.
+    fn lag(&self) -> usize {
+        let track = self.rendition().track;
+        track
+            .samples
+            .range(0..track.samples.len().min(LAG + 1))
+            .take_while(|sample| sample.dts < track.edit.start)
+            .count()
+    }
+
     /// What is encoded of `source`, which the plan is of, for the segments of `numbers`.
     pub fn span(&self, source: &Rendition<'_>, numbers: RangeInclusive<u32>) -> SpanPlan {
         let (first, last) = (*numbers.start(), *numbers.end());
         let from = if first > 1 { self.shown(self.first(first)) } else { None };
         let until = self.shown(self.first(last.saturating_add(1)));
         let keyframes = numbers.filter_map(|number| self.shown(self.first(number))).collect();
-        SpanPlan { feed: feed(source, from, until), from, until, keyframes, timescale: source.plan.timescale }
+        SpanPlan {
+            feed: feed(source, from, until),
+            from,
+            until,
+            keyframes,
+            lag: self.lag(),
+            timescale: source.plan.timescale,
+        }
     }
 }
 
@@ -212,9 +235,15 @@ impl Shown {
         places
     }
 
+    /// Whether a picture stays for so long that none may be decoded before it for one behind it.
+    fn leaps(&self) -> bool {
+        let longest = timescale_ticks(LEAP, self.timescale);
+        self.times.windows(2).any(|two| two[1] - two[0] > longest)
+    }
+
     /// The index of the pictures, with keyframes at the places of `cuts`.
     fn index(&self, source: &Track, format: &VideoFormat, look: Look, cuts: &[usize]) -> MediaIndex {
-        let lag = LAG.min(self.times.len() - 1);
+        let lag = if self.leaps() { 0 } else { LAG.min(self.times.len() - 1) };
         // What shows at zero is decoded before.
         let before = self.times[lag];
         let decoded = |place: usize| match place.checked_sub(lag) {

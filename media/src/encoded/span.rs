@@ -106,7 +106,7 @@ impl SpanWriter {
     pub fn new(planned: Planned, numbers: RangeInclusive<u32>) -> Self {
         let (next, last) = (*numbers.start(), *numbers.end());
         let samples = &planned.rendition().track.samples;
-        let (first, lag) = (planned.first(next), super::LAG.min(samples.len().saturating_sub(1)));
+        let (first, lag) = (planned.first(next), planned.lag());
         let before = (first..first + lag).map(|place| samples.get(place).map_or(samples.end_dts(), |s| s.dts));
         Self { before: before.collect(), planned, next, last, configuration: Vec::new() }
     }

@@ -34,6 +34,7 @@ fn segments_begin_where_those_of_the_source_do() {
         from: Some(16 * 600),
         until: Some(32 * 600),
         keyframes: vec![16 * 600, 20 * 600, 24 * 600, 28 * 600],
+        lag: LAG,
         timescale: video.plan.timescale,
     };
     assert_eq!(span, expected);
@@ -76,6 +77,21 @@ fn few_pictures_have_a_plan_too() {
         let (planned, begins) = planned(&presented(made::video(frames, 100)));
         assert_eq!((planned.count(), begins), (1, vec![0.0]), "{frames} pictures");
     }
+}
+
+#[test]
+fn slides_are_decoded_when_they_are_shown() {
+    let mut track = made::video(3, 1);
+    let hours = [0, 10, 20].map(|hour| i64::from(hour * 3600 * made::VIDEO_TICKS));
+    let samples =
+        track.samples.range(0..3).zip(hours).map(|(sample, dts)| Sample { dts, duration: 21_600_000, ..sample });
+    track.samples = SampleTable::from_samples(samples.collect());
+    let source = presented(track);
+    let (planned, begins) = planned(&source);
+    assert_eq!((planned.lag(), begins.len()), (0, 3));
+    assert_eq!(planned.span(&source.video().unwrap(), 1..=3).lag, 0);
+    let written = encoder(&planned, 1..=3, |_| {});
+    assert_eq!(segments(&planned, 1..=3, &written, 100).len(), 3);
 }
 
 #[test]

@@ -61,7 +61,7 @@ impl EncodePictures {
         // One picture out for each one in, on the source's own clock.
         add(&["-fps_mode", "passthrough", "-enc_time_base", "-1"]);
         add(&["-vf", &(selection(span) + &self.filters())]);
-        add_h264(&mut add, &keyframes(span));
+        add_h264(&mut add, &keyframes(span), span.lag);
         add(&["-video_track_timescale", &span.timescale.get().to_string()]);
         if self.tones.is_some() {
             add(&["-color_primaries", "bt709", "-color_trc", "bt709", "-colorspace", "bt709"]);
@@ -152,10 +152,10 @@ pub(super) fn add_output(add: &mut impl FnMut(&[&str])) {
     add(&["-movflags", "+frag_keyframe+delay_moov+default_base_moof", "-f", "mp4", "pipe:1"]);
 }
 
-/// How H.264 is made: keyframes where they are asked for and nowhere else.
-pub(super) fn add_h264(add: &mut impl FnMut(&[&str]), keyframes: &str) {
+/// How H.264 is made: keyframes where they are asked for and nowhere else, and so many pictures in a row that refer to later ones.
+pub(super) fn add_h264(add: &mut impl FnMut(&[&str]), keyframes: &str, between: usize) {
     add(&["-c:v", "libx264", "-preset", "veryfast", "-crf", "22", "-profile:v", "high"]);
-    add(&["-maxrate", FASTEST, "-bufsize", BUFFER, "-bf", "2"]);
+    add(&["-maxrate", FASTEST, "-bufsize", BUFFER, "-bf", &between.to_string()]);
     add(&["-g", "100000", "-keyint_min", "1", "-sc_threshold", "0"]);
     add(&["-force_key_frames", keyframes]);
 }
@@ -231,6 +231,7 @@ mod tests {
             from: Some(1_440_000),
             until: Some(2_880_001),
             keyframes: vec![1_440_000, 1_800_001, 2_160_000],
+            lag: 2,
             timescale: Timescale::new(90_000).expect("not zero"),
         };
         insta::assert_snapshot!(encode.args(&span).join(" "));

@@ -6,6 +6,9 @@ use super::encode::{add_h264, add_output};
 use vidstream_media::remedy::LARGEST_PICTURE;
 use vidstream_proto::pb;
 
+/// Pictures in a row that refer to later ones.
+const BETWEEN: usize = 2;
+
 /// A keyframe every four seconds, so that segments can be cut there.
 const KEYFRAMES: &str = "expr:gte(t,n_forced*4)";
 
@@ -132,7 +135,7 @@ impl Normalise {
                 }
                 Way::Encoded if stream.is_video => {
                     add(&["-vf", &filters(), "-fps_mode", "vfr", "-fpsmax", "60"]);
-                    add_h264(&mut add, KEYFRAMES);
+                    add_h264(&mut add, KEYFRAMES, BETWEEN);
                 }
                 Way::Encoded => {
                     // Options of a stream of several: `add_aac` says what is the same for all.
