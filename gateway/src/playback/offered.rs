@@ -91,7 +91,8 @@ impl Indexed {
             return Some(Rates { peak, average: peak / 2 });
         }
         let millis = duration.as_millis().max(1);
-        let average = u64::try_from(u128::from(segments.bytes) * 8000 / millis).unwrap_or(u64::MAX);
+        // A picture that stays for hours has less than a bit a second, which players do not take.
+        let average = u64::try_from(u128::from(segments.bytes) * 8000 / millis).unwrap_or(u64::MAX).max(1);
         Some(Rates { peak: segments.peak.max(average), average })
     }
 

@@ -12,6 +12,7 @@ use crate::progress::Meter;
 use bytes::Bytes;
 use std::ops::RangeInclusive;
 use std::time::Duration;
+use vidstream_media::codec::Codec;
 use vidstream_media::encoded::{Cut, Misfit, Planned, SpanWriter};
 use vidstream_media::index::MediaIndex;
 use vidstream_media::presentation::{Presentation, TrackName};
@@ -58,6 +59,7 @@ pub(super) async fn run(task: &Task<'_>, track: &str, span: u32) -> Result<pb::E
     let ran = filter::pass(&task.tools.program, plan.args(&spanned), time, feed, &mut sink).await;
     let ran = ran.map_err(Failure::of_filter)?;
     sink.writer.finish()?;
+    described.codec = Codec::H264 { avcc: sink.writer.configuration().to_vec() }.codec_string();
     described.bit_rate = per_second(sink.bytes_out, media);
     tracing::trace!(name: "encode.stored", target: "point", "a span is encoded, and its job does not know");
     Ok(pb::EncodeResult {
