@@ -11,6 +11,7 @@ mod span;
 
 pub use span::{Cut, EncodedSegment, Misfit, SpanWriter, keyframe_of};
 
+use crate::cmaf::init::UPRIGHT;
 use crate::codec::Codec;
 use crate::index::{Container, MediaIndex};
 use crate::plan::TARGET;
@@ -269,7 +270,7 @@ impl Shown {
             width: side(look.size.0),
             height: side(look.size.1),
             sample_aspect: (1, 1),
-            matrix: [0x1_0000, 0, 0, 0, 0x1_0000, 0, 0, 0, 0x4000_0000],
+            matrix: UPRIGHT,
             rotation: Rotation::None,
             colour: if look.tone_mapped { Some(EVERY_SCREEN) } else { format.colour },
         };

@@ -11,7 +11,7 @@ use crate::track::{Track, TrackKind};
 pub(super) const TRACK_ID: u32 = 1;
 
 /// The identity of `tkhd` and `mvhd` (ISO/IEC 14496-12 §8.3.2), 16.16 and 2.30 fixed point.
-const UPRIGHT: [i32; 9] = [0x1_0000, 0, 0, 0, 0x1_0000, 0, 0, 0, 0x4000_0000];
+pub(crate) const UPRIGHT: [i32; 9] = [0x1_0000, 0, 0, 0, 0x1_0000, 0, 0, 0, 0x4000_0000];
 
 /// The init segment of `track`, with an edit where `timeline` needs one.
 pub fn init_segment(track: &Track, timeline: &Timeline) -> Vec<u8> {

@@ -8,7 +8,7 @@ use crate::made::Recording;
 use std::time::Duration;
 use vidstream_media::index::MediaIndex;
 use vidstream_media::presentation::{Presentation, Rendition, TrackName};
-use vidstream_media::track::{Rotation, Track, TrackKind};
+use vidstream_media::track::Track;
 use vidstream_proto::job::JobKind;
 use vidstream_proto::pb;
 use vidstream_source::made::MadeWriter;
@@ -18,11 +18,8 @@ use vidstream_source::names;
 pub(super) const LEAST_TIME: Duration = Duration::from_mins(10);
 /// How much longer than its media an encode may take.
 pub(super) const SLOWEST: u32 = 30;
-/// By how much what is encoded may be shorter than its source: a frame of slow pictures, or one of sound.
+/// By how much encoded sound may be shorter than its source.
 const SHORTER: Duration = Duration::from_millis(500);
-
-/// What a `tkhd` says of pictures that are not turned (ISO/IEC 14496-12 §8.3.2.3).
-const UPRIGHT: [i32; 9] = [0x1_0000, 0, 0, 0, 0x1_0000, 0, 0, 0, 0x4000_0000];
 
 pub(super) async fn run(task: Task<'_>) -> Result<pb::EncodeResult, Failure> {
     if let Some((track, number)) = task.lease.job.id.part().split_once('-') {
@@ -72,10 +69,6 @@ fn settle<'a>(index: &'a mut MediaIndex, source: &Track) -> Option<&'a Track> {
     let track = index.tracks.first_mut()?;
     track.language.clone_from(&source.language);
     track.name.clone_from(&source.name);
-    if let TrackKind::Video(format) = &mut track.kind {
-        // ffmpeg carries the turn along that its input says, which was done once: by the plan.
-        (format.rotation, format.matrix) = (Rotation::None, UPRIGHT);
-    }
     (!track.samples.is_empty()).then_some(track)
 }
 
